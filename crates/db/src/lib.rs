@@ -1,0 +1,1 @@
+//! Tenant-scoped database connections on SQLite and PostgreSQL, and the migration runner.

@@ -1,0 +1,1 @@
+//! Pure decoders: bytes of every protocol to items and refusals.

@@ -1,0 +1,1 @@
+//! Looks at the world: host collector and Prometheus scraper.

@@ -1,0 +1,1 @@
+//! PromQL: syntax, and an evaluator over a series source.

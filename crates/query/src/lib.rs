@@ -1,0 +1,1 @@
+//! Answers questions over the store: the series source of PromQL, metadata look-ups and exports.

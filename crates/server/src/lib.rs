@@ -1,0 +1,1 @@
+//! Listeners, authentication, limits, routes, realtime and the embedded web application.

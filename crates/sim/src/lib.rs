@@ -1,0 +1,1 @@
+//! Deterministic simulation of the store over a disk that fails; never shipped.
