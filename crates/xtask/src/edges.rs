@@ -37,6 +37,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bellwether", &["model", "bellwether-kit", "server", "store", "db", "control", "probe", "query"]),
     ("sim", &["model", "bellwether-kit", "store"]),
     ("xtask", &[]),
+    ("loadgen", &[]),
 ];
 
 /// Heavy libraries and the only crates that may know them.
