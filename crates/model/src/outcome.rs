@@ -27,6 +27,8 @@ pub enum Reason {
     TypeConflict,
     /// A part of the protocol that is not supported.
     Unsupported,
+    /// An increment over an interval of which a part was counted before.
+    AlreadyCounted,
 }
 
 impl Reason {
@@ -44,6 +46,7 @@ impl Reason {
             Self::SeriesLimit => "series_limit",
             Self::TypeConflict => "type_conflict",
             Self::Unsupported => "unsupported",
+            Self::AlreadyCounted => "already_counted",
         }
     }
 }
