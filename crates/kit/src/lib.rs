@@ -5,6 +5,7 @@
 pub mod breaker; // leaving a failing service alone
 pub mod budget; // the process's memory limit
 pub mod clock; // where time comes from
+pub mod config; // live configuration
 pub mod error; // what goes wrong between services
 pub mod facade; // the face of a service
 mod operations; // counts and times
@@ -18,6 +19,7 @@ pub mod supervisor; // keeping a task running
 pub use breaker::{BreakerError, BreakerPolicy, CircuitState, CircuitStatus, ServiceCircuitBreaker};
 pub use budget::{Budget, Class, Exhausted, Pressure, Reclaim, Reservation};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, TimedOut, timeout};
+pub use config::{ConfigError, ConfigSources, ConfigurationManager, Live, LiveSource, Settings};
 pub use error::ServiceError;
 pub use facade::{BaseServiceFacade, Service, ServiceContext, ServiceFacade, ServiceFactory, factory};
 pub use registry::{Registration, ServiceInfo, ServiceRegistry, ShutdownReport, Topology};
