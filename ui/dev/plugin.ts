@@ -1,0 +1,150 @@
+/** A stand-in for the server while developing the pages: `npm run mock`. Never part of a build. */
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { PluginOption, PreviewServer, ViteDevServer } from "vite";
+import { BadQuery, compile, type Item } from "./evaluate.ts";
+import { METADATA, SERIES, type Labels } from "./series.ts";
+import { serveSocket } from "./socket.ts";
+import { SERVICES, TARGETS } from "./tables.ts";
+
+/** What the real server sends with every page, so that a violation shows here first. */
+const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+let sessionCookie = "";
+const saved = new Map<string, unknown>();
+
+interface Answer {
+  status: number;
+  body: unknown;
+  headers?: Record<string, string>;
+}
+const ok = (body: unknown): Answer => ({ status: 200, body });
+const data = (value: unknown): Answer => ok({ status: "success", data: value });
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of request) text += String(chunk);
+  return text;
+}
+
+const textOf = (value: number) => (Number.isFinite(value) ? String(value) : Number.isNaN(value) ? "NaN" : "+Inf");
+const listOf = (result: Item[] | number): Item[] => (typeof result === "number" ? [{ labels: {}, value: result }] : result);
+
+function instant(form: URLSearchParams): Answer {
+  const t = Number(form.get("time") ?? Date.now() / 1000);
+  const items = listOf(compile(form.get("query") ?? "")(t));
+  return data({ resultType: "vector", result: items.map((i) => ({ metric: i.labels, value: [t, textOf(i.value)] })) });
+}
+
+function range(form: URLSearchParams): Answer {
+  const evaluate = compile(form.get("query") ?? "");
+  const [start, end, step] = ["start", "end", "step"].map((key) => Number(form.get(key))) as [number, number, number];
+  const series = new Map<string, { metric: Labels; values: [number, string][] }>();
+  let samples = 0;
+  for (let t = start; t <= end + 1e-6; t += step) {
+    for (const item of listOf(evaluate(t))) {
+      const key = JSON.stringify(item.labels);
+      const entry = series.get(key) ?? { metric: item.labels, values: [] };
+      entry.values.push([t, textOf(item.value)]);
+      samples += 1;
+      series.set(key, entry);
+    }
+  }
+  const stats = { samples: { totalQueryableSamples: samples, peakSamples: samples } };
+  const rated = /_total/.test(form.get("query") ?? "") && !/rate|increase/.test(form.get("query") ?? "");
+  const infos = rated ? ["PromQL info: metric is a counter; rate() or increase() may be what is wanted"] : [];
+  return { status: 200, body: { status: "success", data: { resultType: "matrix", result: [...series.values()], stats }, infos } };
+}
+
+function matched(params: URLSearchParams): Labels[] {
+  const match = params.get("match[]");
+  if (!match) return SERIES.map((s) => s.labels);
+  const found = compile(match)(Date.now() / 1000);
+  return typeof found === "number" ? [] : found.map((item) => item.labels);
+}
+
+function metrics(path: string, params: URLSearchParams): Answer | null {
+  const unique = (values: string[]) => data([...new Set(values)].sort());
+  const values = /^\/api\/v1\/label\/([^/]+)\/values$/.exec(path)?.[1];
+  if (values) return unique(matched(params).flatMap((labels) => labels[decodeURIComponent(values)] ?? []));
+  switch (path) {
+    case "/api/v1/query":
+      return instant(params);
+    case "/api/v1/query_range":
+      return range(params);
+    case "/api/v1/labels":
+      return unique(matched(params).flatMap((labels) => Object.keys(labels)));
+    case "/api/v1/series":
+      return data(matched(params));
+    case "/api/v1/metadata":
+      return data(Object.fromEntries(Object.entries(METADATA).map(([name, meta]) => [name, [meta]])));
+    case "/api/v1/query_exemplars": {
+      const t = Number(params.get("end"));
+      const exemplars = [900, 400].map((ago) => ({ labels: { trace_id: "4bf92f3577b34da6a3ce929d0e0e4736" }, value: "0.4", timestamp: t - ago }));
+      return data(/_bucket/.test(params.get("query") ?? "") ? [{ seriesLabels: {}, exemplars }] : []);
+    }
+    default:
+      return null;
+  }
+}
+
+async function answer(request: IncomingMessage, path: string, params: URLSearchParams): Promise<Answer> {
+  const body = await bodyOf(request);
+  const signedIn = sessionCookie !== "" && request.headers.cookie?.includes(sessionCookie);
+  if (path === "/api/v1/auth/link") {
+    const { token } = JSON.parse(body) as { token: string };
+    if (token === "spent") return { status: 401, body: { error: "this link was already used" } };
+    sessionCookie = randomUUID();
+    return { status: 200, body: { csrf: "mock" }, headers: { "Set-Cookie": `session=${sessionCookie}; HttpOnly; Path=/` } };
+  }
+  if (!signedIn) return { status: 401, body: { error: "sign in first" } };
+  if (path === "/api/v1/auth/session") return ok({ user: { name: "admin", role: "admin" }, tenant: "default", csrf: "mock" });
+  if (request.method !== "GET" && request.headers["x-csrf-token"] !== "mock") return { status: 403, body: { error: "CSRF token missing" } };
+  if (path === "/api/v1/auth/logout") {
+    sessionCookie = "";
+    return ok({});
+  }
+  if (path === "/api/v1/targets") return data(TARGETS());
+  if (path === "/api/v1/services") return ok({ services: SERVICES });
+  const object = /^\/api\/v1\/monitoring\/objects\/saved_query(?:\/(.+))?$/.exec(path);
+  if (object) {
+    const name = decodeURIComponent(object[1] ?? "");
+    if (request.method === "PUT") saved.set(name, JSON.parse(body));
+    if (request.method === "DELETE") saved.delete(name);
+    return ok({ items: [...saved].map(([key, spec]) => ({ name: key, spec, updated_at: new Date().toISOString() })) });
+  }
+  for (const [key, value] of new URLSearchParams(request.method === "POST" ? body : "")) params.append(key, value);
+  return metrics(path, params) ?? { status: 404, body: { error: `no route ${path}` } };
+}
+
+async function handle(request: IncomingMessage, response: ServerResponse, next: () => void): Promise<void> {
+  const url = new URL(request.url ?? "/", "http://localhost");
+  if (!url.pathname.startsWith("/api/")) return next();
+  let result: Answer;
+  try {
+    result = await answer(request, url.pathname, url.searchParams);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    result = { status: error instanceof BadQuery ? 400 : 500, body: { status: "error", errorType: "bad_data", error: message } };
+  }
+  response.writeHead(result.status, { "Content-Type": "application/json", ...result.headers });
+  response.end(JSON.stringify(result.body));
+}
+
+function attach(server: ViteDevServer | PreviewServer, strict: boolean): void {
+  server.middlewares.use((request, response, next) => {
+    if (strict) response.setHeader("Content-Security-Policy", CSP);
+    void handle(request, response, next);
+  });
+  server.httpServer?.on("upgrade", (request, socket) => {
+    if (request.url === "/api/v1/ws") serveSocket(request, socket as import("node:net").Socket);
+  });
+}
+
+export function mockServer(): PluginOption {
+  return {
+    name: "bellwether-mock",
+    configureServer: (server) => attach(server, false),
+    configurePreviewServer: (server) => attach(server, true),
+  };
+}

@@ -1,0 +1,58 @@
+/** What the command palette offers. */
+import type { SavedQuery } from "../../lib/api/bellwether";
+import { score } from "../../lib/promql/complete";
+import { starterQuery } from "../../lib/promql/edit";
+import { catalog } from "../../lib/state/catalog.svelte";
+import { prefs } from "../../lib/state/prefs.svelte";
+import { session } from "../../lib/state/session.svelte";
+import { view } from "../../lib/state/view.svelte";
+import { PRESETS } from "../../lib/time/range";
+import { PAGES } from "./pages";
+
+export interface Command {
+  id: string;
+  kind: "Page" | "Range" | "Theme" | "Density" | "Account" | "Metric" | "Query" | "Action";
+  label: string;
+  href?: string;
+  run?: () => void;
+}
+
+const SHOWN_MAX = 50;
+
+function fixed(): Command[] {
+  return [
+    ...PAGES.map((page): Command => ({ id: page.path, kind: "Page", label: page.title, href: view.href(page.path) })),
+    { id: "reload", kind: "Action", label: "Refresh now", run: () => view.reload() },
+    ...PRESETS.map((p): Command => ({ id: p.label, kind: "Range", label: p.label, run: () => view.setRange(p) })),
+    { id: "t-auto", kind: "Theme", label: "Theme as the system", run: () => prefs.setTheme("auto") },
+    { id: "t-dark", kind: "Theme", label: "Dark theme", run: () => prefs.setTheme("dark") },
+    { id: "t-light", kind: "Theme", label: "Light theme", run: () => prefs.setTheme("light") },
+    { id: "d-normal", kind: "Density", label: "Normal density", run: () => prefs.setDensity("normal") },
+    { id: "d-compact", kind: "Density", label: "Compact density", run: () => prefs.setDensity("compact") },
+    { id: "signout", kind: "Account", label: "Sign out", run: () => void session.signOut() },
+  ];
+}
+
+/** Commands that answer `typed`, best first; metrics only once something is typed. */
+export function search(typed: string, metrics: readonly string[], saved: readonly SavedQuery[]): Command[] {
+  const want = typed.trim();
+  const queries = saved.map((query): Command => ({
+    id: `q ${query.name}`,
+    kind: "Query",
+    label: query.name,
+    href: view.href("/explore", { q: query.spec.queries }),
+  }));
+  const names = want === "" ? [] : metrics;
+  const found = names.map((name): Command => ({
+    id: `m ${name}`,
+    kind: "Metric",
+    label: name,
+    href: view.href("/explore", { q: starterQuery(name, catalog.of(name)?.type ?? "") }),
+  }));
+  return [...fixed(), ...queries, ...found]
+    .map((command, index) => ({ command, index, points: score(command.label, want) }))
+    .filter((entry) => entry.points !== null)
+    .sort((a, b) => (a.points ?? 0) - (b.points ?? 0) || a.index - b.index)
+    .slice(0, SHOWN_MAX)
+    .map((entry) => entry.command);
+}

@@ -1,0 +1,9 @@
+/** The pages of the side navigation, in order; the digit keys open them. */
+import type { IconName } from "../Icon.svelte";
+
+export const PAGES: readonly { path: string; title: string; icon: IconName }[] = [
+  { path: "/", title: "Host", icon: "host" },
+  { path: "/explore", title: "Explore", icon: "explore" },
+  { path: "/targets", title: "Targets", icon: "targets" },
+  { path: "/services", title: "Services", icon: "services" },
+];

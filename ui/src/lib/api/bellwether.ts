@@ -1,0 +1,81 @@
+/** Bellwether's own API: session, targets, services, saved objects. */
+import { request } from "./client";
+import type { Labels } from "./prometheus";
+
+export interface Session {
+  user: { name: string; role: string };
+  tenant: string;
+  csrf: string;
+}
+
+export const fetchSession = () => request<Session>("/api/v1/auth/session", { quiet401: true });
+
+/** Trades the token of a one-time link for a session cookie. */
+export const redeemLink = (token: string) =>
+  request<{ csrf: string }>("/api/v1/auth/link", { json: { token }, quiet401: true });
+
+export const signOut = () => request<void>("/api/v1/auth/logout", { method: "POST" });
+
+export interface Target {
+  labels: Labels;
+  discoveredLabels?: Labels;
+  scrapePool: string;
+  scrapeUrl: string;
+  health: "up" | "down" | "unknown";
+  lastError: string;
+  lastScrape: string;
+  lastScrapeDuration: number;
+  scrapeInterval?: string;
+}
+
+export interface TargetsAnswer {
+  activeTargets: Target[];
+  droppedTargets: { discoveredLabels: Labels; scrapePool?: string }[];
+  unsupportedJobs: { job: string; reason: string }[];
+}
+
+export async function fetchTargets(signal?: AbortSignal): Promise<TargetsAnswer> {
+  const { data } = await request<{ data: Partial<TargetsAnswer> }>("/api/v1/targets", signal ? { signal } : {});
+  return {
+    activeTargets: data.activeTargets ?? [],
+    droppedTargets: data.droppedTargets ?? [],
+    unsupportedJobs: data.unsupportedJobs ?? [],
+  };
+}
+
+export type ServiceStatus = "ready" | "starting" | "degraded" | "stopped" | "failed";
+
+export interface Service {
+  name: string;
+  status: ServiceStatus;
+  message?: string;
+  depends_on: string[];
+  restarts: number;
+  uptime_seconds: number;
+  operations?: Record<string, { count: number; errors: number; avg_ms: number }>;
+}
+
+export async function fetchServices(signal?: AbortSignal): Promise<Service[]> {
+  const answer = await request<{ services: Service[] }>("/api/v1/services", signal ? { signal } : {});
+  return answer.services;
+}
+
+/** A set of queries kept by name. */
+export interface SavedQuery {
+  name: string;
+  spec: { queries: string[]; description?: string };
+  updated_at?: string;
+}
+
+const SAVED = "/api/v1/monitoring/objects/saved_query";
+
+export async function fetchSavedQueries(): Promise<SavedQuery[]> {
+  const answer = await request<{ items?: SavedQuery[] }>(SAVED);
+  return answer.items ?? [];
+}
+
+export const putSavedQuery = (name: string, spec: SavedQuery["spec"]) =>
+  request<unknown>(`${SAVED}/${encodeURIComponent(name)}`, { method: "PUT", json: spec });
+
+export const deleteSavedQuery = (name: string) =>
+  request<unknown>(`${SAVED}/${encodeURIComponent(name)}`, { method: "DELETE" });

@@ -1,0 +1,175 @@
+/** uPlot's options for a chart of ours: axes with units, our colours, stacks, dots for exemplars. */
+import uPlot from "uplot";
+import { formatTick, type Unit } from "../format";
+import { resolveColor, withAlpha } from "./palette";
+
+/** How one series is drawn. `color` is a custom property, resolved when painted. */
+export interface Stroke {
+  name: string;
+  color: string;
+  show: boolean;
+}
+
+/** A dot beside the lines: an exemplar at epoch milliseconds. */
+export interface Dot {
+  t: number;
+  value: number;
+  label: string;
+}
+
+export interface PlotSetup {
+  width: number;
+  height: number;
+  strokes: readonly Stroke[];
+  unit: Unit;
+  stacked: boolean;
+  max?: number;
+  syncKey: string;
+  /** The visible range, read on every scale pass, so that a live chart can slide. */
+  range: () => { from: number; to: number };
+  dots: () => readonly Dot[];
+  onZoom: (from: number, to: number) => void;
+  onCursor: (plot: uPlot) => void;
+}
+
+const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
+
+/** Y-axis steps that are round in powers of two, for byte scales. */
+const BYTE_STEPS = Array.from({ length: 60 }, (_, i) => 2 ** i);
+
+function yRange(plot: uPlot, min: number | null, max: number | null, fixedMax: number | undefined): uPlot.Range.MinMax {
+  if (min === null || max === null) return [0, fixedMax ?? 1];
+  void plot;
+  const low = Math.min(min, 0);
+  const high = fixedMax !== undefined ? Math.max(fixedMax, max) : max;
+  if (low === high) return [low, low + (low === 0 ? 1 : Math.abs(low) * 0.1)];
+  // Starting at zero is honest, unless all values huddle far above it.
+  const huddled = min > 0 && (max - min) / max < 0.05 && fixedMax === undefined;
+  return huddled ? [min - (max - min) * 0.5, max + (max - min) * 0.5] : [low, high === fixedMax ? high : high * 1.05];
+}
+
+function drawDots(plot: uPlot, dots: readonly Dot[]): void {
+  const { ctx } = plot;
+  const size = 4 * devicePixelRatio;
+  ctx.save();
+  ctx.fillStyle = resolveColor("--accent");
+  ctx.strokeStyle = resolveColor("--surface");
+  for (const dot of dots) {
+    const x = plot.valToPos(dot.t / 1000, "x", true);
+    const y = plot.valToPos(dot.value, "y", true);
+    if (x < plot.bbox.left || x > plot.bbox.left + plot.bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, y - size);
+    ctx.lineTo(x + size, y);
+    ctx.lineTo(x, y + size);
+    ctx.lineTo(x - size, y);
+    ctx.closePath();
+    ctx.fill();
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+/** Options for one chart. Data columns must follow `strokes` in order. */
+export function plotOptions(setup: PlotSetup): uPlot.Options {
+  const axis = (): Partial<uPlot.Axis> => ({
+    stroke: () => resolveColor("--text-3"),
+    font: FONT,
+    grid: { stroke: () => resolveColor("--grid"), width: 1 },
+    ticks: { show: false },
+  });
+  const shown = setup.strokes.map((stroke, i) => ({ stroke, i })).filter((entry) => entry.stroke.show);
+  const bands: uPlot.Band[] = [];
+  if (setup.stacked) {
+    for (let k = 1; k < shown.length; k += 1) {
+      const [upper, lower] = [shown[k], shown[k - 1]];
+      if (!upper || !lower) continue;
+      bands.push({
+        series: [upper.i + 1, lower.i + 1],
+        fill: () => withAlpha(resolveColor(upper.stroke.color), 0.45),
+      });
+    }
+  }
+  const options: uPlot.Options = {
+    width: setup.width,
+    height: setup.height,
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    bands,
+    scales: {
+      x: {
+        time: true,
+        range: () => {
+          const { from, to } = setup.range();
+          return [from / 1000, to / 1000];
+        },
+      },
+      y: { range: (plot, min, max) => yRange(plot, min, max, setup.max) },
+    },
+    axes: [
+      { ...axis(), size: 24, gap: 4, space: 72, values: timeTicks },
+      {
+        ...axis(),
+        size: (_plot, values) => Math.max(40, 8 + Math.max(0, ...(values ?? []).map((v) => String(v).length)) * 6.2),
+        gap: 4,
+        space: 32,
+        ...(setup.unit.startsWith("bytes") ? { incrs: BYTE_STEPS } : {}),
+        values: (_plot, splits, _axis, _space, increment) => splits.map((v) => formatTick(v, setup.unit, increment)),
+      },
+    ],
+    cursor: {
+      sync: { key: setup.syncKey, setSeries: false },
+      points: { size: 6, width: 1.5 },
+      drag: { x: true, y: false, setScale: false },
+      focus: { prox: 24 },
+    },
+    focus: { alpha: 1 },
+    series: [
+      {},
+      ...setup.strokes.map((stroke, i): uPlot.Series => {
+        const bottom = setup.stacked && shown[0]?.i === i;
+        return {
+          label: stroke.name,
+          show: stroke.show,
+          stroke: () => resolveColor(stroke.color),
+          width: setup.stacked ? 1 : 1.5,
+          spanGaps: false,
+          points: { show: false },
+          ...(bottom ? { fill: () => withAlpha(resolveColor(stroke.color), 0.45) } : {}),
+        };
+      }),
+    ],
+    hooks: {
+      draw: [(plot) => drawDots(plot, setup.dots())],
+      setCursor: [setup.onCursor],
+      setSelect: [
+        (plot) => {
+          if (plot.select.width < 4) return;
+          const from = plot.posToVal(plot.select.left, "x") * 1000;
+          const to = plot.posToVal(plot.select.left + plot.select.width, "x") * 1000;
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          setup.onZoom(from, to);
+        },
+      ],
+    },
+  };
+  return options;
+}
+
+const two = (n: number) => String(n).padStart(2, "0");
+
+/** Clock times, with the date where a day begins; seconds only when ticks are that close. */
+function timeTicks(_plot: uPlot, splits: number[], _axis: number, _space: number, increment: number): string[] {
+  let lastDay = "";
+  return splits.map((seconds) => {
+    const d = new Date(seconds * 1000);
+    const day = `${two(d.getMonth() + 1)}-${two(d.getDate())}`;
+    const midnight = d.getHours() === 0 && d.getMinutes() === 0 && d.getSeconds() === 0;
+    const changed = lastDay !== "" && lastDay !== day;
+    lastDay = day;
+    if (increment >= 86_400) return day;
+    if (midnight || changed) return day;
+    const clock = `${two(d.getHours())}:${two(d.getMinutes())}`;
+    return increment < 60 ? `${clock}:${two(d.getSeconds())}` : clock;
+  });
+}

@@ -1,0 +1,145 @@
+/**
+ * The one WebSocket of the page. Subscriptions outlive connections: after a reconnect they are sent again and
+ * their owners are told to fetch what they missed.
+ */
+import type { Labels } from "../api/prometheus";
+import { session } from "../state/session.svelte";
+import { backoffMs } from "./backoff";
+
+export type LiveState = "off" | "connecting" | "open" | "waiting";
+
+/** Series of one update; points are `[epoch ms, value]`. */
+export interface MetricsUpdate {
+  series: { labels: Labels; points: [number, number][] }[];
+}
+
+interface Subscription {
+  id: string;
+  match: string[];
+  sequence: number | null;
+  onUpdate: (update: MetricsUpdate) => void;
+  onGap: () => void;
+}
+
+interface Envelope {
+  type: string;
+  data: unknown;
+  timestamp: string;
+  tenant_id: string;
+}
+
+interface UpdateData extends MetricsUpdate {
+  subscription: string;
+  sequence: number;
+  missed?: number;
+}
+
+class LiveSocket {
+  state = $state<LiveState>("off");
+  /** What the server said last time it refused something. */
+  problem = $state("");
+  private socket: WebSocket | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private attempt = 0;
+  private wanted = false;
+  private nextId = 1;
+  private readonly subscriptions = new Map<string, Subscription>();
+
+  start(): void {
+    this.wanted = true;
+    if (!this.socket) this.connect();
+  }
+
+  stop(): void {
+    this.wanted = false;
+    clearTimeout(this.timer);
+    this.socket?.close(1000);
+    this.socket = null;
+    this.state = "off";
+  }
+
+  /** Subscribes to metrics by name; the returned function ends it. `onGap` asks for a fresh query. */
+  subscribe(match: string[], onUpdate: (update: MetricsUpdate) => void, onGap: () => void): () => void {
+    const id = `m${this.nextId++}`;
+    const subscription: Subscription = { id, match, sequence: null, onUpdate, onGap };
+    this.subscriptions.set(id, subscription);
+    this.announce(subscription);
+    return () => {
+      this.subscriptions.delete(id);
+      this.send("unsubscribe", { id });
+    };
+  }
+
+  /** Connects at once instead of waiting; used when the network or the tab comes back. */
+  nudge(): void {
+    if (this.wanted && this.state === "waiting") {
+      clearTimeout(this.timer);
+      this.attempt = 0;
+      this.connect();
+    }
+  }
+
+  private connect(): void {
+    this.state = "connecting";
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}/api/v1/ws`);
+    this.socket = socket;
+    let opened = false;
+    socket.onopen = () => {
+      opened = true;
+      const again = this.attempt > 0;
+      this.attempt = 0;
+      this.state = "open";
+      this.problem = "";
+      for (const subscription of this.subscriptions.values()) {
+        this.announce(subscription);
+        if (again) subscription.onGap();
+      }
+    };
+    socket.onmessage = (event) => this.receive(String(event.data));
+    socket.onclose = () => {
+      if (this.socket !== socket) return;
+      this.socket = null;
+      if (!this.wanted) return;
+      this.state = "waiting";
+      // A refused upgrade shows no status here; asking for the session tells an expired one from a dead server.
+      if (!opened && this.attempt > 0) void session.check();
+      this.timer = setTimeout(() => this.connect(), backoffMs(this.attempt, Math.random()));
+      this.attempt += 1;
+    };
+  }
+
+  private announce(subscription: Subscription): void {
+    subscription.sequence = null;
+    this.send("subscribe", { id: subscription.id, channel: "metrics", match: subscription.match });
+  }
+
+  private send(type: string, data: unknown): void {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    const envelope: Envelope = { type, data, timestamp: new Date().toISOString(), tenant_id: session.tenant };
+    this.socket.send(JSON.stringify(envelope));
+  }
+
+  private receive(text: string): void {
+    let envelope: Envelope;
+    try {
+      envelope = JSON.parse(text) as Envelope;
+    } catch {
+      return;
+    }
+    if (envelope.type === "error") {
+      const data = envelope.data as { message?: string; error?: string } | null;
+      this.problem = data?.message ?? data?.error ?? "the server refused a message";
+    }
+    if (envelope.type !== "metrics_update") return;
+    const data = envelope.data as UpdateData;
+    const subscription = this.subscriptions.get(data.subscription);
+    if (!subscription) return;
+    const last = subscription.sequence;
+    subscription.sequence = data.sequence;
+    subscription.onUpdate(data);
+    if ((data.missed ?? 0) > 0 || (last !== null && data.sequence > last + 1)) subscription.onGap();
+  }
+}
+
+export const live = new LiveSocket();
