@@ -1,11 +1,15 @@
 //! The only writer of telemetry files: write-ahead log, heads, segments, manifest, compaction and retention.
 
+#[allow(dead_code, reason = "its callers are the log and the manifest")]
+mod codec; // integers and texts as bytes
 pub mod disk; // the seam to the file system
 #[allow(dead_code, reason = "its callers are the log, the manifest and segments")]
 pub(crate) mod durable; // the order in which files become durable
 mod error; // what can go wrong
 pub mod segment; // immutable pairs of files
 mod tombstone; // deletes by matcher
+#[allow(dead_code, reason = "the engine is its caller")]
+mod wal; // what is durable before it is acknowledged
 
 pub use error::{Remedy, Result, StoreError};
 pub use tombstone::Tombstone;

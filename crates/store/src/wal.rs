@@ -1,0 +1,300 @@
+//! The write-ahead log: one per data folder, shared by all tenants and signals.
+//!
+//! A group of records is durable when [`Wal::write_group`] returns. Records are numbered without gaps while
+//! all goes well. A file whose write or sync failed is never written again. Which files can go is decided
+//! here, from the sequences up to which each shard is flushed; when to flush is the engine's business.
+
+mod reader; // a file to records
+pub(crate) mod record; // what is on disk
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use model::{Signal, TenantId};
+
+pub(crate) use reader::FileReader;
+use reader::{HEADER_BYTES, Header};
+
+use crate::disk::{Disk, DiskFile};
+use crate::durable;
+use crate::error::{Result, StoreError};
+
+/// A tenant's telemetry of one kind: what has a head, a series table and segments of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ShardKey {
+    pub(crate) tenant: TenantId,
+    pub(crate) signal: Signal,
+}
+
+const DIR: &str = "wal";
+const SPARE: &str = "wal/spare";
+const SPARE_UNFINISHED: &str = "wal/spare.new";
+
+fn file_path(no: u64) -> String {
+    format!("{DIR}/{no:020}.wal")
+}
+
+fn file_no(name: &str) -> Option<u64> {
+    name.strip_suffix(".wal").filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+/// A numbered record on its way to the disk.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) shard: &'a ShardKey,
+    pub(crate) seq: u64,
+    pub(crate) bytes: &'a mut [u8],
+}
+
+/// What is known of a file that may still be needed.
+#[derive(Debug)]
+struct FileInfo {
+    no: u64,
+    bytes: u64,
+    /// The last sequence of each shard that has a record in it.
+    last: HashMap<ShardKey, u64>,
+}
+
+struct Current {
+    file: Box<dyn DiskFile>,
+    offset: u64,
+    len: u64,
+}
+
+/// The log, open for writing.
+pub(crate) struct Wal {
+    disk: Arc<dyn Disk>,
+    file_bytes: u64,
+    current: Option<Current>,
+    files: VecDeque<FileInfo>,
+    no_next: u64,
+    acknowledged_seq: u64,
+    has_spare: bool,
+    group: Vec<u8>,
+}
+
+/// What a crash left behind: the files to replay, oldest first.
+pub(crate) struct Leftover {
+    pub(crate) file_nos: Vec<u64>,
+    /// The last sequence that any file holds; 0 if there is none.
+    pub(crate) last_seq: u64,
+}
+
+impl Wal {
+    /// Finds the files of the last run and the last sequence in them. `flushed_seq` is the highest that any
+    /// shard has flushed. The log cannot be written before the first [`Wal::roll`].
+    pub(crate) fn open(disk: Arc<dyn Disk>, file_bytes: u64, flushed_seq: u64) -> Result<(Self, Leftover)> {
+        durable::create_dir(&*disk, DIR)?;
+        let names = disk.list(DIR).map_err(|e| StoreError::io("list", DIR, e))?;
+        let mut file_nos: Vec<u64> = names.iter().filter_map(|name| file_no(name)).collect();
+        let no_last = file_nos.last().copied().unwrap_or(0);
+        if names.iter().any(|name| name == "spare.new") {
+            durable::remove_files(&*disk, [SPARE_UNFINISHED])?;
+        }
+        let mut last_seq = flushed_seq;
+        // Only the newest file can be unwritten; it takes the last sequence from the one before.
+        while let Some(no) = file_nos.last() {
+            if let Some(mut reader) = FileReader::open(&*disk, &file_path(*no), *no)? {
+                last_seq = last_seq.max(reader.header().acknowledged_seq);
+                let mut seq = reader.header().first_seq;
+                while reader.next_record()?.is_some_and(|record| record.seq == seq) {
+                    last_seq = last_seq.max(seq);
+                    seq += 1;
+                }
+                break;
+            }
+            durable::remove_files(&*disk, [file_path(*no).as_str()])?;
+            file_nos.pop();
+        }
+        let wal = Self {
+            has_spare: names.iter().any(|name| name == "spare"),
+            disk,
+            file_bytes,
+            current: None,
+            files: VecDeque::new(),
+            no_next: no_last + 1,
+            acknowledged_seq: last_seq,
+            group: Vec::new(),
+        };
+        Ok((wal, Leftover { file_nos, last_seq }))
+    }
+
+    /// Opens a file that a crash left behind.
+    pub(crate) fn leftover(disk: &dyn Disk, no: u64) -> Result<FileReader> {
+        let path = file_path(no);
+        let reader = FileReader::open(disk, &path, no)?;
+        reader.ok_or_else(|| StoreError::corrupt(&path, 0, "the header is not readable"))
+    }
+
+    /// Takes note of a file that has been replayed, so that it goes when its shards are flushed.
+    pub(crate) fn adopt(&mut self, no: u64, bytes: u64, last: HashMap<ShardKey, u64>) {
+        let at = self.files.partition_point(|file| file.no < no);
+        self.files.insert(at, FileInfo { no, bytes, last });
+    }
+
+    /// Starts a new file, large enough for a record of `record_bytes`. Nothing is lost when it fails.
+    pub(crate) fn roll(&mut self, first_seq: u64, record_bytes: usize) -> Result<()> {
+        let no = self.no_next;
+        let path = file_path(no);
+        let len = self.file_bytes.max(HEADER_BYTES + record_bytes as u64);
+        let io = |action| {
+            let path = path.clone();
+            move |e| StoreError::io(action, &path, e)
+        };
+        let file = if self.has_spare && len == self.file_bytes {
+            self.has_spare = false;
+            self.disk.rename(SPARE, &path).map_err(io("rename"))?;
+            self.disk.open(&path).map_err(io("open"))?
+        } else {
+            self.disk.create(&path).map_err(io("create"))?
+        };
+        // From here on the name is taken, whatever happens.
+        self.no_next += 1;
+        let header = Header { file_no: no, first_seq, acknowledged_seq: self.acknowledged_seq };
+        let prepared = file.allocate(len).map_err(io("allocate"));
+        let prepared = prepared.and_then(|()| file.write_at(0, &header.encode()).map_err(io("write")));
+        let prepared = prepared.and_then(|()| durable::seal(&*self.disk, &path, &*file));
+        if let Err(error) = prepared {
+            // Give the room back; if that fails too, the next start finds a file without records.
+            let _ = self.disk.remove(&path);
+            return Err(error);
+        }
+        self.current = Some(Current { file, offset: HEADER_BYTES, len });
+        self.files.push_back(FileInfo { no, bytes: len, last: HashMap::new() });
+        Ok(())
+    }
+
+    /// Writes records in ascending sequence and makes them durable with as few syncs as files. After an
+    /// error the file is closed for good, and nothing of the group counts as written.
+    pub(crate) fn write_group(&mut self, records: &mut [Outgoing<'_>]) -> Result<()> {
+        let mut group = std::mem::take(&mut self.group);
+        let written = self.write_all(records, &mut group);
+        group.clear();
+        if group.capacity() <= 8 << 20 {
+            self.group = group;
+        }
+        if written.is_err() {
+            self.current = None;
+        }
+        written
+    }
+
+    fn write_all(&mut self, records: &mut [Outgoing<'_>], group: &mut Vec<u8>) -> Result<()> {
+        for outgoing in records {
+            let full = |current: &Current| {
+                current.offset + (group.len() + outgoing.bytes.len()) as u64 > current.len
+            };
+            if self.current.as_ref().is_none_or(full) {
+                self.write_durably(group)?;
+                self.roll(outgoing.seq, outgoing.bytes.len())?;
+            }
+            if let Some(file) = self.files.back_mut() {
+                record::stamp(outgoing.bytes, file.no);
+                file.last.insert(outgoing.shard.clone(), outgoing.seq);
+            }
+            group.extend_from_slice(outgoing.bytes);
+        }
+        self.write_durably(group)
+    }
+
+    fn write_durably(&mut self, group: &mut Vec<u8>) -> Result<()> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        if group.is_empty() {
+            return Ok(());
+        }
+        let path = || self.files.back().map_or_else(String::new, |file| file_path(file.no));
+        current.file.write_at(current.offset, group).map_err(|e| StoreError::io("write", &path(), e))?;
+        current.file.sync_data().map_err(|e| StoreError::io("sync", &path(), e))?;
+        current.offset += group.len() as u64;
+        group.clear();
+        Ok(())
+    }
+
+    /// Notes that everything up to a sequence was acknowledged; the next file's header says so.
+    pub(crate) fn acknowledge(&mut self, seq: u64) {
+        self.acknowledged_seq = seq;
+    }
+
+    /// True while there is a file to write to.
+    pub(crate) fn is_open(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// True when the spare file is in place.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.has_spare
+    }
+
+    /// Bytes of all files that are still needed, the spare excluded.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Number of files that are still needed.
+    pub(crate) fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The shards whose unflushed records keep the oldest file.
+    pub(crate) fn pinning(&self, flushed: impl Fn(&ShardKey) -> u64) -> Vec<ShardKey> {
+        let Some(oldest) = self.files.front() else { return Vec::new() };
+        let pins = oldest.last.iter().filter(|(shard, last)| flushed(shard) < **last);
+        pins.map(|(shard, _)| shard.clone()).collect()
+    }
+
+    /// Removes the oldest files that no shard needs. The first one becomes the spare if there is none.
+    pub(crate) fn collect(&mut self, flushed: impl Fn(&ShardKey) -> u64) -> Result<()> {
+        let kept = usize::from(self.current.is_some());
+        let mut gone = Vec::new();
+        while self.files.len() > kept {
+            let Some(oldest) = self.files.front() else { break };
+            if oldest.last.iter().any(|(shard, last)| flushed(shard) < *last) {
+                break;
+            }
+            gone.extend(self.files.pop_front());
+        }
+        let mut removed = Vec::new();
+        for file in gone {
+            let path = file_path(file.no);
+            if !self.has_spare && file.bytes == self.file_bytes {
+                self.disk.rename(&path, SPARE).map_err(|e| StoreError::io("rename", &path, e))?;
+                durable::sync_dir(&*self.disk, DIR)?;
+                self.has_spare = true;
+            } else {
+                removed.push(path);
+            }
+        }
+        durable::remove_files(&*self.disk, removed.iter().map(String::as_str))
+    }
+
+    /// Makes the spare file if it is missing.
+    pub(crate) fn ensure_spare(&mut self) -> Result<()> {
+        if self.has_spare {
+            return Ok(());
+        }
+        let io = |action| move |e| StoreError::io(action, SPARE_UNFINISHED, e);
+        let made = self.disk.create(SPARE_UNFINISHED).map_err(io("create")).and_then(|file| {
+            file.allocate(self.file_bytes).map_err(io("allocate"))?;
+            file.sync_data().map_err(io("sync"))
+        });
+        if let Err(error) = made {
+            let _ = self.disk.remove(SPARE_UNFINISHED);
+            return Err(error);
+        }
+        self.disk.rename(SPARE_UNFINISHED, SPARE).map_err(io("rename"))?;
+        durable::sync_dir(&*self.disk, DIR)?;
+        self.has_spare = true;
+        Ok(())
+    }
+
+    /// Gives the spare file's room back, so that a flush can succeed on a full disk.
+    pub(crate) fn release_spare(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.has_spare) {
+            durable::remove_files(&*self.disk, [SPARE])?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
