@@ -4,3 +4,4 @@
 //! always an argument.
 
 pub mod host; // this machine, from /proc and /sys
+pub mod scrape; // other programs' metrics, as Prometheus reads them
