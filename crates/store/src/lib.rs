@@ -6,6 +6,8 @@ pub mod disk; // the seam to the file system
 #[allow(dead_code, reason = "its callers are the log, the manifest and segments")]
 pub(crate) mod durable; // the order in which files become durable
 mod error; // what can go wrong
+#[allow(dead_code, reason = "the engine is its caller")]
+mod manifest; // which segments count
 pub mod segment; // immutable pairs of files
 mod tombstone; // deletes by matcher
 #[allow(dead_code, reason = "the engine is its caller")]
