@@ -93,7 +93,7 @@ async function answer(request: IncomingMessage, path: string, params: URLSearchP
   const signedIn = sessionCookie !== "" && request.headers.cookie?.includes(sessionCookie);
   if (path === "/api/v1/auth/link") {
     const { token } = JSON.parse(body) as { token: string };
-    if (token === "spent") return { status: 401, body: { error: "this link was already used" } };
+    if (token !== "good") return { status: 401, body: { error: "this link was already used" } };
     sessionCookie = randomUUID();
     return { status: 200, body: { csrf: "mock" }, headers: { "Set-Cookie": `session=${sessionCookie}; HttpOnly; Path=/` } };
   }

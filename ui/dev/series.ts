@@ -23,7 +23,9 @@ const BOOT = Math.floor(Date.now() / 1000) - 11 * 86_400 - 5 * 3600;
 function hash(text: string): number {
   let h = 2166136261;
   for (const char of text) h = Math.imul(h ^ char.charCodeAt(0), 16777619);
-  return (h >>> 0) / 2 ** 32;
+  h = Math.imul(h ^ (h >>> 16), 2246822507);
+  h = Math.imul(h ^ (h >>> 13), 3266489909);
+  return ((h ^ (h >>> 16)) >>> 0) / 2 ** 32;
 }
 
 /** Smooth value noise in -1 … 1 with a given period. */
@@ -49,7 +51,7 @@ function gauge(name: string, labels: Labels, middle: number, swing: number): voi
 function counter(name: string, labels: Labels, rate: number, swing = 0.7, job: Labels = HOST): void {
   const seed = Math.floor(hash(name + JSON.stringify(labels)) * 1e6);
   const sums = new Map<number, number>();
-  const epoch = Math.floor(Date.now() / 10_000) * 10 - 7 * 86_400;
+  const epoch = Math.floor(Date.now() / 10_000) * 10 - 2 * 86_400;
   const speed = (t: number) => Math.max(0, rate * (1 + swing * 1.4 * wobble(seed, t)));
   const sumTo = (tick: number): number => {
     let from = tick;

@@ -110,7 +110,8 @@ export function plotOptions(setup: PlotSetup): uPlot.Options {
       { ...axis(), size: 24, gap: 4, space: 72, values: timeTicks },
       {
         ...axis(),
-        size: (_plot, values) => Math.max(40, 8 + Math.max(0, ...(values ?? []).map((v) => String(v).length)) * 6.2),
+        // One width for all but the longest labels, so that charts above each other share their time axis.
+        size: (_plot, values) => Math.max(64, 8 + Math.max(0, ...(values ?? []).map((v) => String(v).length)) * 6.4),
         gap: 4,
         space: 32,
         ...(setup.unit.startsWith("bytes") ? { incrs: BYTE_STEPS } : {}),

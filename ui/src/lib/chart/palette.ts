@@ -17,10 +17,6 @@ const FIXED: Record<string, string> = {
   used: "--s1",
   cached: "--s3",
   free: "--s-rest",
-  read: "--s1",
-  written: "--s2",
-  received: "--s1",
-  sent: "--s2",
 };
 
 /** Colour of a series by its name where that has a fixed one, else by its position. */

@@ -113,17 +113,17 @@ export const HOST_PANELS: readonly HostPanel[] = [
     queries: [
       {
         expr: `sum by (device) (rate(node_network_receive_bytes_total{$instance,${NETWORK}}[$window]))`,
-        name: (labels) => `${labels.device} received`,
+        name: (labels) => `${labels.device} in`,
       },
       {
         expr: `sum by (device) (rate(node_network_transmit_bytes_total{$instance,${NETWORK}}[$window]))`,
-        name: (labels) => `${labels.device} sent`,
+        name: (labels) => `${labels.device} out`,
       },
     ],
     live: (samples) =>
       new Map([
-        ...perDevice(samples, "node_network_receive_bytes_total", "received", isNetwork),
-        ...perDevice(samples, "node_network_transmit_bytes_total", "sent", isNetwork),
+        ...perDevice(samples, "node_network_receive_bytes_total", "in", isNetwork),
+        ...perDevice(samples, "node_network_transmit_bytes_total", "out", isNetwork),
       ]),
   },
   {
@@ -137,13 +137,13 @@ export const HOST_PANELS: readonly HostPanel[] = [
       },
       {
         expr: `sum by (device) (rate(node_disk_written_bytes_total{$instance,${DISK}}[$window]))`,
-        name: (labels) => `${labels.device} written`,
+        name: (labels) => `${labels.device} write`,
       },
     ],
     live: (samples) =>
       new Map([
         ...perDevice(samples, "node_disk_read_bytes_total", "read", isDisk),
-        ...perDevice(samples, "node_disk_written_bytes_total", "written", isDisk),
+        ...perDevice(samples, "node_disk_written_bytes_total", "write", isDisk),
       ]),
   },
   {
