@@ -1,0 +1,252 @@
+//! One suite for both kinds of database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kit::Clock;
+use model::TenantId;
+use sqlx::Row;
+
+use crate::testing::{Fixture, each_backend};
+use crate::{Backend, Database, DatabaseSettings, DbError, Migration, MigrationSet, Remedy, Scope};
+
+const ONE: Migration = Migration {
+    version: 1,
+    name: "notes",
+    up: "CREATE TABLE notes (id TEXT PRIMARY KEY, size BIGINT NOT NULL, ratio DOUBLE PRECISION, body {blob});
+         CREATE INDEX notes_size ON notes (size);",
+    down: "DROP TABLE notes;",
+};
+const TWO: Migration = Migration {
+    version: 2,
+    name: "colours",
+    up: "ALTER TABLE notes ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';",
+    down: "ALTER TABLE notes DROP COLUMN colour;",
+};
+const BROKEN: Migration = Migration {
+    version: 2,
+    name: "half done",
+    up: "CREATE TABLE half (id TEXT PRIMARY KEY); INSERT INTO missing VALUES (1);",
+    down: "",
+};
+
+const FIRST: MigrationSet = MigrationSet { name: "notes", migrations: &[ONE] };
+const BOTH: MigrationSet = MigrationSet { name: "notes", migrations: &[ONE, TWO] };
+const FAILING: MigrationSet = MigrationSet { name: "notes", migrations: &[ONE, BROKEN] };
+const EDITED: MigrationSet =
+    MigrationSet { name: "notes", migrations: &[Migration { up: "CREATE TABLE other (id TEXT)", ..ONE }] };
+
+fn tenant(id: &str) -> TenantId {
+    TenantId::new(id).unwrap()
+}
+
+async fn put(scope: &Scope, id: &str, size: i64) -> Result<(), DbError> {
+    let mut tx = scope.begin().await?;
+    sqlx::query("INSERT INTO notes (id, size, ratio, body) VALUES ($1, $2, $3, $4)")
+        .bind(id)
+        .bind(size)
+        .bind(0.5)
+        .bind(vec![0u8, 255])
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn sizes(scope: &Scope) -> Vec<i64> {
+    let mut connection = scope.read().await.unwrap();
+    let rows = sqlx::query("SELECT size, ratio, body FROM notes ORDER BY size")
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+    for row in &rows {
+        assert_eq!((row.get::<f64, _>(1), row.get::<Vec<u8>, _>(2)), (0.5, vec![0, 255]));
+    }
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn migrated(f: &Fixture, id: &str) -> Scope {
+    let scope = f.db.tenant(&tenant(id)).await.unwrap();
+    scope.migrate(&FIRST, &f.clock).await.unwrap();
+    scope
+}
+
+#[tokio::test]
+async fn tenants_and_the_shared_part_see_only_their_own_rows() {
+    each_backend(async |f| {
+        let (a, b, control) = (migrated(&f, "acme").await, migrated(&f, "acme-2").await, f.db.control());
+        control.migrate(&FIRST, &f.clock).await.unwrap();
+        for (scope, size) in [(&a, 1), (&b, 2), (&control, 3)] {
+            put(scope, "same", size).await.unwrap();
+        }
+        for _ in 0..5 {
+            assert_eq!(
+                (sizes(&a).await, sizes(&b).await, sizes(&control).await),
+                (vec![1], vec![2], vec![3])
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn migrations_run_once_in_order_and_are_recorded() {
+    each_backend(async |f| {
+        let scope = f.db.tenant(&tenant("t")).await.unwrap();
+        assert_eq!(scope.migrate(&FIRST, &f.clock).await.unwrap(), [1]);
+        f.clock.advance(Duration::from_secs(1));
+        assert_eq!(scope.migrate(&BOTH, &f.clock).await.unwrap(), [2]);
+        assert_eq!(scope.migrate(&BOTH, &f.clock).await.unwrap(), Vec::<i64>::new());
+        let status = scope.migrations(&BOTH).await.unwrap();
+        let seen: Vec<_> = status.iter().map(|s| (s.version, s.name.as_str(), s.applied_at)).collect();
+        assert_eq!(seen, [(1, "notes", Some(1_700_000_000_000)), (2, "colours", Some(1_700_000_001_000))]);
+        assert_eq!(scope.rollback(&BOTH, 0).await.unwrap(), [2, 1]);
+        assert!(scope.migrations(&BOTH).await.unwrap().iter().all(|s| s.applied_at.is_none()));
+        assert_eq!(scope.migrate(&BOTH, &f.clock).await.unwrap(), [1, 2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_failing_migration_leaves_no_trace() {
+    each_backend(async |f| {
+        let scope = f.db.tenant(&tenant("t")).await.unwrap();
+        let error = scope.migrate(&FAILING, &f.clock).await.unwrap_err();
+        assert!(
+            error.to_string().starts_with("migration notes 2 (half done) failed and was rolled back: "),
+            "{error}"
+        );
+        assert_eq!(error.remedy(), Remedy::CallOperator);
+        let mut connection = scope.read().await.unwrap();
+        assert!(sqlx::query("SELECT id FROM half").fetch_all(&mut *connection).await.is_err());
+        drop(connection);
+        assert_eq!(scope.migrate(&BOTH, &f.clock).await.unwrap(), [2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_history_that_is_not_ours_is_refused() {
+    each_backend(async |f| {
+        let scope = migrated(&f, "t").await;
+        let changed = scope.migrate(&EDITED, &f.clock).await.unwrap_err();
+        assert!(matches!(changed, DbError::MigrationChanged { version: 1, .. }), "{changed}");
+        scope.migrate(&BOTH, &f.clock).await.unwrap();
+        let newer = scope.migrate(&FIRST, &f.clock).await.unwrap_err();
+        assert_eq!(
+            newer.to_string(),
+            "notes is at migration 2, this program knows up to 1; start a newer version"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nodes_that_start_together_migrate_once() {
+    each_backend(async |f| {
+        let second = Database::open(f.settings.clone(), f.shared_clock()).await.unwrap();
+        let (a, b) = (f.db.tenant(&tenant("t")).await.unwrap(), second.tenant(&tenant("t")).await.unwrap());
+        let (x, y) = tokio::join!(a.migrate(&BOTH, &f.clock), b.migrate(&BOTH, &f.clock));
+        let mut versions = [x.unwrap(), y.unwrap()].concat();
+        versions.sort();
+        assert_eq!(versions, [1, 2]);
+        second.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_is_rolled_back_and_a_repeated_key_is_a_conflict() {
+    each_backend(async |f| {
+        let scope = migrated(&f, "t").await;
+        let mut tx = scope.begin().await.unwrap();
+        sqlx::query("INSERT INTO notes (id, size) VALUES ('x', 1)").execute(&mut *tx).await.unwrap();
+        drop(tx);
+        assert_eq!(sizes(&scope).await, Vec::<i64>::new());
+        put(&scope, "x", 1).await.unwrap();
+        let error = put(&scope, "x", 2).await.unwrap_err();
+        assert!(error.is_conflict() && error.remedy() == Remedy::FixRequest, "{error}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_queue_and_readers_run_beside_them() {
+    each_backend(async |f| {
+        let scope = migrated(&f, "t").await;
+        let writes: Vec<_> = (0..50)
+            .map(|n| {
+                let scope = scope.clone();
+                kit::spawn::spawn("write", async move { put(&scope, &n.to_string(), n).await })
+            })
+            .collect();
+        while sizes(&scope).await.len() < 50 {
+            tokio::task::yield_now().await;
+        }
+        for write in writes {
+            write.await.unwrap().unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_restart() {
+    each_backend(async |f| {
+        put(&migrated(&f, "t").await, "x", 7).await.unwrap();
+        f.db.close().await;
+        assert!(matches!(f.db.tenant(&tenant("t")).await, Err(DbError::Closed)));
+        let again = Database::open(f.settings.clone(), f.shared_clock()).await.unwrap();
+        assert_eq!(sizes(&again.tenant(&tenant("t")).await.unwrap()).await, [7]);
+        again.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn files_of_tenants_are_closed_when_idle_and_above_the_limit() {
+    each_backend(async |f| {
+        for n in 0..80 {
+            f.db.tenant(&tenant(&format!("t{n}"))).await.unwrap();
+        }
+        assert_eq!(f.db.tenants_open(), 64);
+        let held = f.db.tenant(&tenant("held")).await.unwrap();
+        f.clock.advance(Duration::from_secs(301));
+        f.db.close_idle().await;
+        assert_eq!(f.db.tenants_open(), 1, "one is in use");
+        held.migrate(&FIRST, &f.clock).await.unwrap();
+        assert!(f.clock.now_ms() > 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn urls_that_are_not_ours_are_refused_without_their_secrets() {
+    let clock: kit::SharedClock = Arc::new(kit::ManualClock::at(0));
+    for url in ["", "mysql://u:s3cret@h/d", "sqlite://", "sqlite:///x?mode=memory", "postgres://u:s3cret@[/d"]
+    {
+        let settings = DatabaseSettings {
+            url: url.to_owned(),
+            pool_size: 1,
+            timeout: Duration::from_millis(200),
+            tls_required: false,
+        };
+        let error = Database::open(settings.clone(), clock.clone()).await.unwrap_err();
+        assert_eq!(error.remedy(), Remedy::FixConfig, "{url}");
+        assert!(!format!("{error} {error:?} {settings:?}").contains("s3cret"), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_with_any_name_works_and_its_files_are_private() {
+    let parent = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", parent.path().join("a b%20é").display());
+    let settings =
+        DatabaseSettings { url, pool_size: 1, timeout: Duration::from_secs(5), tls_required: false };
+    let db = Database::open(settings, Arc::new(kit::ManualClock::at(0))).await.unwrap();
+    assert_eq!(db.backend(), Backend::Sqlite);
+    let file = parent.path().join("a b%20é").join("control.db");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    db.close().await;
+}
