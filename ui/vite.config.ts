@@ -11,7 +11,7 @@ async function mock(): Promise<PluginOption[]> {
 }
 
 export default defineConfig(async (): Promise<UserConfig> => ({
-  plugins: [svelte(), ...(await mock())],
+  plugins: [svelte({ configFile: false }), ...(await mock())],
   server: {
     port: 4310,
     proxy: process.env.BELLWETHER_MOCK ? {} : { "/api": { target: server, ws: true, changeOrigin: true } },

@@ -85,7 +85,8 @@ await check("the link signs in and leaves the address bar", async () => {
 await check("the live socket connects", () => page.locator('[data-live="open"]').waitFor({ timeout: 10_000 }));
 
 await check("the host page shows moving numbers within 30 s", async () => {
-  await page.locator('[data-stat="cpu"] .value').waitFor({ timeout: 30_000 });
+  await page.locator('[data-stat="cpu"] .value', { hasText: /\d/ }).waitFor({ timeout: 30_000 });
+  await page.waitForTimeout(1000);
   const before = JSON.stringify(await numbers());
   const deadline = Date.now() + 30_000;
   while (Date.now() < deadline) {
@@ -182,6 +183,15 @@ await check("the table shows exact values", async () => {
   await page.goto(address("/explore", [["q", "node_load1"], ["tab", "table"]]));
   await page.locator("[data-row]").first().waitFor({ timeout: 10_000 });
   await shot("explore-table");
+});
+
+await check("a query can be saved, found and deleted", async () => {
+  const name = `e2e ${Date.now()}`;
+  await page.getByRole("button", { name: "Saved" }).click();
+  await page.getByLabel("Name", { exact: true }).fill(name);
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByRole("button", { name: `Delete ${name}` }).click();
+  await page.getByRole("button", { name: `Delete ${name}` }).waitFor({ state: "detached", timeout: 5000 });
 });
 
 await check("the command palette opens pages", async () => {

@@ -3,6 +3,7 @@ import { completionContext, selectorOf } from "../lib/promql/context";
 import { addMatcher, starterQuery } from "../lib/promql/edit";
 import { offsetOf, readFault } from "../lib/promql/errors";
 import { tokenize } from "../lib/promql/lexer";
+import { score } from "../lib/promql/score";
 import { expandVariables } from "../lib/promql/variables";
 
 /** The context where `|` stands. */
@@ -68,6 +69,19 @@ describe("a fault", () => {
     const column = sent.text.indexOf("+ )") + 3;
     expect(readFault(error(`1:${column}`), sent.text, source, sent.toSource)).toMatchObject({ start: 23, end: 24, column: 24 });
   });
+});
+
+describe("a name answers what is typed", () => {
+  it.each([
+    ["up", "up", 0],
+    ["node_cpu_seconds_total", "node", 1],
+    ["node_cpu_seconds_total", "cpu", 2],
+    ["node_cpu_seconds_total", "econds", 3],
+    ["node_cpu_seconds_total", "ncpu", 4],
+    ["node_cpu_seconds_total", "nct", 4],
+    ["node_memory_bytes_total", "net", null],
+    ["node_load1", "xyz", null],
+  ])("%s to %s", (name, typed, want) => expect(score(name, typed)).toBe(want));
 });
 
 it("variables are filled in", () => {

@@ -1,6 +1,6 @@
 /** What the command palette offers. */
 import type { SavedQuery } from "../../lib/api/bellwether";
-import { score } from "../../lib/promql/complete";
+import { score } from "../../lib/promql/score";
 import { starterQuery } from "../../lib/promql/edit";
 import { catalog } from "../../lib/state/catalog.svelte";
 import { prefs } from "../../lib/state/prefs.svelte";

@@ -93,7 +93,7 @@ export function plotOptions(setup: PlotSetup): uPlot.Options {
   const options: uPlot.Options = {
     width: setup.width,
     height: setup.height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 16, 0, 0],
     legend: { show: false },
     bands,
     scales: {
@@ -107,7 +107,7 @@ export function plotOptions(setup: PlotSetup): uPlot.Options {
       y: { range: (plot, min, max) => yRange(plot, min, max, setup.max) },
     },
     axes: [
-      { ...axis(), size: 24, gap: 4, space: 72, values: timeTicks },
+      { ...axis(), size: 28, gap: 8, space: 72, values: timeTicks },
       {
         ...axis(),
         // One width for all but the longest labels, so that charts above each other share their time axis.

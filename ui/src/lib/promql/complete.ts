@@ -2,6 +2,7 @@
 import { catalog } from "../state/catalog.svelte";
 import { selectorOf, type CompletionContext } from "./context";
 import { AGGREGATIONS, FUNCTIONS, KEYWORDS } from "./functions";
+import { score } from "./score";
 
 export interface Candidate {
   label: string;
@@ -54,20 +55,6 @@ async function valueCandidates(context: Extract<CompletionContext, { kind: "labe
     const insert = context.quote === "" ? `"${escaped}"` : context.closed ? escaped : `${escaped}${context.quote}`;
     return plain(value, "value", "", "", insert);
   });
-}
-
-/** How well a name answers what was typed: smaller is better, null is no match. */
-export function score(name: string, typed: string): number | null {
-  if (typed === "") return 1;
-  const [low, want] = [name.toLowerCase(), typed.toLowerCase()];
-  if (low === want) return 0;
-  if (low.startsWith(want)) return 1;
-  if (low.includes(`_${want}`)) return 2;
-  if (low.includes(want)) return 3;
-  // Initials and skipped letters: `ncpu` finds node_cpu.
-  let at = 0;
-  for (const char of low) if (char === want[at]) at += 1;
-  return at === want.length && want.length > 2 ? 4 : null;
 }
 
 /** The best `SHOWN_MAX` candidates for what is typed. */
