@@ -1,1 +1,27 @@
 //! Pure decoders: bytes of every protocol to items and refusals.
+//!
+//! No I/O, no clock, no state between requests (the two accumulators, [`otlp::delta`] and
+//! [`statsd::StatsdState`], are plain values their owner keeps). Every protocol has one function of the same
+//! shape, `decode(body, &Context) -> Result<Decoded, DecodeError>`: a bad item costs that item, and only a
+//! request that cannot be read at all is an error. Memory stays within a small multiple of the body.
+//!
+//! Whether labels are UTF-8, unique and within the tenant's limits is checked by `store` when it meets a
+//! series for the first time; the decoders hand over spans of the body and check what the store never sees
+//! as labels: exemplars, metadata and the shape of histograms.
+
+pub mod compress; // content encodings, bounded while decompressing
+pub mod otlp;
+pub mod remote_write; // Prometheus remote write 1.0 and 2.0 // OpenTelemetry metrics, protobuf and JSON; delta accumulation; answers
+//pub mod text; // Prometheus text, OpenMetrics and the protobuf exposition
+//pub mod statsd; // StatsD and DogStatsD lines and their aggregation
+//pub mod json; // our own `POST /api/metrics`
+
+mod decoded; // what every decoder returns
+mod float; // numbers as label values
+mod rows; // filling a batch, with a way back
+mod wire; // protobuf's bytes
+
+#[cfg(test)]
+mod testing; // decoded batches as lines of text
+
+pub use decoded::{DecodeError, Decoded, DeltaKind, DeltaRows};
