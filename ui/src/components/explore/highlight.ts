@@ -39,3 +39,20 @@ export function highlight(text: string, fault: { start: number; end: number } | 
   }
   return spans;
 }
+
+/** Where the character at `offset` is drawn inside `layer`: its left edge and its baseline's bottom, in pixels. */
+export function placeIn(layer: HTMLElement, offset: number): { left: number; top: number } {
+  const walker = document.createTreeWalker(layer, NodeFilter.SHOW_TEXT);
+  let rest = offset;
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const length = node.textContent?.length ?? 0;
+    if (rest <= length) {
+      const range = document.createRange();
+      range.setStart(node, rest);
+      const [at, box] = [range.getBoundingClientRect(), layer.getBoundingClientRect()];
+      return { left: at.left - box.left, top: at.bottom - box.top };
+    }
+    rest -= length;
+  }
+  return { left: 8, top: 28 };
+}

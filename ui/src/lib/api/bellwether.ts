@@ -43,12 +43,14 @@ export async function fetchTargets(signal?: AbortSignal): Promise<TargetsAnswer>
   };
 }
 
-export type ServiceStatus = "ready" | "starting" | "degraded" | "stopped" | "failed";
+/** As the service kit names them; a page must also bear names it does not know. */
+export type ServiceStatus = "registered" | "initializing" | "starting" | "ready" | "degraded" | "failed" | "stopping" | "stopped";
 
 export interface Service {
   name: string;
+  description?: string;
   status: ServiceStatus;
-  message?: string;
+  message?: string | null;
   depends_on: string[];
   restarts: number;
   uptime_seconds: number;
