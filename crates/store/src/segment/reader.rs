@@ -254,6 +254,16 @@ pub struct RowReader<'a> {
 }
 
 impl RowReader<'_> {
+    /// Number of rows.
+    pub fn rows(&self) -> u32 {
+        self.table.rows()
+    }
+
+    /// The labels of a row; empty for a row that is not there.
+    pub fn labels(&self, row: u32) -> Labels {
+        self.table.labels(row)
+    }
+
     /// Appends the samples of a row that lie in the range.
     pub fn read(&mut self, row: u32, range: TimeRange, out: &mut SampleColumns) -> Result<()> {
         let entries = self.entries(row, range, |kind| kind != ChunkKind::Exemplars)?;
