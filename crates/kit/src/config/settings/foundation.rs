@@ -47,6 +47,14 @@ section! {
     pub struct Storage at "storage." {
         /// `file:///folder`; empty means the data folder.
         url: ConnectionUrl = "";
+        /// Samples in memory above which a head is flushed as a segment.
+        head_bytes: ByteSize = "64MiB" in ByteSize(64 << 10)..=ByteSize(4 << 30);
+        /// Age at which a head is flushed however small it is.
+        head_age: Duration = "30m" in Duration::from_secs(1)..=Duration::from_secs(86_400);
+        /// Size of one file of the write-ahead log.
+        wal_file_bytes: ByteSize = "64MiB" in ByteSize(1 << 20)..=ByteSize(1 << 30);
+        /// Size of the whole log above which heads that hold its oldest file are flushed.
+        wal_bytes: ByteSize = "512MiB" in ByteSize(4 << 20)..=ByteSize(64 << 30);
     }
 }
 
