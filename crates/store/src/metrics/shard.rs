@@ -1,0 +1,188 @@
+//! The metrics of one tenant: its series, its heads, and where writes are put in order.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use model::Labels;
+use parking_lot::{Mutex, RwLock};
+
+use super::fingerprint::Fingerprinter;
+use super::head::Head;
+use super::index::SeriesIndex;
+use super::rows::{MetricRows, Slot};
+use super::table::SeriesTable;
+use crate::wal::ShardKey;
+
+/// What the staging lock guards. Sequences are given under it, so their order is the order of staging.
+pub(crate) struct Staging {
+    pub(crate) table: SeriesTable,
+    pub(crate) epoch: u64,
+    pub(crate) local_next: u32,
+    /// The last sequence that this shard was given; 0 when it has had none since the start.
+    pub(crate) seq_last: u64,
+    pub(crate) scratch: Vec<u8>,
+}
+
+/// A head that gets no more rows.
+#[derive(Clone)]
+pub(crate) struct Frozen {
+    pub(crate) head: Arc<Head>,
+    /// The head and those before it hold every row up to this sequence that is not in a segment.
+    pub(crate) boundary_seq: u64,
+}
+
+/// The heads of a shard, oldest first.
+pub(crate) struct Heads {
+    pub(crate) frozen: VecDeque<Frozen>,
+    pub(crate) active: Arc<Head>,
+    applied_seq: u64,
+    /// Rotations whose boundary is not applied yet: boundary, epoch after it.
+    pending: VecDeque<(u64, u64)>,
+}
+
+/// The metrics of one tenant.
+pub(crate) struct MetricShard {
+    pub(crate) key: ShardKey,
+    pub(crate) seed: u64,
+    pub(crate) index: Arc<RwLock<SeriesIndex>>,
+    pub(crate) staging: Mutex<Staging>,
+    heads: Mutex<Heads>,
+    /// Every head that someone may still read, to know which series must not be forgotten.
+    live: Mutex<Vec<Weak<Head>>>,
+}
+
+impl MetricShard {
+    /// A shard without series; its first epoch is `epoch`. Sequences up to `applied_seq` are not its business.
+    pub(crate) fn new(key: ShardKey, seed: u64, epoch: u64, applied_seq: u64) -> Self {
+        let index = Arc::new(RwLock::new(SeriesIndex::default()));
+        let active = Arc::new(Head::new(epoch, Arc::clone(&index)));
+        Self {
+            key,
+            seed,
+            index,
+            live: Mutex::new(vec![Arc::downgrade(&active)]),
+            staging: Mutex::new(Staging {
+                table: SeriesTable::default(),
+                epoch,
+                local_next: 0,
+                seq_last: 0,
+                scratch: Vec::new(),
+            }),
+            heads: Mutex::new(Heads {
+                frozen: VecDeque::new(),
+                active,
+                applied_seq,
+                pending: VecDeque::new(),
+            }),
+        }
+    }
+
+    /// Looks at the heads or changes them.
+    pub(crate) fn with_heads<T>(&self, act: impl FnOnce(&mut Heads) -> T) -> T {
+        act(&mut self.heads.lock())
+    }
+
+    /// Adds committed rows to the head, in order of sequence.
+    pub(crate) fn apply(&self, rows: MetricRows, seq: u64) {
+        let active = Arc::clone(&self.heads.lock().active);
+        active.apply(rows, seq);
+        let mut heads = self.heads.lock();
+        heads.applied_seq = seq;
+        self.swap_heads(&mut heads);
+    }
+
+    /// Ends the epoch: what is staged from now on goes to a new head. Returns the last sequence of the old
+    /// one; `None` when nothing was staged in it.
+    pub(crate) fn rotate(&self) -> Option<u64> {
+        let mut staging = self.staging.lock();
+        let mut heads = self.heads.lock();
+        let boundary_seq = staging.seq_last;
+        let last = heads.pending.back().map(|(boundary, _)| *boundary);
+        let last = last.or(heads.frozen.back().map(|frozen| frozen.boundary_seq)).unwrap_or(0);
+        if boundary_seq <= last || (heads.pending.is_empty() && heads.is_applied_and_empty(boundary_seq)) {
+            return None;
+        }
+        staging.epoch += 1;
+        staging.local_next = 0;
+        heads.pending.push_back((boundary_seq, staging.epoch));
+        self.swap_heads(&mut heads);
+        Some(boundary_seq)
+    }
+
+    /// Ends the epoch after a failed write: nothing that is queued will be applied. `seq_last` is the last
+    /// sequence that anyone was given.
+    pub(crate) fn rotate_after_failure(&self, seq_last: u64) {
+        let mut staging = self.staging.lock();
+        let mut heads = self.heads.lock();
+        staging.epoch += 1;
+        staging.local_next = 0;
+        staging.seq_last = seq_last;
+        heads.applied_seq = seq_last;
+        heads.pending.clear();
+        heads.pending.push_back((seq_last, staging.epoch));
+        self.swap_heads(&mut heads);
+    }
+
+    /// Carries out the rotations whose boundary has been applied.
+    fn swap_heads(&self, heads: &mut Heads) {
+        while let Some((boundary_seq, epoch)) = heads.pending.front().copied() {
+            if heads.applied_seq < boundary_seq {
+                break;
+            }
+            heads.pending.pop_front();
+            let fresh = Arc::new(Head::new(epoch, Arc::clone(&self.index)));
+            let mut live = self.live.lock();
+            live.retain(|head| head.strong_count() > 0);
+            live.push(Arc::downgrade(&fresh));
+            let head = std::mem::replace(&mut heads.active, fresh);
+            heads.frozen.push_back(Frozen { head, boundary_seq });
+        }
+    }
+
+    /// Adds a head that replay fills; it comes before all others.
+    pub(crate) fn begin_replay(&self, epoch: u64) -> Arc<Head> {
+        let head = Arc::new(Head::new(epoch, Arc::clone(&self.index)));
+        self.live.lock().push(Arc::downgrade(&head));
+        head
+    }
+
+    /// The slot of a series that the log declares.
+    pub(crate) fn replay_series(&self, labels: &Labels, epoch: u64, now_ms: i64) -> Slot {
+        let canonical = Fingerprinter::new(self.seed).of_labels(labels);
+        let mut staging = self.staging.lock();
+        let slot = staging.table.find(canonical).unwrap_or_else(|| {
+            staging.table.insert(canonical, labels.clone(), &mut self.index.write(), now_ms)
+        });
+        staging.table.keep_for(slot, epoch);
+        slot
+    }
+
+    /// Forgets series that nobody sent since `seen_before_ms` and no head has. Returns how many.
+    pub(crate) fn forget(&self, seen_before_ms: i64) -> usize {
+        let mut staging = self.staging.lock();
+        let live = self.live.lock();
+        let epochs = live.iter().filter_map(Weak::upgrade).map(|head| head.epoch);
+        let oldest = epochs.min().unwrap_or(staging.epoch);
+        drop(live);
+        staging.table.forget(seen_before_ms, oldest, &mut self.index.write())
+    }
+
+    /// Number of active series and rough bytes of table and index.
+    pub(crate) fn series(&self) -> (usize, usize) {
+        let table = self.staging.lock().table.bytes();
+        let index = self.index.read();
+        (index.len(), table + index.bytes())
+    }
+}
+
+impl Heads {
+    fn is_applied_and_empty(&self, boundary_seq: u64) -> bool {
+        self.applied_seq >= boundary_seq && self.active.facts().is_empty()
+    }
+
+    /// All heads, oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<Head>> {
+        let frozen = self.frozen.iter().map(|frozen| Arc::clone(&frozen.head));
+        frozen.chain([Arc::clone(&self.active)]).collect()
+    }
+}
