@@ -1,0 +1,122 @@
+//! What goes wrong, and what to do about it.
+
+use db::DbError;
+
+/// What the caller should do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The request is wrong and will stay so.
+    FixRequest,
+    /// Show a valid key, or sign in again.
+    Authenticate,
+    /// The same call may succeed soon.
+    RetryLater,
+    /// The configuration is wrong.
+    FixConfig,
+    /// A person must look.
+    CallOperator,
+}
+
+/// An error of the control plane. No variant carries a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// No such key, or it was revoked or has expired. One text for all, so that it tells nothing about
+    /// which keys exist.
+    #[error("the key is not valid; create one in the application or with `bellwether token create`")]
+    InvalidKey,
+    /// No such link, or it was used or has expired.
+    #[error("the sign-in link is not valid any more; `bellwether user link` prints a new one")]
+    InvalidLink,
+    /// No such session, or it has ended.
+    #[error("the session has ended; sign in again")]
+    InvalidSession,
+    /// A field of the request is wrong.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Which.
+        field: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// What was asked for is not there.
+    #[error("{kind} {name:?} does not exist")]
+    NotFound {
+        /// Of which kind.
+        kind: &'static str,
+        /// Which.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("{kind} {name:?} exists already")]
+    Exists {
+        /// Of which kind.
+        kind: &'static str,
+        /// Which.
+        name: String,
+    },
+    /// Someone else changed it since it was read.
+    #[error("{kind} {name:?} is at version {found}, not {expected}; read it again and repeat the change")]
+    Changed {
+        /// Of which kind.
+        kind: &'static str,
+        /// Which.
+        name: String,
+        /// The caller's version.
+        expected: i64,
+        /// The stored version.
+        found: i64,
+    },
+    /// The stored row does not read as what it should be.
+    #[error("stored {what} is damaged: {message}")]
+    Damaged {
+        /// Which column.
+        what: &'static str,
+        /// How.
+        message: String,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(getrandom::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl From<sqlx::Error> for ControlError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl ControlError {
+    /// What the caller should do next.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::InvalidKey | Self::InvalidLink | Self::InvalidSession => Remedy::Authenticate,
+            Self::Invalid { .. } | Self::NotFound { .. } | Self::Exists { .. } | Self::Changed { .. } => {
+                Remedy::FixRequest
+            }
+            Self::Damaged { .. } | Self::Random(_) => Remedy::CallOperator,
+            Self::Db(error) => match error.remedy() {
+                db::Remedy::FixRequest => Remedy::FixRequest,
+                db::Remedy::RetryLater => Remedy::RetryLater,
+                db::Remedy::FixConfig => Remedy::FixConfig,
+                db::Remedy::CallOperator => Remedy::CallOperator,
+            },
+        }
+    }
+}
+
+/// Checks a text that people give: a few words on one line.
+pub(crate) fn one_line(field: &'static str, text: &str, bytes_max: usize) -> Result<(), ControlError> {
+    let message = if text.trim().is_empty() {
+        "must not be empty".to_owned()
+    } else if text.len() > bytes_max {
+        format!("has {} bytes; at most {bytes_max} are allowed", text.len())
+    } else if text.chars().any(char::is_control) {
+        "must not hold control characters".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(ControlError::Invalid { field, message })
+}

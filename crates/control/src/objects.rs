@@ -1,0 +1,222 @@
+//! What people saved: dashboards, queries, rules and the like, in their tenant's part of the database.
+
+use model::TenantId;
+use serde_json::Value;
+use sqlx::any::AnyRow;
+use sqlx::{Executor, Row};
+
+use crate::control::Control;
+use crate::error::{ControlError, one_line};
+
+/// Largest object, as JSON text.
+const SPEC_BYTES_MAX: usize = 1 << 20;
+
+/// Objects listed at once.
+const LIST_MAX: u32 = 1_000;
+
+/// Kinds of objects. What is inside belongs to whoever uses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObjectKind {
+    /// A page of charts.
+    Dashboard,
+    /// A query with a name.
+    Query,
+    /// An alert rule.
+    Rule,
+    /// A health check.
+    Check,
+    /// A way to reach people.
+    Channel,
+    /// Which alerts go where.
+    Route,
+    /// Who is on call when.
+    Schedule,
+    /// What to do.
+    Runbook,
+    /// A service level objective.
+    Slo,
+    /// Processing of what comes in.
+    Pipeline,
+    /// A person's or the tenant's preferences.
+    Preference,
+}
+
+impl ObjectKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::Dashboard,
+        Self::Query,
+        Self::Rule,
+        Self::Check,
+        Self::Channel,
+        Self::Route,
+        Self::Schedule,
+        Self::Runbook,
+        Self::Slo,
+        Self::Pipeline,
+        Self::Preference,
+    ];
+
+    /// The spelling in the API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dashboard => "dashboard",
+            Self::Query => "query",
+            Self::Rule => "rule",
+            Self::Check => "check",
+            Self::Channel => "channel",
+            Self::Route => "route",
+            Self::Schedule => "schedule",
+            Self::Runbook => "runbook",
+            Self::Slo => "slo",
+            Self::Pipeline => "pipeline",
+            Self::Preference => "preference",
+        }
+    }
+
+    /// Reads the spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// One saved object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Unique among its kind within the tenant.
+    pub name: String,
+    /// Its content.
+    pub spec: Value,
+    /// 1, and one more with each change.
+    pub version: i64,
+    /// Milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// Milliseconds since the Unix epoch.
+    pub updated_at: i64,
+}
+
+impl Control {
+    /// Creates or replaces an object. With `expected` it replaces only that version; 0 stands for an object
+    /// that does not exist yet.
+    pub async fn put_object(
+        &self,
+        tenant: &TenantId,
+        kind: ObjectKind,
+        name: &str,
+        spec: &Value,
+        expected: Option<i64>,
+    ) -> Result<Object, ControlError> {
+        one_line("name", name, 200)?;
+        let text = spec.to_string();
+        if text.len() > SPEC_BYTES_MAX {
+            let message = format!("has {} bytes; at most {SPEC_BYTES_MAX} are allowed", text.len());
+            return Err(ControlError::Invalid { field: "spec", message });
+        }
+        // PostgreSQL's TEXT cannot hold it, SQLite's can; both refuse it here.
+        if text.contains("\\u0000") {
+            let message = "must not hold the character U+0000".to_owned();
+            return Err(ControlError::Invalid { field: "spec", message });
+        }
+        let now = self.now();
+        let mut tx = self.tenant(tenant).await?.begin().await?;
+        // One statement decides, so that two writers cannot both see version 3 and both write version 4.
+        let row = sqlx::query(
+            "INSERT INTO objects (kind, name, spec, version, created_at, updated_at) VALUES ($1, $2, $3, 1, $4, $4) \
+             ON CONFLICT (kind, name) DO UPDATE \
+             SET spec = excluded.spec, version = objects.version + 1, updated_at = excluded.updated_at \
+             RETURNING name, spec, version, created_at, updated_at",
+        )
+        .bind(kind.as_str())
+        .bind(name)
+        .bind(text)
+        .bind(now)
+        .fetch_one(&mut *tx)
+        .await?;
+        let object = object_of_row(kind, &row)?;
+        let found = object.version - 1;
+        if let Some(expected) = expected.filter(|expected| *expected != found) {
+            // Dropping the transaction takes the change back.
+            return Err(ControlError::Changed {
+                kind: kind.as_str(),
+                name: name.to_owned(),
+                expected,
+                found,
+            });
+        }
+        tx.commit().await?;
+        Ok(object)
+    }
+
+    /// One object.
+    pub async fn object(
+        &self,
+        tenant: &TenantId,
+        kind: ObjectKind,
+        name: &str,
+    ) -> Result<Object, ControlError> {
+        let mut connection = self.tenant(tenant).await?.read().await?;
+        let row = sqlx::query(
+            "SELECT name, spec, version, created_at, updated_at FROM objects WHERE kind = $1 AND name = $2",
+        )
+        .bind(kind.as_str())
+        .bind(name)
+        .fetch_optional(&mut *connection)
+        .await?;
+        object_of_row(kind, &row.ok_or_else(|| missing(kind, name))?)
+    }
+
+    /// Objects of a kind in order of name, after `after` if given, at most `limit` (and 1000).
+    pub async fn objects(
+        &self,
+        tenant: &TenantId,
+        kind: ObjectKind,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Object>, ControlError> {
+        let mut connection = self.tenant(tenant).await?.read().await?;
+        let rows = sqlx::query(
+            "SELECT name, spec, version, created_at, updated_at FROM objects \
+             WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
+        )
+        .bind(kind.as_str())
+        .bind(after.unwrap_or_default())
+        .bind(i64::from(limit.min(LIST_MAX)))
+        .fetch_all(&mut *connection)
+        .await?;
+        rows.iter().map(|row| object_of_row(kind, row)).collect()
+    }
+
+    /// Removes an object.
+    pub async fn delete_object(
+        &self,
+        tenant: &TenantId,
+        kind: ObjectKind,
+        name: &str,
+    ) -> Result<(), ControlError> {
+        let mut tx = self.tenant(tenant).await?.begin().await?;
+        let delete = sqlx::query("DELETE FROM objects WHERE kind = $1 AND name = $2");
+        let done = tx.execute(delete.bind(kind.as_str()).bind(name)).await?;
+        tx.commit().await?;
+        if done.rows_affected() == 0 { Err(missing(kind, name)) } else { Ok(()) }
+    }
+}
+
+fn missing(kind: ObjectKind, name: &str) -> ControlError {
+    ControlError::NotFound { kind: kind.as_str(), name: name.chars().take(80).collect() }
+}
+
+fn object_of_row(kind: ObjectKind, row: &AnyRow) -> Result<Object, ControlError> {
+    let spec: String = row.try_get("spec")?;
+    let spec = serde_json::from_str(&spec)
+        .map_err(|error| ControlError::Damaged { what: "objects.spec", message: error.to_string() })?;
+    Ok(Object {
+        kind,
+        name: row.try_get("name")?,
+        spec,
+        version: row.try_get("version")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}

@@ -1,0 +1,83 @@
+//! Tables. A step that was released is never edited; a change is a new step.
+
+use db::{Migration, MigrationSet};
+
+/// In the shared part.
+pub(crate) const SHARED: MigrationSet = MigrationSet {
+    name: "control",
+    migrations: &[Migration {
+        version: 1,
+        name: "keys, users, links and sessions",
+        up: "
+CREATE TABLE control_facts (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+CREATE TABLE users (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    email TEXT NOT NULL,
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    UNIQUE (tenant_id, email)
+);
+CREATE TABLE api_keys (
+    id TEXT PRIMARY KEY,
+    tenant_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    prefix TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    last_used_at BIGINT,
+    revoked_at BIGINT
+);
+CREATE INDEX api_keys_tenant ON api_keys (tenant_id, created_at);
+CREATE TABLE sign_in_links (
+    hash TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    used_at BIGINT
+);
+CREATE TABLE sessions (
+    hash TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    last_seen_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX sessions_user ON sessions (user_id);
+",
+        down: "
+DROP TABLE sessions;
+DROP TABLE sign_in_links;
+DROP TABLE api_keys;
+DROP TABLE users;
+DROP TABLE control_facts;
+",
+    }],
+};
+
+/// In each tenant's part.
+pub(crate) const TENANT: MigrationSet = MigrationSet {
+    name: "objects",
+    migrations: &[Migration {
+        version: 1,
+        name: "saved objects",
+        up: "
+CREATE TABLE objects (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (kind, name)
+);
+",
+        down: "DROP TABLE objects;",
+    }],
+};
