@@ -56,6 +56,15 @@ export class HostData {
     }
   }
 
+  /** Time of the newest point any panel has, 0 before there is one. */
+  get newest(): number {
+    const ends = Object.values(this.frames).map((frame) => {
+      const index = frame.times.findLastIndex((_, i) => frame.series.some((s) => s.values[i] !== null));
+      return frame.times[index] ?? 0;
+    });
+    return Math.max(0, ...ends);
+  }
+
   /** The rate window a panel's queries use at the current step. */
   get window(): string {
     return formatDuration(Math.max(this.stepMs + COLLECT_MS, 4 * COLLECT_MS));
