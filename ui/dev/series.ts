@@ -108,6 +108,9 @@ for (const [device, mountpoint, fstype, size, free] of [
   gauge("node_filesystem_size_bytes", { device, mountpoint, fstype }, size * GiB, 0);
   gauge("node_filesystem_avail_bytes", { device, mountpoint, fstype }, free * GiB, free * GiB * 0.01);
 }
+for (const [resource, rate] of [["cpu", 0.06], ["memory", 0.004], ["io", 0.03]] as const) {
+  counter(`node_pressure_${resource}_waiting_seconds_total`, {}, rate, 0.9);
+}
 gauge("node_boot_time_seconds", {}, BOOT, 0);
 SERIES.push({ labels: { __name__: "node_procs_running", ...HOST }, at: (t) => 2 + Math.round(2 * Math.abs(noise(7, t, 30))) });
 gauge("node_uname_info", { sysname: "Linux", release: "6.12.9-amd64", machine: "x86_64", nodename: "harbour" }, 1, 0);

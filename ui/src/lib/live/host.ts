@@ -14,6 +14,8 @@ export interface HostPanel {
   title: string;
   unit: Unit;
   stacked?: boolean;
+  /** Left out on hosts that do not report it. */
+  optional?: boolean;
   /** Upper end of the y-axis, where there is a natural one. */
   max?: number;
   /** `$instance` and `$window` are filled in by `panelQueries`. */
@@ -54,6 +56,11 @@ export function memoryParts(samples: LiveSamples): { used: number; cached: numbe
 
 const MEMORY_CACHED =
   '(node_memory_Buffers_bytes{$instance} + node_memory_Cached_bytes{$instance} + (node_memory_SReclaimable_bytes{$instance} or node_memory_Cached_bytes{$instance} * 0))';
+
+/** What the kernel calls pressure stall information: by resource, the counter of seconds some task waited for it. */
+const PRESSURES = ["cpu", "memory", "io"].map(
+  (resource): [string, string] => [resource, `node_pressure_${resource}_waiting_seconds_total`],
+);
 
 export const HOST_PANELS: readonly HostPanel[] = [
   {
@@ -159,6 +166,21 @@ export const HOST_PANELS: readonly HostPanel[] = [
     live: (samples) =>
       new Map([...samples.sumBy("node_disk_io_time_seconds_total", "device")].filter(([device]) => isDisk(device))),
   },
+  {
+    id: "pressure",
+    title: "Pressure, share of time tasks waited",
+    unit: "ratio",
+    optional: true,
+    queries: PRESSURES.map(([name, metric]) => ({ expr: `rate(${metric}{$instance}[$window])`, name: fixed(name) })),
+    live: (samples) => {
+      const out = new Map<string, number>();
+      for (const [name, metric] of PRESSURES) {
+        const rate = samples.of(metric)[0]?.rate ?? null;
+        if (rate !== null) out.set(name, rate);
+      }
+      return out;
+    },
+  },
 ];
 
 /** Every raw metric the page reads, for the subscription and the first values. */
@@ -185,6 +207,7 @@ export const HOST_METRICS: readonly string[] = [
   "node_boot_time_seconds",
   "node_uname_info",
   "node_procs_running",
+  ...PRESSURES.map(([, metric]) => metric),
   "host_process_cpu_seconds_total",
   "host_process_resident_memory_bytes",
   "host_process_count",
