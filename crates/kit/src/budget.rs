@@ -155,6 +155,11 @@ impl Budget {
         Self { inner: Arc::new(inner) }
     }
 
+    /// A budget of a share of what this process's cgroup, or the machine, has.
+    pub fn of_machine() -> Self {
+        Self::new(detect(None).bytes)
+    }
+
     /// The limit, bytes.
     pub fn limit(&self) -> u64 {
         self.inner.limit.load(Ordering::Relaxed)

@@ -19,7 +19,9 @@ pub mod supervisor; // keeping a task running
 pub use breaker::{BreakerError, BreakerPolicy, CircuitState, CircuitStatus, ServiceCircuitBreaker};
 pub use budget::{Budget, Class, Exhausted, Pressure, Reclaim, Reservation};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, TimedOut, timeout};
-pub use config::{ConfigError, ConfigSources, ConfigurationManager, Live, LiveSource, Settings};
+pub use config::{
+    Auto, ConfigError, ConfigSources, ConfigurationManager, Environment, Live, LiveSource, Settings,
+};
 pub use error::ServiceError;
 pub use facade::{BaseServiceFacade, Service, ServiceContext, ServiceFacade, ServiceFactory, factory};
 pub use registry::{Registration, ServiceInfo, ServiceRegistry, ShutdownReport, Topology};

@@ -53,7 +53,8 @@ impl Environment {
         }
     }
 
-    fn parse(name: &str) -> Result<Self, ConfigError> {
+    /// Reads the spelling.
+    pub fn parse(name: &str) -> Result<Self, ConfigError> {
         [Self::Development, Self::Testing, Self::Staging, Self::Production]
             .into_iter()
             .find(|environment| environment.as_str() == name)

@@ -13,6 +13,9 @@ use super::value::quote;
 /// More problems than this help nobody.
 const PROBLEMS_MAX: usize = 100;
 
+/// Environment variables of ours that choose the configuration instead of being part of it.
+const OTHER_VARIABLES: [&str; 2] = ["environment", "config"];
+
 /// A value in effect.
 #[derive(Clone, Debug)]
 pub(super) struct Effective {
@@ -132,8 +135,10 @@ fn flatten(
             }
         }
         Content::Leaf(_) if matches!(origin, Origin::Env(_)) && !path.contains('.') => {
-            // Other programs of the family have variables with our prefix; only sections are ours for sure.
-            warnings.push(format!("{origin} is not a setting"));
+            // Our tests and tools have variables with our prefix too; only sections are settings for sure.
+            if !OTHER_VARIABLES.contains(&path.as_str()) && !path.starts_with("test_") {
+                warnings.push(format!("{origin} is not a setting"));
+            }
         }
         Content::Leaf(_) => {
             let message = match nearest(&key) {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -304,18 +305,36 @@ impl<T: Setting> Setting for Option<T> {
 
 /// `auto` or a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Auto<T>(pub Option<T>);
+pub enum Auto<T> {
+    /// The program finds out.
+    Auto,
+    /// Someone decided.
+    Set(T),
+}
+
+impl<T> Auto<T> {
+    /// The value, if someone decided.
+    pub fn set(self) -> Option<T> {
+        match self {
+            Self::Auto => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
 
 impl<T: Setting> Setting for Auto<T> {
     fn read(raw: &Value) -> Result<Self, String> {
         match raw.as_str() {
-            Some("auto") => Ok(Self(None)),
-            _ => T::read(raw).map(|value| Self(Some(value))).map_err(|error| format!("{error}, or auto")),
+            Some("auto") => Ok(Self::Auto),
+            _ => T::read(raw).map(Self::Set).map_err(|error| format!("{error}, or auto")),
         }
     }
 
     fn show(&self) -> String {
-        self.0.as_ref().map_or_else(|| "auto".to_owned(), Setting::show)
+        match self {
+            Self::Auto => "auto".to_owned(),
+            Self::Set(value) => value.show(),
+        }
     }
 }
 
@@ -337,6 +356,12 @@ impl ConnectionUrl {
     /// The part before the first colon, such as `sqlite`.
     pub fn scheme(&self) -> &str {
         self.0.split_once(':').map_or("", |(scheme, _)| scheme)
+    }
+
+    /// The folder of a `file:` or `sqlite:` URL.
+    pub fn local_folder(&self) -> Option<PathBuf> {
+        let folder = self.0.strip_prefix("file://").or_else(|| self.0.strip_prefix("sqlite://"));
+        folder.filter(|folder| !folder.is_empty()).map(PathBuf::from)
     }
 
     fn masked(&self) -> String {
@@ -453,6 +478,18 @@ mod tests {
             let url = ConnectionUrl::new(url);
             assert_eq!(url.show(), want);
             assert!(!format!("{url:?}").contains("cret"));
+        }
+    }
+
+    #[test]
+    fn local_urls_name_a_folder() {
+        for (url, want) in [
+            ("file:///var/lib/x", Some("/var/lib/x")),
+            ("sqlite://./data", Some("./data")),
+            ("file://", None),
+            ("postgres://h/d", None),
+        ] {
+            assert_eq!(ConnectionUrl::new(url).local_folder(), want.map(PathBuf::from), "{url}");
         }
     }
 
