@@ -6,7 +6,6 @@ pub(crate) fn plain(value: f64) -> String {
     special(value).map_or_else(|| value.to_string(), Into::into)
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the text decoder comes next"))]
 /// As [`plain`] but with an exponent for large and small numbers, and `.0` where nothing else says that it
 /// is a float: `1.0`, `1e+06`. What Prometheus makes of `le` and `quantile` labels when it scrapes.
 pub(crate) fn open_metrics(value: f64) -> String {

@@ -166,6 +166,32 @@ impl CopyBudget {
     }
 }
 
+/// How many labels a request may stand for. A point with many buckets repeats its labels for each, so their
+/// product needs a bound; real histograms stay below two labels per byte of the request. The texts of those
+/// labels count as well, since whoever hashes a series must read them.
+#[derive(Debug)]
+pub(crate) struct LabelBudget {
+    labels: usize,
+    text: usize,
+}
+
+impl LabelBudget {
+    /// For a body of this many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { labels: 4 * bytes + (1 << 16), text: 512 * bytes + (16 << 20) }
+    }
+
+    /// Takes `rows` series with these labels and at most two more each; false when that is too many.
+    pub(crate) fn take(&mut self, rows: usize, labels: &[LabelSpan]) -> bool {
+        let text: usize = labels.iter().map(|l| l.name.len as usize + l.value.len as usize).sum();
+        let labels = self.labels.checked_sub(rows.saturating_mul(labels.len() + 2));
+        let text = self.text.checked_sub(rows.saturating_mul(text));
+        let (Some(labels), Some(text)) = (labels, text) else { return false };
+        *self = Self { labels, text };
+        true
+    }
+}
+
 /// The labels of an exemplar, or why it cannot be kept.
 pub(crate) fn exemplar_labels<'a>(
     pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,

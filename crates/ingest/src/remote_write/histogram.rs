@@ -1,9 +1,10 @@
 //! The message `Histogram` of remote write, which both versions share field by field.
 
-use model::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, FloatHistogram, HistogramSpan, Reason};
+use model::{CounterResetHint, FloatHistogram, Reason};
 
 use super::Fault;
-use crate::wire::{self, Reader, WireError};
+use crate::native::{self, Counts, packed_doubles, span};
+use crate::wire::{self, Reader};
 
 /// One histogram sample.
 pub(super) struct HistogramSample {
@@ -82,72 +83,11 @@ pub(super) fn decode(mut message: Reader<'_>) -> Result<HistogramSample, Fault> 
         // The marker is all that counts; its sender leaves garbage in the counts.
         return Ok(HistogramSample { t_ms, start_ms, histogram: FloatHistogram::stale() });
     }
-    h.schema = reduced_schema(schema)?;
+    h.schema =
+        native::schema(schema).map_err(|text| Fault::new("histograms", Reason::InvalidHistogram, text))?;
     h.positive_buckets = positive.counts;
     h.negative_buckets = negative.counts;
     h.custom_bounds = bounds.into();
-    check(&h)?;
+    native::check(&h).map_err(|text| Fault::new("histograms", Reason::InvalidHistogram, text))?;
     Ok(HistogramSample { t_ms, start_ms, histogram: h })
-}
-
-fn reduced_schema(schema: i64) -> Result<i8, Fault> {
-    let known = (-4..=8).contains(&schema) || schema == i64::from(CUSTOM_BUCKETS_SCHEMA);
-    i8::try_from(schema).ok().filter(|_| known).ok_or_else(|| {
-        let text = format!("schema {schema} is not between -4 and 8, nor -53 for custom buckets");
-        Fault::new("histograms", Reason::InvalidHistogram, text)
-    })
-}
-
-fn check(h: &FloatHistogram) -> Result<(), Fault> {
-    let invalid = |text: String| Err(Fault::new("histograms", Reason::InvalidHistogram, text));
-    if let Err(error) = h.validate() {
-        return invalid(error.to_string());
-    }
-    if !h.uses_custom_buckets() && !h.custom_bounds.is_empty() {
-        return invalid("custom values are only allowed with schema -53".into());
-    }
-    Ok(())
-}
-
-fn span(mut message: Reader<'_>) -> Result<HistogramSpan, WireError> {
-    const OFFSET: u32 = wire::varint(1);
-    const LENGTH: u32 = wire::varint(2);
-    let mut span = HistogramSpan { offset: 0, length: 0 };
-    while let Some(key) = message.key()? {
-        match key {
-            OFFSET => span.offset = message.zigzag()? as i32,
-            LENGTH => span.length = message.varint()? as u32,
-            other => message.skip(other)?,
-        }
-    }
-    Ok(span)
-}
-
-/// Counts of one side, absolute.
-#[derive(Default)]
-struct Counts {
-    counts: Vec<f64>,
-    last: i64,
-}
-
-impl Counts {
-    fn delta(&mut self, delta: i64) {
-        self.last = self.last.wrapping_add(delta);
-        self.counts.push(self.last as f64);
-    }
-
-    fn packed_deltas(&mut self, mut list: Reader<'_>) -> Result<(), WireError> {
-        while !list.is_empty() {
-            self.delta(list.zigzag()?);
-        }
-        Ok(())
-    }
-}
-
-fn packed_doubles(mut list: Reader<'_>, out: &mut Vec<f64>) -> Result<(), WireError> {
-    out.reserve(list.left() / 8);
-    while !list.is_empty() {
-        out.push(list.double()?);
-    }
-    Ok(())
 }

@@ -10,19 +10,11 @@ use super::names;
 use super::point::{Attribute, Descriptor, Kind, Scope, Temporality};
 use super::{Context, Settings, Translation};
 use crate::decoded::shown;
-use crate::rows::{self, CopyBudget, Texts};
+use crate::rows::{self, CopyBudget, LabelBudget, Texts};
 use crate::{Decoded, DeltaKind};
 
 /// Attributes of one point, scope or resource; a tenant's limit of labels is far below.
 const ATTRIBUTES_MAX: usize = 512;
-
-/// A point with many buckets repeats its labels for each, so their product needs a bound. Real histograms
-/// stay below two labels per byte of the request.
-const LABELS_PER_BYTE: usize = 4;
-const LABELS_FREE: usize = 1 << 16;
-/// The same for the bytes of those labels, which whoever hashes a series must read.
-const LABEL_TEXT_RATIO_MAX: usize = 512;
-const LABEL_TEXT_FREE: usize = 16 << 20;
 
 const SERVICE_NAME: &[u8] = b"service.name";
 const SERVICE_NAMESPACE: &[u8] = b"service.namespace";
@@ -75,9 +67,7 @@ pub(super) struct Translator<'a> {
     pub(super) latest_ms: Option<i64>,
     /// Data points met so far.
     pub(super) index: usize,
-    /// What the labels of all series may still add up to.
-    labels_left: usize,
-    label_text_left: usize,
+    label_budget: LabelBudget,
 }
 
 impl<'a> Translator<'a> {
@@ -115,8 +105,7 @@ impl<'a> Translator<'a> {
             resource: Vec::new(),
             latest_ms: None,
             index: 0,
-            labels_left: LABELS_PER_BYTE * bytes + LABELS_FREE,
-            label_text_left: LABEL_TEXT_RATIO_MAX * bytes + LABEL_TEXT_FREE,
+            label_budget: LabelBudget::new(bytes),
         }
     }
 
@@ -269,16 +258,11 @@ impl<'a> Translator<'a> {
         }
         self.sort(attributes);
         self.set_base(attributes);
-        let labels = rows.saturating_mul(self.base.len() + 2);
-        let text: usize = self.base.iter().map(|l| l.name.len as usize + l.value.len as usize).sum();
-        let left = self.labels_left.checked_sub(labels);
-        let text_left = self.label_text_left.checked_sub(rows.saturating_mul(text));
-        let (Some(left), Some(text_left)) = (left, text_left) else {
+        if !self.label_budget.take(rows, &self.base) {
             return Err(
                 "attributes and buckets of this request multiply to too many labels; send fewer".into()
             );
-        };
-        (self.labels_left, self.label_text_left) = (left, text_left);
+        }
         Ok(())
     }
 
