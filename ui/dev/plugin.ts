@@ -32,6 +32,14 @@ const listOf = (result: Item[] | number): Item[] => (typeof result === "number" 
 
 function instant(form: URLSearchParams): Answer {
   const t = Number(form.get("time") ?? Date.now() / 1000);
+  const raw = /^\s*({[^}]*})\[(\d+)s\]\s*$/.exec(form.get("query") ?? "");
+  if (raw) {
+    // A bare range selector answers raw samples; ours fall on every tenth second.
+    const last = Math.floor(t / 10) * 10;
+    const times = Array.from({ length: Math.floor(Number(raw[2]) / 10) }, (_, i) => last - i * 10).reverse();
+    const result = select(raw[1] ?? "").map((s) => ({ metric: s.labels, values: times.map((at) => [at, textOf(s.at(at))]) }));
+    return data({ resultType: "matrix", result });
+  }
   const items = listOf(compile(form.get("query") ?? "")(t));
   return data({ resultType: "vector", result: items.map((i) => ({ metric: i.labels, value: [t, textOf(i.value)] })) });
 }
@@ -54,6 +62,13 @@ function range(form: URLSearchParams): Answer {
   const rated = /_total/.test(form.get("query") ?? "") && !/rate|increase/.test(form.get("query") ?? "");
   const infos = rated ? ["PromQL info: metric is a counter; rate() or increase() may be what is wanted"] : [];
   return { status: 200, body: { status: "success", data: { resultType: "matrix", result: [...series.values()], stats }, infos } };
+}
+
+/** Series of a selector. */
+function select(selector: string): typeof SERIES {
+  const found = compile(selector)(0);
+  const keys = new Set((typeof found === "number" ? [] : found).map((item) => item.labels));
+  return SERIES.filter((series) => keys.has(series.labels));
 }
 
 function matched(params: URLSearchParams): Labels[] {

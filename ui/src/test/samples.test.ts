@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { backoffMs } from "../lib/live/backoff";
 import { filesystemRows, HOST_PANELS, memoryParts, processRows } from "../lib/live/host";
-import { counterRate, LiveSamples } from "../lib/live/samples";
+import { counterRate, LiveSamples, spacing } from "../lib/live/samples";
 
 describe("the rate of a counter", () => {
   it.each([
@@ -13,6 +13,12 @@ describe("the rate of a counter", () => {
     ["is unknown from NaN", { t: 0, value: NaN }, { t: 1000, value: 2 }, null],
   ])("%s", (_, before, after, want) => expect(counterRate(before, after)).toBe(want));
 });
+
+it.each([
+  ["is the median distance", [0, 10, 20, 50, 60], 10],
+  ["of one sample is the fallback", [5], 99],
+  ["ignores repeated times", [0, 0, 15], 15],
+])("spacing %s", (_, times, want) => expect(spacing(times, 99)).toBe(want));
 
 describe("live samples", () => {
   it("rate from two consecutive samples", () => {

@@ -5,11 +5,13 @@ import { appendPoint, EMPTY_FRAME, frameOf, mergeFrames, type Frame } from "../c
 import { formatDuration, niceStep } from "../time/duration";
 import type { RangeMs } from "../time/range";
 import { fillQuery, HOST_METRICS, HOST_PANELS, type HostPanel } from "./host";
-import { LiveSamples } from "./samples";
+import { LiveSamples, spacing } from "./samples";
 import { live, type MetricsUpdate } from "./socket.svelte";
 
-/** The collector's interval; no step is finer and a silence of three of them is a gap. */
+/** The collector's interval, assumed until a host's samples tell another. */
 const COLLECT_MS = 10_000;
+/** How far back raw samples are read: two of them at any usual scrape interval. */
+const RAW_WINDOW = "150s";
 const POINTS = 480;
 
 export class HostData {
@@ -24,6 +26,8 @@ export class HostData {
   private abort: AbortController | null = null;
   private length = 3_600_000;
   private stepMs = COLLECT_MS;
+  /** Time between this host's samples; no step is finer, and a silence of three is a gap. */
+  private intervalMs = COLLECT_MS;
 
   async loadHosts(): Promise<void> {
     try {
@@ -42,12 +46,10 @@ export class HostData {
     const abort = new AbortController();
     this.abort = abort;
     this.length = range.to - range.from;
-    this.stepMs = niceStep(this.length, POINTS, COLLECT_MS);
     try {
-      await Promise.all([
-        this.loadSamples(instance, range.to, abort.signal),
-        ...HOST_PANELS.map((panel) => this.loadPanel(panel, instance, range, abort.signal)),
-      ]);
+      await this.loadSamples(instance, range.to, abort.signal);
+      this.stepMs = niceStep(this.length, POINTS, this.intervalMs);
+      await Promise.all(HOST_PANELS.map((panel) => this.loadPanel(panel, instance, range, abort.signal)));
       this.problem = "";
     } catch (error) {
       if (!isAbort(error)) this.problem = messageOf(error);
@@ -56,18 +58,25 @@ export class HostData {
     }
   }
 
-  /** Time of the newest point any panel has, 0 before there is one. */
+  /** Milliseconds without a sample that are no longer chance. */
+  get patienceMs(): number {
+    return 3.5 * this.intervalMs;
+  }
+
+  /** When the host was last heard of, 0 while nothing is known; after a long silence only the panels still know. */
   get newest(): number {
+    if (this.samples.time > 0) return this.samples.time;
     const ends = Object.values(this.frames).map((frame) => {
       const index = frame.times.findLastIndex((_, i) => frame.series.some((s) => s.values[i] !== null));
       return frame.times[index] ?? 0;
     });
-    return Math.max(0, ...ends);
+    const last = Math.max(0, ...ends);
+    return last > 0 ? last + this.stepMs : 0;
   }
 
   /** The rate window a panel's queries use at the current step. */
   get window(): string {
-    return formatDuration(Math.max(this.stepMs + COLLECT_MS, 4 * COLLECT_MS));
+    return formatDuration(Math.max(this.stepMs + this.intervalMs, 4 * this.intervalMs));
   }
 
   /** Subscribes to the host's raw series; the returned function ends it. */
@@ -75,18 +84,21 @@ export class HostData {
     return live.subscribe([...HOST_METRICS], (update) => this.take(update, instance), onGap);
   }
 
-  /** Past instants seed the live samples twice, so that counters have a rate before the first live point. */
+  /**
+   * Raw samples before `at` seed the live ones with their own timestamps, so that counters have a rate before the
+   * first live point, and that point has the right one.
+   */
   private async loadSamples(instance: string, at: number, signal: AbortSignal): Promise<void> {
-    const selector = `{__name__=~"${HOST_METRICS.join("|")}",instance=${JSON.stringify(instance)}}`;
-    const instants = await Promise.all([at - 2 * COLLECT_MS, at].map((t) => queryInstant(selector, t, signal)));
+    const selector = `{__name__=~"${HOST_METRICS.join("|")}",instance=${JSON.stringify(instance)}}[${RAW_WINDOW}]`;
+    const { data } = await queryInstant(selector, at, signal);
+    const items = data.resultType === "matrix" ? data.result : [];
+    const load = items.find((item) => item.metric.__name__ === "node_load1");
+    this.intervalMs = spacing((load?.values ?? []).map(([seconds]) => seconds * 1000), COLLECT_MS);
     this.samples.clear();
-    instants.forEach((answer, i) => {
-      if (answer.data.resultType !== "vector") return;
-      const t = at - (instants.length - 1 - i) * 2 * COLLECT_MS;
-      for (const { metric, value } of answer.data.result) {
-        if (value) this.samples.observe(metric, t, numberOf(value[1]));
-      }
-    });
+    this.samples.staleMs = 3.5 * this.intervalMs;
+    for (const { metric, values } of items) {
+      for (const [seconds, text] of values ?? []) this.samples.observe(metric, seconds * 1000, numberOf(text));
+    }
     this.version += 1;
   }
 
@@ -120,7 +132,7 @@ export class HostData {
     }
     const t = this.samples.time;
     const keepFrom = t - this.length;
-    const gap = Math.max(3 * COLLECT_MS, 2.5 * this.stepMs);
+    const gap = Math.max(3 * this.intervalMs, 2.5 * this.stepMs);
     const next: Record<string, Frame> = { ...this.frames };
     for (const panel of HOST_PANELS) {
       const values = panel.live(this.samples);

@@ -21,13 +21,21 @@ export function counterRate(before: { t: number; value: number }, after: { t: nu
   return increase / seconds;
 }
 
-/** Series not heard of for this long are gone: a process that ended, a disk that was removed. */
-const STALE_MS = 35_000;
+/**
+ * The usual time between the samples of a series: the median distance of `times`, in milliseconds; `fallback` for fewer
+ * than two.
+ */
+export function spacing(times: readonly number[], fallback: number): number {
+  const distances = times.slice(1).map((t, i) => t - (times[i] ?? t)).filter((d) => d > 0).sort((a, b) => a - b);
+  return distances[distances.length >> 1] ?? fallback;
+}
 
 /** Holds what the live page computes from. Bounded by `limit` series; beyond it new ones are ignored. */
 export class LiveSamples {
   private readonly series = new Map<string, LiveSeries>();
   private newest = 0;
+  /** Series not heard of for this long are gone: a process that ended, a disk that was removed. */
+  staleMs = 35_000;
 
   constructor(private readonly limit = 20_000) {}
 
@@ -55,7 +63,7 @@ export class LiveSamples {
   of(name: string): LiveSeries[] {
     const out: LiveSeries[] = [];
     for (const series of this.series.values()) {
-      if (series.name === name && this.newest - series.t <= STALE_MS) out.push(series);
+      if (series.name === name && this.newest - series.t <= this.staleMs) out.push(series);
     }
     return out;
   }
