@@ -115,7 +115,7 @@ impl Frame<'_> {
         let qs = self.scalar(q, grid)?;
         self.note_invalid_quantiles(&qs, q.pos);
         let inputs = self.take_apart(vector, grid)?;
-        let series = self.statistics(&inputs, &Quantile(&qs), (q.pos, vector.pos), grid);
+        let series = self.statistics(&inputs, &Quantile(&qs), vector.pos, grid);
         merged(series)
     }
 
@@ -132,7 +132,7 @@ impl Frame<'_> {
         let mut result = Merged::default();
         for qs in all_qs {
             self.check()?;
-            for one in self.statistics(&inputs, &Quantile(&qs), (vector.pos, vector.pos), grid) {
+            for one in self.statistics(&inputs, &Quantile(&qs), vector.pos, grid) {
                 // The quantile may change from step to step, and its label with it.
                 for (text, column) in split_by_quantile(&qs, one.column) {
                     self.hold(grid.len as u64)?;
@@ -145,12 +145,12 @@ impl Frame<'_> {
     }
 
     pub(crate) fn histogram_fraction(&self, args: &[Plan], grid: &Grid) -> Result<Vec<Series>, QueryError> {
-        let (first, vector) = (arg(args, 0)?, arg(args, 2)?);
-        let lower = self.scalar(first, grid)?;
+        let vector = arg(args, 2)?;
+        let lower = self.scalar(arg(args, 0)?, grid)?;
         let upper = self.scalar(arg(args, 1)?, grid)?;
         let inputs = self.take_apart(vector, grid)?;
         let fraction = Fraction { lower: &lower, upper: &upper };
-        merged(self.statistics(&inputs, &fraction, (first.pos, vector.pos), grid))
+        merged(self.statistics(&inputs, &fraction, vector.pos, grid))
     }
 
     fn note_invalid_quantiles(&self, qs: &[f64], pos: Pos) {
@@ -203,14 +203,8 @@ impl Frame<'_> {
         Ok(Inputs { series, classics, natives })
     }
 
-    /// A statistic of every histogram. Places: of the first argument, and of the vector.
-    fn statistics(
-        &self,
-        inputs: &Inputs,
-        statistic: &impl Statistic,
-        (first, vector): (Pos, Pos),
-        grid: &Grid,
-    ) -> Vec<Series> {
+    /// A statistic of every histogram. The place is the vector.
+    fn statistics(&self, inputs: &Inputs, statistic: &impl Statistic, pos: Pos, grid: &Grid) -> Vec<Series> {
         let mut all: Vec<Series> = inputs
             .natives
             .par_iter()
@@ -222,7 +216,7 @@ impl Frame<'_> {
                     let step = *step as usize;
                     let mixed = classic.is_some_and(|c| inputs.has_buckets(c, step));
                     if !mixed {
-                        let note = |note: Note<'static>, _| self.note(first, named(&note, name));
+                        let note = |note: Note<'static>, _| self.note(pos, named(&note, name));
                         column.set_float(step, statistic.native(step, h, &note));
                     }
                 }
@@ -250,7 +244,7 @@ impl Frame<'_> {
                     if let Some(Forced { bounds, diff_max }) = forced {
                         let t_ms = grid.time(step);
                         let forced = ForcedBuckets { t_ms: (t_ms, t_ms), bounds, diff_max, samples: 1 };
-                        self.annotations.add_forced(vector, metric_name(&classic.labels), forced);
+                        self.annotations.add_forced(pos, metric_name(&classic.labels), forced);
                     }
                     column.set_float(step, value);
                 }
