@@ -13,8 +13,13 @@ mod parser; // tokens to tree
 mod printer; // tree to text
 mod token; // tokens
 mod typecheck; // whether the parts fit
+mod walk; // selectors of a tree
 
 pub use error::ParseError;
-pub use literal::{format_duration, parse_duration};
+pub(crate) use lexer::unquote_checked;
+pub(crate) use literal::parse_number;
+pub use literal::{format_duration, holds_raw_bytes, parse_duration};
 pub use number::{format_compact, format_plain};
+pub(crate) use parser::parse_series_labels;
 pub use parser::{DEPTH_MAX, QUERY_BYTES_MAX, parse, parse_selector};
+pub(crate) use token::quote;

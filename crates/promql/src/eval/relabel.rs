@@ -8,6 +8,7 @@ use super::error::QueryError;
 use super::instant::arg;
 use super::matching::Merged;
 use super::plan::Plan;
+use crate::syntax::holds_raw_bytes;
 
 /// Largest compiled form of a replacement's expression.
 const REGEX_BYTES_MAX: usize = 4 << 20;
@@ -56,7 +57,7 @@ impl Frame<'_> {
 }
 
 fn check_label_name(name: &str, role: &str, function: &str) -> Result<(), QueryError> {
-    if name.is_empty() {
+    if name.is_empty() || holds_raw_bytes(name) {
         return Err(QueryError::Execution(format!("invalid {role} label name in {function}(): {name}")));
     }
     Ok(())

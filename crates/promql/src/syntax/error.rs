@@ -19,6 +19,12 @@ pub struct ParseError {
 }
 
 impl ParseError {
+    /// An error at one byte of a text.
+    pub(crate) fn at(text: &str, byte: usize, message: impl Into<String>) -> Self {
+        let byte = byte.min(text.len()) as u32;
+        Self::new(text, Pos { start: byte, end: byte }, message)
+    }
+
     /// An error at a place of a text.
     pub(crate) fn new(text: &str, pos: Pos, message: impl Into<String>) -> Self {
         let before = &text.as_bytes()[..(pos.start as usize).min(text.len())];

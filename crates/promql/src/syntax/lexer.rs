@@ -402,6 +402,14 @@ impl<'a> Lexer<'a> {
     }
 }
 
+/// The value of a text that is one quoted text and nothing else.
+pub(crate) fn unquote_checked(quoted: &str) -> Option<String> {
+    let mut lexer = Lexer::new(quoted);
+    let token = lexer.next_token();
+    let whole = token.kind == TokenKind::String && lexer.next_token().kind == TokenKind::Eof;
+    whole.then(|| super::literal::unquote(quoted.trim()))
+}
+
 /// How the character after a wrong one is shown; -1 stands for the end, as upstream prints it.
 fn quote_next(next: Option<char>) -> String {
     next.map_or_else(|| "'\u{fffd}'".into(), quote_char)

@@ -108,7 +108,21 @@ pub fn format_duration(ms: i64) -> String {
     out
 }
 
-/// The value of a quoted text as the lexer accepted it. Bytes that are no UTF-8 become replacement characters.
+/// Where the bytes of a text that are no UTF-8 are kept: the last characters of a private plane, which nobody
+/// uses, since a text must be UTF-8 here. They match no label, are refused in names, and print as `\xff`.
+const RAW_BYTES: u32 = 0x0010_fe00;
+
+/// The byte that stands behind such a character.
+pub(crate) fn raw_byte(c: char) -> Option<u8> {
+    (c as u32).checked_sub(RAW_BYTES).and_then(|byte| u8::try_from(byte).ok()).filter(|byte| *byte >= 0x80)
+}
+
+/// True for texts that were written with bytes that are no UTF-8, which no name may hold.
+pub fn holds_raw_bytes(text: &str) -> bool {
+    text.chars().any(|c| raw_byte(c).is_some())
+}
+
+/// The value of a quoted text as the lexer accepted it.
 pub(crate) fn unquote(quoted: &str) -> String {
     let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or("");
     if quoted.starts_with('`') {
@@ -147,7 +161,12 @@ pub(crate) fn unquote(quoted: &str) -> String {
             other => push_char(&mut bytes, other),
         }
     }
-    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().filter_map(|byte| char::from_u32(RAW_BYTES + u32::from(*byte))));
+    }
+    out
 }
 
 fn push_char(bytes: &mut Vec<u8>, c: char) {
@@ -208,9 +227,10 @@ mod tests {
             (r#"'it\'s'"#, "it's"),
             (r"`raw\n`", r"raw\n"),
             (r#""\xc3\xa9""#, "\u{e9}"),
-            (r#""\xff""#, "\u{fffd}"),
+            (r#""a\xffb""#, "a\u{10feff}b"),
         ] {
             assert_eq!(unquote(quoted), want, "{quoted}");
+            assert_eq!(holds_raw_bytes(want), quoted.contains("xff"), "{quoted}");
         }
     }
 }

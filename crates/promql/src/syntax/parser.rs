@@ -7,6 +7,8 @@ mod expr; // operators, calls, aggregations
 mod modifiers; // offset, @, anchored, ranges, subqueries
 mod selector; // matchers and label lists
 
+pub(crate) use selector::parse_series_labels;
+
 use super::ast::{Expr, Pos};
 use super::error::ParseError;
 use super::lexer::Lexer;

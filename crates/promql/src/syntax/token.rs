@@ -1,6 +1,7 @@
 //! Tokens and how messages describe them.
 
 use super::ast::{AggregateOp, BinaryOp, Pos};
+use super::literal::raw_byte;
 
 /// A token's kind; its text is the piece of the query at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +210,7 @@ pub(crate) fn quote(text: &str) -> String {
             '\u{b}' => out.push_str("\\v"),
             '\u{c}' => out.push_str("\\f"),
             c if (c as u32) < 0x20 || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if let Some(byte) = raw_byte(c) => out.push_str(&format!("\\x{byte:02x}")),
             c if c.is_control() => out.push_str(&format!("\\u{:04x}", c as u32)),
             c => out.push(c),
         }

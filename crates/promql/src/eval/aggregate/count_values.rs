@@ -11,13 +11,14 @@ use crate::eval::error::QueryError;
 use crate::eval::format::{plain, quote};
 use crate::eval::plan::{AggregatePlan, PlanKind};
 use crate::histogram::to_text;
+use crate::syntax::holds_raw_bytes;
 
 impl Frame<'_> {
     pub(crate) fn count_values(&self, plan: &AggregatePlan, grid: &Grid) -> Result<Vec<Series>, QueryError> {
         let Some(PlanKind::String(value_label)) = plan.param.as_ref().map(|param| &param.kind) else {
             return Err(missing_param());
         };
-        if value_label.is_empty() {
+        if value_label.is_empty() || holds_raw_bytes(value_label) {
             return Err(QueryError::Execution(format!("invalid label name {}", quote(value_label))));
         }
         let mut names: Vec<&str> = plan.grouping.iter().map(String::as_str).collect();

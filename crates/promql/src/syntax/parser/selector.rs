@@ -8,7 +8,64 @@ use super::super::literal::unquote;
 use super::super::token::{Token, TokenKind, quote};
 use super::Parser;
 
+/// Reads the name and labels at the start of a series description, and says where they end.
+pub(crate) fn parse_series_labels(text: &str) -> Result<(Vec<(String, String)>, usize), ParseError> {
+    let mut parser = Parser::new(text)?;
+    let mut pairs = Vec::new();
+    let mut end = 0;
+    if parser.token.kind.names_label() {
+        pairs.push((METRIC_NAME.to_owned(), parser.text_of(parser.token).to_owned()));
+        end = parser.token.pos.end;
+        // What follows the name without braces are values, which are no tokens.
+        if !text[end as usize..].starts_with('{') || text[end as usize..].starts_with("{{") {
+            return Ok((pairs, end as usize));
+        }
+        parser.advance();
+    }
+    if parser.token.kind != TokenKind::LeftBrace {
+        return Err(parser.unexpected("series description", ""));
+    }
+    parser.advance();
+    let mut first = true;
+    loop {
+        if !first && parser.token.kind == TokenKind::Comma {
+            parser.advance();
+        } else if !first && parser.token.kind != TokenKind::RightBrace {
+            return Err(parser.unexpected("label set", "\",\" or \"}\""));
+        }
+        if parser.token.kind == TokenKind::RightBrace {
+            end = parser.token.pos.end.max(end);
+            return Ok((pairs, end as usize));
+        }
+        pairs.push(parser.label_pair()?);
+        first = false;
+    }
+}
+
 impl<'a> Parser<'a> {
+    /// `name="value"`, or a quoted metric name.
+    fn label_pair(&mut self) -> Result<(String, String), ParseError> {
+        let label = self.token;
+        let name = match label.kind {
+            TokenKind::Identifier => self.text_of(label).to_owned(),
+            TokenKind::String => unquote(self.text_of(label)),
+            _ => return Err(self.unexpected("label set", "identifier or \"}\"")),
+        };
+        self.advance();
+        if self.token.kind != TokenKind::Assign {
+            if label.kind == TokenKind::String {
+                return Ok((METRIC_NAME.to_owned(), name));
+            }
+            return Err(self.unexpected("label set", "\"=\""));
+        }
+        self.advance();
+        if self.token.kind != TokenKind::String {
+            return Err(self.unexpected("label set", "string"));
+        }
+        let value = self.advance();
+        Ok((name, unquote(self.text_of(value))))
+    }
+
     /// A selector from its start: a name, braces, or both.
     pub(super) fn selector(&mut self) -> Result<Expr, ParseError> {
         if self.token.kind == TokenKind::LeftBrace {
