@@ -6,6 +6,8 @@
 //! NaNs, infinities, -0, noise) are listed beside them. A column that is not decimal is written as bits:
 //! differences by XOR in blocks, or pco.
 
+use pco::DeltaSpec;
+
 use super::bitpack::{self, BLOCK};
 use super::ints::{self, Effort, Scratch};
 use crate::segment::wire::{Damaged, Decoded, Reader, put_varint};
@@ -85,22 +87,38 @@ impl Decimals {
     /// `None` when too many values are no decimals of a common power.
     fn of(values: &[f64]) -> Option<Self> {
         let exceptions_max = values.len() / 8 + 2;
-        let places = common_places(values, exceptions_max)?;
-        let mut scaled = Vec::with_capacity(values.len());
-        let mut exceptions = Vec::new();
+        let mut decimals =
+            Self { places: 0, scaled: Vec::with_capacity(values.len()), exceptions: Vec::new() };
+        // Starts over with more places when a value needs them, which most columns show at once. The last
+        // round may find values that have become too large for the power.
+        while let Some(places) = decimals.fill(values, exceptions_max)? {
+            decimals.places = places;
+        }
+        Some(decimals)
+    }
+
+    /// Scales all values; returns more places where a value needs them, and `None` when the exceptions are
+    /// too many.
+    fn fill(&mut self, values: &[f64], exceptions_max: usize) -> Option<Option<u8>> {
+        let places = usize::from(self.places);
+        self.scaled.clear();
+        self.exceptions.clear();
         for (i, &value) in values.iter().enumerate() {
             if let Some(integer) = to_decimal(value, places) {
-                scaled.push(integer);
+                self.scaled.push(integer);
                 continue;
             }
-            if exceptions.len() == exceptions_max {
+            if let Some(more) = (places + 1..=PLACES_MAX).find(|&more| to_decimal(value, more).is_some()) {
+                return Some(Some(more as u8));
+            }
+            if self.exceptions.len() == exceptions_max {
                 return None;
             }
-            exceptions.push((i, value));
+            self.exceptions.push((i, value));
             // Whatever continues the column most cheaply.
-            scaled.push(scaled.last().copied().unwrap_or(0));
+            self.scaled.push(self.scaled.last().copied().unwrap_or(0));
         }
-        Some(Self { places: places as u8, scaled, exceptions })
+        Some(None)
     }
 
     fn summary(&self) -> Option<Summary> {
@@ -119,22 +137,6 @@ impl Decimals {
     }
 }
 
-fn common_places(values: &[f64], exceptions_max: usize) -> Option<usize> {
-    let mut places = 0;
-    let mut exceptions = 0;
-    for &value in values {
-        if to_decimal(value, places).is_some() {
-            continue;
-        }
-        match (places + 1..=PLACES_MAX).find(|&p| to_decimal(value, p).is_some()) {
-            Some(more) => places = more,
-            None if exceptions == exceptions_max => return None,
-            None => exceptions += 1,
-        }
-    }
-    Some(places)
-}
-
 /// Appends a column and says what is known about it.
 pub(crate) fn encode(values: &[f64], effort: Effort, out: &mut Vec<u8>) -> Option<Summary> {
     if let Some(decimals) = Decimals::of(values) {
@@ -151,7 +153,7 @@ pub(crate) fn encode(values: &[f64], effort: Effort, out: &mut Vec<u8>) -> Optio
     out.push(XOR);
     put_xor(values, out);
     if effort == Effort::Dense && values.len() >= PCO_NUMBERS_MIN {
-        let dense = ints::pco_bytes(values);
+        let dense = ints::pco_bytes(values, DeltaSpec::Auto);
         if dense.len() + 3 < out.len() - start {
             out.truncate(start);
             out.push(PCO);

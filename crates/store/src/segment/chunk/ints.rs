@@ -8,7 +8,7 @@
 
 use pco::data_types::Number;
 use pco::wrapped::{FileCompressor, FileDecompressor};
-use pco::{ChunkConfig, DecompressorScratch};
+use pco::{ChunkConfig, DecompressorScratch, DeltaSpec};
 
 use super::bitpack::{self, BLOCK};
 use crate::segment::wire::{Damaged, Decoded, Reader, put_varint, put_zigzag, varint_len, zigzag};
@@ -71,7 +71,11 @@ pub(crate) fn encode(values: &[i64], effort: Effort, out: &mut Vec<u8>) {
     let best_len = out.len() - start;
     let suits_pco = (PCO_NUMBERS_MIN..=PCO_NUMBERS_MAX).contains(&values.len());
     if effort == Effort::Dense && suits_pco && best_len > STEPS_BYTES_SMALL {
-        let dense = pco_bytes(values);
+        // Pco would find the order by trying, which takes most of its time.
+        let seconds: Vec<i64> = deltas.windows(2).map(|two| two[1].wrapping_sub(two[0])).collect();
+        let lens = [plain.len, differences.len, Plan::of(&seconds).len];
+        let order = (0..lens.len()).min_by_key(|&order| lens[order]).unwrap_or(0);
+        let dense = pco_bytes(values, DeltaSpec::TryConsecutive(order));
         if 1 + varint_len(dense.len() as u64) + dense.len() < best_len {
             out.truncate(start);
             out.push(PCO);
@@ -246,8 +250,8 @@ fn take_packed(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>) -> Dec
 }
 
 /// Numbers as one pco chunk of one page.
-pub(crate) fn pco_bytes<T: Number>(values: &[T]) -> Vec<u8> {
-    let config = ChunkConfig::default();
+pub(crate) fn pco_bytes<T: Number>(values: &[T], deltas: DeltaSpec) -> Vec<u8> {
+    let config = ChunkConfig::default().with_delta_spec(deltas);
     let mut out = Vec::new();
     let mut write = || -> pco::errors::PcoResult<()> {
         let file = FileCompressor::default();
@@ -368,7 +372,7 @@ mod tests {
         #[test]
         fn damaged_pco_does_not_panic(at in 0usize..200, bit in 0u8..8, cut in 0usize..200) {
             let values: Vec<i64> = (0..500).map(|i: i64| i * i % 977).collect();
-            let mut bytes = pco_bytes(&values);
+            let mut bytes = pco_bytes(&values, DeltaSpec::Auto);
             let at = at % bytes.len();
             bytes[at] ^= 1 << bit;
             bytes.truncate(bytes.len().saturating_sub(cut / 4));
