@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::{Labels, LabelsBuilder, METRIC_NAME};
+use model::{Labels, LabelsBuilder};
 use rayon::prelude::*;
 
 use super::binary::{FloatOp, cells, changes_metric};
@@ -70,7 +70,8 @@ fn union_of<'a>(members: impl Iterator<Item = &'a Member>, len: usize) -> Bits {
     union
 }
 
-/// What two elements must have in common, as bytes. `names` is sorted.
+/// What two elements must have in common, as bytes. `names` is sorted. Types and units are no part of it, as
+/// little as names: one side may have lost them to an operator.
 fn signature(labels: &Labels, on: bool, names: &[&str]) -> Vec<u8> {
     let mut key = Vec::with_capacity(64);
     let mut push = |text: &str| {
@@ -83,7 +84,7 @@ fn signature(labels: &Labels, on: bool, names: &[&str]) -> Vec<u8> {
         }
     } else {
         for (name, value) in labels.iter() {
-            if name != METRIC_NAME && names.binary_search(&name).is_err() {
+            if !is_metadata_label(name) && names.binary_search(&name).is_err() {
                 push(name);
                 push(value);
             }
@@ -97,7 +98,7 @@ fn matched_labels(labels: &Labels, matching: &VectorMatching) -> Labels {
     let listed = |name: &str| matching.labels.iter().any(|l| l == name);
     filter_labels(
         labels,
-        |name| if matching.on { listed(name) } else { name != METRIC_NAME && !listed(name) },
+        |name| if matching.on { listed(name) } else { !is_metadata_label(name) && !listed(name) },
     )
 }
 

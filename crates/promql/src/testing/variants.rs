@@ -3,14 +3,16 @@
 
 use crate::syntax::ast::{At, DurationExpr, DurationValue, Expr, ExprKind, VectorSelector};
 
-/// Functions whose value depends on when they are asked, whatever their arguments.
-const TIME_FUNCTIONS: [&str; 15] = [
+/// Functions whose value depends on when they are asked, whatever their arguments. `info` looks for labels
+/// around that time.
+const TIME_FUNCTIONS: [&str; 16] = [
     "day_of_month",
     "day_of_week",
     "day_of_year",
     "days_in_month",
     "end",
     "hour",
+    "info",
     "minute",
     "month",
     "predict_linear",
