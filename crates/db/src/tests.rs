@@ -250,3 +250,43 @@ async fn a_folder_with_any_name_works_and_its_files_are_private() {
     assert_eq!(mode & 0o777, 0o600);
     db.close().await;
 }
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_when_tls_is_required() {
+    each_backend(async |f| {
+        let settings = DatabaseSettings { tls_required: true, ..f.settings.clone() };
+        let opened = Database::open(settings, f.shared_clock()).await.map(|db| db.backend());
+        if f.db.backend() == Backend::Sqlite {
+            return assert!(opened.is_ok(), "a file needs no transport");
+        }
+        let mut connection = f.db.control().read().await.unwrap();
+        let offered = sqlx::query("SHOW ssl").fetch_one(&mut *connection).await.unwrap();
+        match offered.get::<String, _>(0).as_str() {
+            "on" => assert!(opened.is_ok()),
+            _ => assert_eq!(opened.unwrap_err().remedy(), Remedy::FixConfig),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_slow_statement_is_cancelled_and_connections_stay_within_the_pool() {
+    each_backend(async |f| {
+        if f.db.backend() == Backend::Sqlite {
+            return;
+        }
+        let settings =
+            DatabaseSettings { pool_size: 2, timeout: Duration::from_millis(300), ..f.settings.clone() };
+        let db = Database::open(settings, f.shared_clock()).await.unwrap();
+        let scope = db.control();
+        let mut first = scope.read().await.unwrap();
+        let slow = sqlx::query("SELECT 1::bigint FROM (SELECT pg_sleep(30)) AS s").execute(&mut *first).await;
+        assert_eq!(DbError::from(slow.unwrap_err()).remedy(), Remedy::RetryLater);
+        let _second = scope.read().await.unwrap();
+        let third = scope.read().await.unwrap_err();
+        assert_eq!(third.remedy(), Remedy::RetryLater, "{third}");
+        drop(first);
+        scope.read().await.unwrap();
+    })
+    .await;
+}
