@@ -88,3 +88,38 @@ fn own_scripts_pass() {
     assert!(!own.is_empty());
     run_all(&own);
 }
+
+/// The deepest queries that parse do not overflow the stack of a thread, whatever they nest.
+#[test]
+fn the_deepest_queries_are_evaluated() {
+    let mut target = InMemory::new();
+    let commands = promql::testing::parse_script("load 1m\n m 1 2 3").expect("reads");
+    for command in commands {
+        if let promql::testing::Command::Load(load) = command {
+            target.load(&load).expect("loads");
+        }
+    }
+    let depth = promql::syntax::DEPTH_MAX;
+    let nest = |open: &str, inner: &str, close: &str, times: usize| {
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    };
+    for query in [
+        nest("(", "m", ")", depth - 2),
+        nest("-", "m", "", depth - 2),
+        nest("abs(", "m", ")", depth - 2),
+        nest("sum(", "m", ")", depth - 2),
+        nest("m + ", "m", "", depth - 2),
+        nest("", "m", " + m", depth - 2),
+        nest("m ^ ", "m", "", depth - 2),
+        nest("", "m", "[1m:1m]", 1),
+        nest("max_over_time(", "m", "[1m:1m])", depth / 2 - 2),
+        nest("label_replace(", "m", ", \"a\", \"b\", \"c\", \"d\")", depth - 2),
+        format!("m[{}1m{}]", "(".repeat(depth - 3), ")".repeat(depth - 3)),
+    ] {
+        let shown: String = query.chars().take(40).collect();
+        target.instant(&query, 60_000).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let expr = promql::syntax::parse(&query).expect("parses");
+        let lines = promql::syntax::parse(&expr.prettify()).expect("parses back");
+        assert_eq!(lines.to_string(), expr.to_string(), "{shown}");
+    }
+}
