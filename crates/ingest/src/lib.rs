@@ -10,15 +10,16 @@
 //! as labels: exemplars, metadata and the shape of histograms.
 
 pub mod compress; // content encodings, bounded while decompressing
+pub mod json;
 pub mod otlp;
 pub mod remote_write; // Prometheus remote write 1.0 and 2.0 // OpenTelemetry metrics, protobuf and JSON; delta accumulation; answers
-pub mod text; // Prometheus text, OpenMetrics and the protobuf exposition
-//pub mod statsd; // StatsD and DogStatsD lines and their aggregation
-//pub mod json; // our own `POST /api/metrics`
+pub mod statsd; // StatsD and DogStatsD lines and their aggregation
+pub mod text; // Prometheus text, OpenMetrics and the protobuf exposition // our own `POST /api/metrics`
 
 mod decoded; // what every decoder returns
 mod float; // numbers as label values
 mod native; // native histograms in protobuf
+mod observed; // observations to a native histogram
 mod rows; // filling a batch, with a way back
 mod wire; // protobuf's bytes
 
