@@ -34,7 +34,7 @@ pub struct SeriesInput {
 /// Bytes collected before they go to the file.
 const WRITE_BYTES: usize = 1 << 20;
 /// Timestamps remembered so that later series can share them. A scrape's series come together by metric,
-/// so each vector comes again once per metric; 8 MiB hold thousands of vectors of an hour.
+/// so each vector comes again once per metric. This many take 32 MiB: ten thousand vectors of an hour.
 const SHARED_TIMES_MAX: usize = 4 << 20;
 
 /// Writes all series, which must come sorted by labels, as one segment. It is durable when this returns;
