@@ -13,6 +13,7 @@ mod problem; // what is wrong, and where
 mod read; // files, environment and flags to entries
 mod resolve; // entries of all layers to settings
 pub mod settings; // every option there is
+mod url; // addresses that may hold a password
 pub mod value; // how values are written
 
 pub use live::{Live, LiveSource};
@@ -20,7 +21,8 @@ pub use manager::{Change, ConfigSources, ConfigurationManager, Environment, Relo
 pub use option::{ConfigOption, Row};
 pub use problem::{ConfigError, Origin, Problem, ValidationResult};
 pub use settings::Settings;
-pub use value::{Auto, ByteSize, ConnectionUrl, Seconds, Setting};
+pub use url::ConnectionUrl;
+pub use value::{Auto, ByteSize, Seconds, Setting};
 
 #[cfg(test)]
 mod tests;

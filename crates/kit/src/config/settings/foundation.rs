@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::config::option::{choice, section};
-use crate::config::value::{Auto, ByteSize, ConnectionUrl, Seconds};
+use crate::config::url::ConnectionUrl;
+use crate::config::value::{Auto, ByteSize, Seconds};
 
 section! {
     /// Keys without a section.
