@@ -64,7 +64,7 @@ struct Entry {
     last: Last,
     /// Server's clock at the last point.
     used_ms: i64,
-    /// Counts the changes, so that [`DeltaState::undo`] knows whether its own was the last.
+    /// Number of the change that made it, so that [`DeltaState::undo`] knows whether its own was the last.
     version: u64,
 }
 
@@ -73,6 +73,8 @@ struct Entry {
 pub struct DeltaState {
     limits: DeltaLimits,
     entries: HashMap<u128, Entry>,
+    /// Changes made so far.
+    version: u64,
     swept_ms: i64,
 }
 
@@ -88,7 +90,7 @@ pub struct Changes {
 #[derive(Debug)]
 struct Change {
     series: u128,
-    before: Option<Last>,
+    before: Option<(Last, u64)>,
     version: u64,
 }
 
@@ -169,9 +171,9 @@ impl DeltaState {
         for Change { series, before, version } in changes.made.into_iter().rev() {
             let Some(entry) = self.entries.get_mut(&series) else { continue };
             match before {
-                Some(last) if entry.version == version => {
+                Some((last, before)) if entry.version == version => {
                     entry.last = last;
-                    entry.version = version - 1;
+                    entry.version = before;
                 }
                 _ => {
                     self.entries.remove(&series);
@@ -274,11 +276,13 @@ impl DeltaState {
         now_ms: i64,
         changes: &mut Changes,
     ) -> Result<Last, AlreadyCounted> {
+        self.version += 1;
+        let version = self.version;
         let Some(entry) = self.entries.get_mut(&series) else {
             let last = Last { total: add, t_ms, start_ms };
             self.make_room();
-            self.entries.insert(series, Entry { last: last.clone(), used_ms: now_ms, version: 1 });
-            changes.made.push(Change { series, before: None, version: 1 });
+            self.entries.insert(series, Entry { last: last.clone(), used_ms: now_ms, version });
+            changes.made.push(Change { series, before: None, version });
             return Ok(last);
         };
         let before = entry.last.clone();
@@ -293,8 +297,8 @@ impl DeltaState {
         };
         entry.last = last.clone();
         entry.used_ms = now_ms;
-        entry.version += 1;
-        changes.made.push(Change { series, before: Some(before), version: entry.version });
+        changes.made.push(Change { series, before: Some((before, entry.version)), version });
+        entry.version = version;
         Ok(last)
     }
 

@@ -29,11 +29,16 @@ impl Created {
         labels: &[LabelSpan],
         start_ms: i64,
     ) {
+        if start_ms == 0 {
+            return;
+        }
         let mut found = false;
         for row in (self.first_row..batch.series.len()).rev() {
             let row = batch.series[row].clone();
             let of_row = &batch.labels[row.labels.start as usize..row.labels.end as usize];
-            if !is_same_metric(texts, labels, of_row) {
+            let known = batch.starts_ms.get(row.points.start as usize).is_some_and(|start| *start != 0);
+            // Also where a start is known already, so that no row is looked at twice.
+            if known || !is_same_metric(texts, labels, of_row) {
                 break;
             }
             found = true;

@@ -10,10 +10,20 @@ use super::point::{Attribute, Descriptor, ExemplarIn, Kind, PointIn, Scope, Side
 use super::translate::{Family, Translator};
 use crate::{DecodeError, Decoded};
 
+/// An object takes up to 300 bytes in memory but may be two in the body. The densest that senders write are
+/// attributes, with 17 bytes per object.
+const BYTES_PER_OBJECT_MIN: usize = 10;
+const OBJECTS_FREE: usize = 1 << 12;
+
 pub(super) fn decode(body: &[u8], context: &Context) -> Result<Decoded, DecodeError> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         // Serde would read an array as the fields of a struct in order.
         return Err(DecodeError::Malformed("not OTLP/JSON: the body must be an object".into()));
+    }
+    let objects = body.iter().filter(|byte| **byte == b'{').count();
+    if objects > OBJECTS_FREE + body.len() / BYTES_PER_OBJECT_MIN {
+        let text = format!("{objects} objects in {} bytes; leave empty objects out", body.len());
+        return Err(DecodeError::TooLarge(text));
     }
     let request: shape::Request = serde_json::from_slice(body)
         .map_err(|error| DecodeError::Malformed(format!("not OTLP/JSON: {error}")))?;

@@ -274,15 +274,22 @@ impl<'a> Translator<'a> {
     fn set_base(&mut self, attributes: &[Attribute]) {
         let mut base = std::mem::take(&mut self.base);
         base.clear();
+        // Joined once at the end: joining pair by pair would copy the first value for each further one.
+        let mut joined: Vec<(usize, Vec<u8>)> = Vec::new();
         for attribute in attributes {
             let name = self.label(attribute.key);
-            match base.iter_mut().find(|label: &&mut LabelSpan| label.name == name) {
-                Some(label) => {
-                    let text = [self.texts.of(label.value), b";", self.texts.of(attribute.value)].concat();
-                    label.value = self.texts.push(&text);
-                }
-                None => base.push(LabelSpan { name, value: attribute.value }),
+            let Some(at) = base.iter().position(|label: &LabelSpan| label.name == name) else {
+                base.push(LabelSpan { name, value: attribute.value });
+                continue;
+            };
+            let more = self.texts.of(attribute.value);
+            match joined.iter_mut().find(|(label, _)| *label == at) {
+                Some((_, text)) => text.extend([b";", more].concat()),
+                None => joined.push((at, [self.texts.of(base[at].value), b";", more].concat())),
             }
+        }
+        for (at, text) in joined {
+            base[at].value = self.texts.push(&text);
         }
         for label in &self.promoted {
             if base.iter().all(|b| b.name != label.name) {

@@ -67,6 +67,12 @@ fn json_that_is_not_otlp_is_refused_whole() {
     assert_eq!(json(r#"{"resourceMetrics":null}"#).expect("empty").batch.series.len(), 0);
 }
 
+#[test]
+fn json_of_empty_objects_is_refused_before_it_is_read() {
+    let body = format!(r#"{{"resourceMetrics":[{}{{}}]}}"#, "{},".repeat(100_000));
+    assert!(matches!(json(&body), Err(DecodeError::TooLarge(_))));
+}
+
 /// An array in an array, and so on.
 fn nested(depth: usize) -> AnyValue {
     let mut value = AnyValue { value: Some(any_value::Value::IntValue(1)) };

@@ -60,6 +60,16 @@ fn keys_that_collide_are_joined_in_order() {
 }
 
 #[test]
+fn joining_many_values_copies_each_once() {
+    let value = "x".repeat(1000);
+    let pairs = vec![("a.b", value.as_str()); 500];
+    let point = NumberDataPoint { attributes: attributes(&pairs), ..number(1.0) };
+    let request = request_of(&[], vec![metric("a", "", gauge(vec![point]))]);
+    let decoded = run(&request, Settings::default());
+    assert!(decoded.batch.text.len() < 3 * request.encoded_len());
+}
+
+#[test]
 fn the_resources_identity_and_the_metrics_name_win() {
     let got = gauges(Settings::default(), &[("service.name", "shop")], &[("job", "mine"), ("__name__", "x")]);
     assert_eq!(got, ["my_gauge_bytes{job=\"shop\"} 1@10"]);
