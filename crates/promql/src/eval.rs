@@ -13,7 +13,8 @@ mod value; // what a query answers // warnings and infos
 mod durations; // duration expressions
 mod functions;
 mod plan; // a query made ready
-mod prepare; // syntax tree to plan // names to functions
+mod prepare;
+mod stats_only; // histograms without buckets // syntax tree to plan // names to functions
 
 mod bits;
 mod column; // series over a grid

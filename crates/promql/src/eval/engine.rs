@@ -13,6 +13,7 @@ use super::matching::Merged;
 use super::plan::{Plan, PlanKind, RangePlan, RangeSource};
 use super::prepare::Preparation;
 use super::select::Handle;
+use super::stats_only;
 use super::value::{MatrixSeries, QueryResult, SampleValue, Value, VectorSample};
 use super::window::{Windows, drop_stale};
 use crate::source::SeriesSource;
@@ -104,7 +105,8 @@ impl Engine {
     ) -> Result<QueryResult, QueryError> {
         let preparation = self.preparation(t_ms, t_ms, 0);
         self.run(source, context, text, |frame| {
-            let plan = preparation.plan(expr)?;
+            let mut plan = preparation.plan(expr)?;
+            stats_only::mark(&mut plan);
             frame.instant_value(&plan, t_ms)
         })
     }
@@ -144,7 +146,8 @@ impl Engine {
         }
         let preparation = self.preparation(start_ms, end_ms, step_ms);
         self.run(source, context, text, |frame| {
-            let plan = preparation.plan(expr)?;
+            let mut plan = preparation.plan(expr)?;
+            stats_only::mark(&mut plan);
             frame.range_value(&plan, &Grid::between(start_ms, end_ms, step_ms))
         })
     }

@@ -99,7 +99,11 @@ pub(crate) enum InstantFunction {
     ClampMin,
     Date(fn(&Civil) -> i64),
     HistogramFraction,
-    HistogramMap(fn(&FloatHistogram) -> f64),
+    /// `buckets` when count and sum are not enough.
+    HistogramMap {
+        map: fn(&FloatHistogram) -> f64,
+        buckets: bool,
+    },
     HistogramQuantile,
     HistogramQuantiles,
     Info,
@@ -110,8 +114,12 @@ pub(crate) enum InstantFunction {
     MinOf,
     Round,
     Scalar,
-    Sort { descending: bool },
-    SortByLabel { descending: bool },
+    Sort {
+        descending: bool,
+    },
+    SortByLabel {
+        descending: bool,
+    },
     Time,
     Timestamp,
     Vector,
@@ -122,6 +130,7 @@ impl InstantFunction {
         if let Some(map) = float_map(name) {
             return Some(Self::Map(map));
         }
+        let stat = |map| Self::HistogramMap { map, buckets: false };
         Some(match name {
             "absent" => Self::Absent,
             "clamp" => Self::Clamp,
@@ -135,11 +144,13 @@ impl InstantFunction {
             "minute" => Self::Date(|c| c.second_of_day / 60 % 60),
             "month" => Self::Date(|c| c.month),
             "year" => Self::Date(|c| c.year),
-            "histogram_avg" => Self::HistogramMap(|h| h.sum / h.count),
-            "histogram_count" => Self::HistogramMap(|h| h.count),
-            "histogram_sum" => Self::HistogramMap(|h| h.sum),
-            "histogram_stddev" => Self::HistogramMap(|h| histogram::variance(h).sqrt()),
-            "histogram_stdvar" => Self::HistogramMap(histogram::variance),
+            "histogram_avg" => stat(|h| h.sum / h.count),
+            "histogram_count" => stat(|h| h.count),
+            "histogram_sum" => stat(|h| h.sum),
+            "histogram_stddev" => {
+                Self::HistogramMap { map: |h| histogram::variance(h).sqrt(), buckets: true }
+            }
+            "histogram_stdvar" => Self::HistogramMap { map: histogram::variance, buckets: true },
             "histogram_fraction" => Self::HistogramFraction,
             "histogram_quantile" => Self::HistogramQuantile,
             "histogram_quantiles" => Self::HistogramQuantiles,

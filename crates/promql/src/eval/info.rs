@@ -124,7 +124,8 @@ impl Frame<'_> {
         matchers.extend(request.data.iter().chain(&request.names).cloned());
         let when = first_selector(plan).map_or_else(When::default, |selector| selector.when);
         let range = self.instant_range(when, grid, 0);
-        let selector = Selector { matchers, when: When::default(), anchored: false, smoothed: false };
+        let selector =
+            Selector { matchers, when: When::default(), anchored: false, smoothed: false, stats_only: false };
         let infos = self.sample_times(&selector, grid, range, false)?;
         if let Some(info) = infos.iter().find(|info| !info.column.histograms.is_empty()) {
             return Err(QueryError::Execution(format!(

@@ -35,7 +35,7 @@ impl Frame<'_> {
                 vec![Series { labels: model::Labels::empty(), drop_name: false, column }]
             }
             InstantFunction::Map(map) => self.map_floats(arg(args, 0)?, grid, |_, v| map(v))?,
-            InstantFunction::HistogramMap(map) => {
+            InstantFunction::HistogramMap { map, .. } => {
                 let mut series = self.vector(arg(args, 0)?, grid)?;
                 series.par_iter_mut().for_each(|one| {
                     let mut column = Column::empty(grid.len);

@@ -18,6 +18,43 @@ pub(crate) fn sum(values: &[f64]) -> f64 {
     if sum.is_infinite() { sum } else { sum + c }
 }
 
+/// Slices that [`sums`] adds up side by side.
+pub(crate) const LANES: usize = 4;
+
+/// Sum and compensation of several slices at once, each as [`add`] gives them one after another: the additions
+/// of one slice wait for each other, those of several do not. From the first element on, or (as a mean begins)
+/// with it. Not finite where a sum overflows, which needs a closer look.
+pub(crate) fn sums(slices: [&[f64]; LANES], with_first: bool) -> [(f64, f64); LANES] {
+    let mut running = [(0.0, 0.0); LANES];
+    let mut rest = slices;
+    if with_first {
+        for (running, rest) in running.iter_mut().zip(&mut rest) {
+            if let Some((first, after)) = rest.split_first() {
+                (*running, *rest) = ((*first, 0.0), after);
+            }
+        }
+    }
+    let common = rest.iter().map(|slice| slice.len()).min().unwrap_or(0);
+    let heads = rest.map(|slice| &slice[..common]);
+    for i in 0..common {
+        for (lane, head) in heads.iter().enumerate() {
+            running[lane] = add_finite(head[i], running[lane]);
+        }
+    }
+    for (running, slice) in running.iter_mut().zip(&rest) {
+        *running = slice[common..].iter().fold(*running, |running, x| add_finite(*x, running));
+    }
+    running
+}
+
+/// [`add`] for sums that do not overflow.
+#[inline]
+fn add_finite(x: f64, (sum, c): (f64, f64)) -> (f64, f64) {
+    let t = sum + x;
+    let error = if sum.abs() >= x.abs() { (sum - t) + x } else { (x - t) + sum };
+    (t, c + error)
+}
+
 /// The mean of a non-empty slice: the compensated sum divided, or an incremental mean once the sum overflows.
 pub(crate) fn mean(values: &[f64]) -> f64 {
     let mut mean = Mean::new(values[0]);
@@ -79,6 +116,15 @@ mod tests {
             assert_eq!(sum(values), want, "{values:?}");
         }
         assert!(sum(&[f64::INFINITY, f64::NEG_INFINITY]).is_nan());
+    }
+
+    #[test]
+    fn sums_side_by_side_are_those_one_after_another() {
+        let values: Vec<f64> = (0..40).map(|i| f64::from(i) * 0.1 - 1.7).collect();
+        let slices = [&values[0..10], &values[3..3], &values[5..40], &values[9..12]];
+        for (got, slice) in sums(slices, false).iter().zip(slices) {
+            assert_eq!((got.0 + got.1).to_bits(), sum(slice).to_bits());
+        }
     }
 
     #[test]

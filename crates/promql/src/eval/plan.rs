@@ -56,6 +56,8 @@ pub(crate) struct Selector {
     pub(crate) when: When,
     pub(crate) anchored: bool,
     pub(crate) smoothed: bool,
+    /// Of histograms only count and sum are asked for.
+    pub(crate) stats_only: bool,
 }
 
 /// The shift from the instant of an evaluation to the instant looked at.

@@ -145,6 +145,7 @@ impl Preparation {
             when: self.when(selector.offset.as_ref(), selector.at, pos)?,
             anchored: selector.anchored,
             smoothed: selector.smoothed,
+            stats_only: false,
         })
     }
 

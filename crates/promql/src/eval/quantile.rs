@@ -7,9 +7,23 @@ pub(crate) fn nan_first(a: &f64, b: &f64) -> Ordering {
     a.partial_cmp(b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
-/// The quantile of values, which get sorted: between two values, their weighted mean. NaN for no values or a
-/// NaN quantile, infinite outside 0 to 1.
+/// NaN first, then by value, zeros by sign: equal only when alike.
+pub(crate) fn total(a: &f64, b: &f64) -> Ordering {
+    match (a.is_nan(), b.is_nan()) {
+        (false, false) => a.total_cmp(b),
+        (a, b) => b.cmp(&a),
+    }
+}
+
+/// The quantile of values, which get sorted.
 pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(total);
+    quantile_of_sorted(q, values)
+}
+
+/// The quantile of values in order: between two values, their weighted mean. NaN for no values or a NaN
+/// quantile, infinite outside 0 to 1.
+pub(crate) fn quantile_of_sorted(q: f64, values: &[f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
     }
@@ -19,7 +33,6 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(nan_first);
     let rank = q * (values.len() - 1) as f64;
     let lower = rank.floor().max(0.0);
     let upper = (lower as usize + 1).min(values.len() - 1);

@@ -165,7 +165,7 @@ impl Frame<'_> {
                 let range = self.range_of(&call.range, selector, grid);
                 let handles = self.select(selector, range, grid.step_ms)?;
                 let compute = |handle: &Handle, scratch: &mut Scratch| {
-                    self.read(handle.as_ref(), range, &mut scratch.samples)?;
+                    self.read_for(selector, handle.as_ref(), range, &mut scratch.samples)?;
                     if !self.histogram_start_timestamps {
                         scratch.samples.histogram_starts_ms.clear();
                     }

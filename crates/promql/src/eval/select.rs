@@ -9,6 +9,7 @@ use super::context::Frame;
 use super::error::QueryError;
 use super::extended;
 use super::plan::{Selector, When};
+use super::stats_only;
 use crate::source::{SelectRequest, SeriesHandle};
 use crate::syntax::ast::Pos;
 
@@ -82,7 +83,7 @@ impl Frame<'_> {
         let range = self.instant_range(selector.when, grid, ahead);
         let handles = self.select(selector, range, grid.step_ms)?;
         let compute = |handle: &Handle, scratch: &mut Scratch| {
-            self.read(handle.as_ref(), range, &mut scratch.samples)?;
+            self.read_for(selector, handle.as_ref(), range, &mut scratch.samples)?;
             let column = if selector.smoothed {
                 let name = metric_name(handle.labels());
                 extended::smooth(
@@ -136,6 +137,21 @@ impl Frame<'_> {
             start_ms: first.saturating_sub(self.lookback_ms - 1),
             end_ms: last.saturating_add(ahead_ms).saturating_add(1),
         }
+    }
+
+    /// Reads what a selector needs of a series.
+    pub(crate) fn read_for(
+        &self,
+        selector: &Selector,
+        handle: &dyn SeriesHandle,
+        range: TimeRange,
+        out: &mut SampleColumns,
+    ) -> Result<(), QueryError> {
+        self.read(handle, range, out)?;
+        if selector.stats_only && !out.histograms.is_empty() {
+            stats_only::reduce(out);
+        }
+        Ok(())
     }
 
     /// Reads the samples of a series.

@@ -6,6 +6,7 @@ use crate::eval::annotations::Note;
 use crate::eval::column::{Cell, Column};
 use crate::eval::error::QueryError;
 use crate::eval::kahan;
+use crate::eval::window::Window;
 
 /// Above this an integer cannot be told from its neighbour.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
@@ -29,39 +30,82 @@ fn exact_sums(values: &[f64], sums: &mut Vec<f64>) -> bool {
 }
 
 pub(super) fn sum(k: &Kernel<'_>, sums: &mut Vec<f64>) -> Result<Column, QueryError> {
-    fold(k, sums, |sum, _| sum, kahan::sum, over_time_histograms::sum)
+    let of = Fold {
+        of_exact: |sum, _| sum,
+        of_running: |sum, c, _| sum + c,
+        of_floats: kahan::sum,
+        with_first: false,
+    };
+    fold(k, sums, &of, over_time_histograms::sum)
 }
 
 pub(super) fn avg(k: &Kernel<'_>, sums: &mut Vec<f64>) -> Result<Column, QueryError> {
-    fold(k, sums, |sum, count| sum / count, kahan::mean, over_time_histograms::mean)
+    let of = Fold {
+        of_exact: |sum, count| sum / count,
+        of_running: |sum, c, count| sum / count + c / count,
+        of_floats: kahan::mean,
+        with_first: true,
+    };
+    fold(k, sums, &of, over_time_histograms::mean)
 }
 
-/// A sum or a mean: from exact sums where there are, else sample by sample.
+/// A sum or a mean, in the ways it can be had.
+struct Fold {
+    /// From an exact sum and a count.
+    of_exact: fn(f64, f64) -> f64,
+    /// From a compensated sum and a count.
+    of_running: fn(f64, f64, f64) -> f64,
+    /// From the values, where the sum overflows.
+    of_floats: fn(&[f64]) -> f64,
+    /// The compensated sum begins with the first value, not with zero.
+    with_first: bool,
+}
+
 fn fold(
     k: &Kernel<'_>,
     sums: &mut Vec<f64>,
-    of_sum: impl Fn(f64, f64) -> f64,
-    of_floats: impl Fn(&[f64]) -> f64,
-    of_histograms: impl Fn(&Kernel<'_>, crate::eval::window::Window<'_>) -> Option<Cell>,
+    of: &Fold,
+    of_histograms: impl Fn(&Kernel<'_>, Window<'_>) -> Option<Cell>,
 ) -> Result<Column, QueryError> {
-    let exact = exact_sums(&k.samples.values, sums);
     let mut column = Column::empty(k.grid.len);
+    let mut steps = Vec::with_capacity(k.grid.len);
     for step in 0..k.grid.len {
         let (lo, hi) = k.windows.float_bounds(step);
         let (hlo, hhi) = k.windows.histogram_bounds(step);
-        if hlo < hhi {
+        if hlo == hhi {
             if lo < hi {
-                k.note(Note::MixedFloatsHistograms(k.name));
-            } else if let Some(cell) = of_histograms(k, k.windows.at(k.samples, step)) {
-                column.set(step, cell);
+                steps.push(step);
             }
         } else if lo < hi {
-            let value = if exact {
-                of_sum(sums[hi] - sums[lo], (hi - lo) as f64)
+            k.note(Note::MixedFloatsHistograms(k.name));
+        } else if let Some(cell) = of_histograms(k, k.windows.at(k.samples, step)) {
+            column.set(step, cell);
+        }
+    }
+    if exact_sums(&k.samples.values, sums) {
+        for step in steps {
+            let (lo, hi) = k.windows.float_bounds(step);
+            column.set_float(step, (of.of_exact)(sums[hi] - sums[lo], (hi - lo) as f64));
+        }
+        return Ok(column);
+    }
+    let values = |step: usize| {
+        let (lo, hi) = k.windows.float_bounds(step);
+        &k.samples.values[lo..hi]
+    };
+    for steps in steps.chunks(kahan::LANES) {
+        let mut slices = [&[][..]; kahan::LANES];
+        for (slice, step) in slices.iter_mut().zip(steps) {
+            *slice = values(*step);
+        }
+        let running = kahan::sums(slices, of.with_first);
+        for ((step, slice), (sum, c)) in steps.iter().zip(slices).zip(running) {
+            let value = if sum.is_finite() {
+                (of.of_running)(sum, c, slice.len() as f64)
             } else {
-                of_floats(&k.samples.values[lo..hi])
+                (of.of_floats)(slice)
             };
-            column.set_float(step, value);
+            column.set_float(*step, value);
         }
     }
     Ok(column)

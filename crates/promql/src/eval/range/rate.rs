@@ -145,9 +145,13 @@ impl Span {
 
 /// The samples before which a counter was reset.
 fn find_resets(t_ms: &[i64], values: &[f64], starts_ms: &[i64], out: &mut Vec<u32>) {
+    if starts_ms.len() != values.len() {
+        let falls = values.windows(2).enumerate().filter(|(_, two)| two[1] < two[0]);
+        out.extend(falls.map(|(i, _)| i as u32 + 1));
+        return;
+    }
     for i in 1..values.len() {
-        let by_start = starts_ms.len() == values.len()
-            && is_start_reset(starts_ms[i - 1], t_ms[i - 1], starts_ms[i], t_ms[i]);
+        let by_start = is_start_reset(starts_ms[i - 1], t_ms[i - 1], starts_ms[i], t_ms[i]);
         if values[i] < values[i - 1] || by_start {
             out.push(i as u32);
         }
