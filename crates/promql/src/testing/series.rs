@@ -384,4 +384,13 @@ mod tests {
             assert!(parse_series_description(bad).is_err(), "{bad}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "[m{}=\"a, 0-9x+_.:\\[\\]a-z-]{0,60}", key in "(schema|sum|buckets|offset|n_buckets|custom_values)") {
+            let _ = parse_series_description(&text);
+            let _ = parse_series_description(&format!("m {{{{{key}:{text}}}}}x3"));
+            let _ = crate::testing::parse_script(&format!("load 1m\n{text}\n m@st {text}\n m {text}"));
+        }
+    }
 }
