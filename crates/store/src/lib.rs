@@ -1,22 +1,30 @@
 //! The only writer of telemetry files: write-ahead log, heads, segments, manifest, compaction and retention.
 
-#[allow(dead_code, reason = "its callers are the log and the manifest")]
+mod backup; // copies of a data folder
 mod codec; // integers and texts as bytes
+mod compact; // small segments to larger ones
 pub mod disk; // the seam to the file system
-#[allow(dead_code, reason = "its callers are the log, the manifest and segments")]
 pub(crate) mod durable; // the order in which files become durable
+mod engine; // the store without threads
 mod error; // what can go wrong
-#[allow(dead_code, reason = "the engine is its caller")]
 mod manifest; // which segments count
-#[allow(dead_code, unused_imports, reason = "the engine is its caller")]
 mod metrics; // series and samples in memory
-#[allow(dead_code, reason = "the engine is its caller")]
 mod queue; // from staging to the committer
 pub mod segment; // immutable pairs of files
+mod settings; // sizes and times
+mod snapshot; // what a query sees
+mod stats; // figures for self-metrics
+mod store; // threads around the engine
 mod tombstone; // deletes by matcher
-#[allow(dead_code, reason = "the engine is its caller")]
+mod view; // open segments
 mod wal; // what is durable before it is acknowledged
 
+pub use backup::{Copied, restore};
+pub use engine::Engine;
 pub use error::{Remedy, Result, StoreError};
 pub use metrics::Staged;
+pub use settings::Settings;
+pub use snapshot::{MetricSnapshot, StoredSeries};
+pub use stats::{Cardinality, Stats};
+pub use store::{Appended, Store};
 pub use tombstone::Tombstone;

@@ -46,20 +46,8 @@ impl Manifest {
     /// Reads the newest whole file and starts a new one with a checkpoint.
     pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Self> {
         durable::create_dir(&*disk, DIR)?;
-        let names = disk.list(DIR).map_err(|e| StoreError::io("list", DIR, e))?;
-        let mut numbers: Vec<u64> = names.iter().filter_map(|name| file_no(name)).collect();
-        let no = numbers.last().copied().unwrap_or(0);
-        let mut state = State::default();
-        while let Some(newest) = numbers.pop() {
-            if let Some(read) = read_log(&*disk, newest)? {
-                state = read;
-                break;
-            }
-            // A crash came before the checkpoint was whole; then the file before it is still there.
-            if numbers.is_empty() && newest > 1 {
-                return Err(StoreError::corrupt(&file_path(newest), 0, "no manifest has a whole checkpoint"));
-            }
-        }
+        let (state, no) = newest_state(&*disk)?;
+        let state = state.unwrap_or_default();
         let mut manifest = Self { disk, state: Arc::new(state), current: None, no, checkpoint_bytes: 0 };
         manifest.checkpoint(Arc::clone(&manifest.state))?;
         Ok(manifest)
@@ -107,6 +95,31 @@ impl Manifest {
         let older: Vec<String> = older.map(|name| format!("{DIR}/{name}")).collect();
         durable::remove_files(&*self.disk, older.iter().map(String::as_str))
     }
+}
+
+/// The state that the newest whole file holds, without changing anything; `None` where there is no manifest.
+pub(crate) fn read_state(disk: &dyn Disk) -> Result<Option<State>> {
+    match disk.exists(DIR).map_err(|e| StoreError::io("look at", DIR, e))? {
+        true => newest_state(disk).map(|(state, _)| state),
+        false => Ok(None),
+    }
+}
+
+/// The state that the newest whole file holds, and the highest number of any file.
+fn newest_state(disk: &dyn Disk) -> Result<(Option<State>, u64)> {
+    let names = disk.list(DIR).map_err(|e| StoreError::io("list", DIR, e))?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| file_no(name)).collect();
+    let no = numbers.last().copied().unwrap_or(0);
+    while let Some(newest) = numbers.pop() {
+        if let Some(state) = read_log(disk, newest)? {
+            return Ok((Some(state), no));
+        }
+        // A crash came before the checkpoint was whole; then the file before it is still there.
+        if numbers.is_empty() && newest > 1 {
+            return Err(StoreError::corrupt(&file_path(newest), 0, "no manifest has a whole checkpoint"));
+        }
+    }
+    Ok((None, no))
 }
 
 /// Writes a whole manifest with this state into an empty data folder: for backups.

@@ -76,7 +76,7 @@ pub(crate) struct Wal {
 /// What a crash left behind: the files to replay, oldest first.
 pub(crate) struct Leftover {
     pub(crate) file_nos: Vec<u64>,
-    /// The last sequence that any file holds; 0 if there is none.
+    /// The last sequence that any file holds or any shard has flushed; 0 if there is none.
     pub(crate) last_seq: u64,
 }
 
@@ -91,14 +91,15 @@ impl Wal {
         if names.iter().any(|name| name == "spare.new") {
             durable::remove_files(&*disk, [SPARE_UNFINISHED])?;
         }
-        let mut last_seq = flushed_seq;
+        // What the log itself holds. Flushed sequences may be higher: those of a write that failed.
+        let mut logged_seq = 0;
         // Only the newest file can be unwritten; it takes the last sequence from the one before.
         while let Some(no) = file_nos.last() {
             if let Some(mut reader) = FileReader::open(&*disk, &file_path(*no), *no)? {
-                last_seq = last_seq.max(reader.header().acknowledged_seq);
+                logged_seq = reader.header().acknowledged_seq;
                 let mut seq = reader.header().first_seq;
                 while reader.next_record()?.is_some_and(|record| record.seq == seq) {
-                    last_seq = last_seq.max(seq);
+                    logged_seq = logged_seq.max(seq);
                     seq += 1;
                 }
                 break;
@@ -113,10 +114,10 @@ impl Wal {
             current: None,
             files: VecDeque::new(),
             no_next: no_last + 1,
-            acknowledged_seq: last_seq,
+            acknowledged_seq: logged_seq,
             group: Vec::new(),
         };
-        Ok((wal, Leftover { file_nos, last_seq }))
+        Ok((wal, Leftover { file_nos, last_seq: logged_seq.max(flushed_seq) }))
     }
 
     /// Opens a file that a crash left behind.
@@ -213,6 +214,11 @@ impl Wal {
     /// Notes that everything up to a sequence was acknowledged; the next file's header says so.
     pub(crate) fn acknowledge(&mut self, seq: u64) {
         self.acknowledged_seq = seq;
+    }
+
+    /// Number of the newest file.
+    pub(crate) fn newest_no(&self) -> u64 {
+        self.no_next - 1
     }
 
     /// True while there is a file to write to.

@@ -36,6 +36,10 @@ pub struct Staged {
     pub seq: u64,
     /// Samples accepted.
     pub accepted: usize,
+    /// Of those, histograms.
+    pub histograms: usize,
+    /// Exemplars accepted.
+    pub exemplars: usize,
     /// What was refused, and why.
     pub refusals: Refusals,
     /// Tells when the rows are durable and visible, or that they were not stored; `None` when nothing was
@@ -74,11 +78,11 @@ pub(crate) fn stage(
     }
     stager.rows.metadata.clone_from(&batch.metadata);
     let Stager { staging, rows, refusals, .. } = stager;
-    let accepted = rows.samples();
+    let (accepted, histograms, exemplars) = (rows.samples(), rows.histograms.len(), rows.exemplars.len());
     if rows.is_empty() {
         // No record will carry these declarations.
         rows.declared.iter().for_each(|declared| staging.table.undeclare(declared.slot));
-        return Ok(Staged { seq: 0, accepted, refusals, done: None });
+        return Ok(Staged { seq: 0, accepted, histograms, exemplars, refusals, done: None });
     }
     let mut bytes = Vec::with_capacity(64 + rows.points.len() * 11);
     record::begin(&mut bytes, shard.key.signal.code(), ROWS, &shard.key.tenant);
@@ -94,7 +98,7 @@ pub(crate) fn stage(
         Entry { seq, shard: Arc::clone(shard), record: bytes, rows, done: sender }
     })?;
     staging.seq_last = seq;
-    Ok(Staged { seq, accepted, refusals, done: Some(done) })
+    Ok(Staged { seq, accepted, histograms, exemplars, refusals, done: Some(done) })
 }
 
 /// Part of a column; empty where the range is not inside.

@@ -247,6 +247,14 @@ impl Head {
         inside
     }
 
+    /// Takes over metadata of an older head; what is here is newer.
+    pub(crate) fn take_over(&self, metadata: Vec<StoredMetadata>) {
+        let inner = &mut *self.inner.write();
+        for stored in metadata {
+            inner.metadata.entry(stored.metadata.metric.clone()).or_insert(stored);
+        }
+    }
+
     /// Metadata of metric families, in no order.
     pub(crate) fn metadata(&self) -> Vec<StoredMetadata> {
         self.inner.read().metadata.values().cloned().collect()

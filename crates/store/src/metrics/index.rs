@@ -128,9 +128,9 @@ impl SeriesIndex {
         self.entries.len() - self.free.len()
     }
 
-    /// Number of slots in use or free.
-    pub(crate) fn slots(&self) -> usize {
-        self.entries.len()
+    /// Number of different pairs of name and value.
+    pub(crate) fn label_pairs(&self) -> usize {
+        self.names.values().map(HashMap::len).sum()
     }
 
     /// Rough size in memory.

@@ -52,8 +52,8 @@ pub(crate) struct MetricShard {
 }
 
 impl MetricShard {
-    /// A shard without series; its first epoch is `epoch`. Sequences up to `applied_seq` are not its business.
-    pub(crate) fn new(key: ShardKey, seed: u64, epoch: u64, applied_seq: u64) -> Self {
+    /// A shard without series; its first epoch is `epoch`.
+    pub(crate) fn new(key: ShardKey, seed: u64, epoch: u64) -> Self {
         let index = Arc::new(RwLock::new(SeriesIndex::default()));
         let active = Arc::new(Head::new(epoch, Arc::clone(&index)));
         Self {
@@ -71,7 +71,7 @@ impl MetricShard {
             heads: Mutex::new(Heads {
                 frozen: VecDeque::new(),
                 active,
-                applied_seq,
+                applied_seq: 0,
                 pending: VecDeque::new(),
             }),
         }

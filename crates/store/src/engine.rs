@@ -1,0 +1,269 @@
+//! The store without threads: every step is a call, so that a simulation can choose their order.
+//!
+//! [`Engine::append`] stages a write, [`Engine::commit_once`] makes all staged writes durable and visible,
+//! [`Engine::flush_once`] turns a frozen head into a segment, [`Engine::replay_step`] reads back what a crash
+//! left in the log, and [`Engine::tick`] decides what is due. `Store` calls them from its threads.
+
+mod commit; // staged to durable and visible
+mod delete; // samples that go
+mod flush; // heads to segments
+mod replay; // log to heads
+mod upkeep; // what is due
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use hashbrown::HashMap;
+use model::{MetricBatch, MetricLimits, Signal, TenantId};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::disk::Disk;
+use crate::durable;
+use crate::error::{Result, StoreError};
+use crate::manifest::{Edit, Manifest, State};
+use crate::metrics::{self, MetricShard, Rules, Staged};
+use crate::queue::Queue;
+use crate::segment::TableCache;
+use crate::settings::Settings;
+use crate::view::View;
+use crate::wal::{ShardKey, Wal};
+
+/// Where segments are.
+const TENANTS: &str = "tenants";
+
+/// Counts of what happened since the start.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) samples: AtomicU64,
+    pub(crate) commits: AtomicU64,
+    pub(crate) commit_failures: AtomicU64,
+    pub(crate) wal_bytes: AtomicU64,
+    pub(crate) flushes: AtomicU64,
+    pub(crate) flush_failures: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) compaction_failures: AtomicU64,
+    pub(crate) segments_expired: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// The store without threads.
+pub struct Engine {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) settings: Settings,
+    queue: Queue,
+    /// Taken by whoever commits, so that groups are applied one after the other.
+    committing: Mutex<()>,
+    wal: Mutex<Wal>,
+    manifest: Mutex<Manifest>,
+    view: RwLock<Arc<View>>,
+    shards: RwLock<HashMap<TenantId, Arc<MetricShard>>>,
+    retention: RwLock<HashMap<TenantId, Option<i64>>>,
+    replay: Mutex<Option<replay::Replay>>,
+    replayed: watch::Sender<bool>,
+    replay_failure: OnceLock<StoreError>,
+    /// Bytes of all heads, as of the last look.
+    heads_bytes: AtomicUsize,
+    /// Taken by whoever flushes, so that a shard's heads are flushed in order.
+    flushing: Mutex<()>,
+    /// Taken by whoever compacts.
+    pub(crate) compacting: Mutex<()>,
+    upkeep: Mutex<upkeep::Upkeep>,
+    epoch_first: u64,
+    id_next: AtomicU64,
+    cache: Arc<TableCache>,
+    pub(crate) counters: Counters,
+}
+
+impl Engine {
+    /// Opens a data folder. Writes can be taken at once; reads need [`Self::replay_step`] to be done first.
+    pub fn open(disk: Arc<dyn Disk>, settings: Settings) -> Result<Self> {
+        let manifest = Manifest::open(Arc::clone(&disk))?;
+        let state = manifest.state();
+        remove_unlisted(&*disk, &state)?;
+        let flushed_seq = state.flushed.values().copied().max().unwrap_or(0);
+        let (mut wal, leftover) = Wal::open(Arc::clone(&disk), settings.wal_file_bytes, flushed_seq)?;
+        wal.roll(leftover.last_seq + 1, 0)?;
+        // File numbers only ascend, so no epoch of this run was ever used before.
+        let epoch_first = leftover.file_nos.last().copied().unwrap_or(0).max(wal.newest_no()) << 32;
+        let cache = Arc::new(TableCache::new(settings.cache_bytes_max));
+        let view = View::default().next(&state, &disk, &cache);
+        let replay = replay::Replay::new(leftover.file_nos, leftover.last_seq, Arc::clone(&state));
+        Ok(Self {
+            queue: Queue::new(leftover.last_seq, settings.queue_bytes_max),
+            committing: Mutex::new(()),
+            wal: Mutex::new(wal),
+            view: RwLock::new(Arc::new(view)),
+            shards: RwLock::default(),
+            retention: RwLock::default(),
+            replay: Mutex::new(Some(replay)),
+            replayed: watch::Sender::new(false),
+            replay_failure: OnceLock::new(),
+            heads_bytes: AtomicUsize::new(0),
+            flushing: Mutex::new(()),
+            compacting: Mutex::new(()),
+            upkeep: Mutex::default(),
+            epoch_first,
+            id_next: AtomicU64::new(state.id_next.max(1)),
+            cache,
+            counters: Counters::default(),
+            manifest: Mutex::new(manifest),
+            disk,
+            settings,
+        })
+    }
+
+    /// Checks, numbers and queues a write. Nothing of it is durable or visible before [`Staged::done`] says so.
+    pub fn append(
+        &self,
+        tenant: &TenantId,
+        batch: &MetricBatch,
+        limits: &MetricLimits,
+        now_ms: i64,
+    ) -> Result<Staged> {
+        let bytes = self.heads_bytes.load(Ordering::Relaxed);
+        if bytes > 2 * self.settings.heads_bytes_max {
+            let reason = format!("{bytes} bytes of rows in memory wait to be flushed");
+            return Err(StoreError::Unavailable { reason });
+        }
+        let oldest_ms = self.retention_ms(tenant).map_or(i64::MIN, |ms| now_ms.saturating_sub(ms));
+        let rules = Rules { limits, now_ms, oldest_ms };
+        metrics::stage(&self.shard(tenant), batch, rules, &self.queue)
+    }
+
+    /// Sets how long a tenant's samples are kept, milliseconds; `None` keeps all.
+    pub fn set_retention(&self, tenant: &TenantId, retention_ms: Option<i64>) {
+        self.retention.write().insert(tenant.clone(), retention_ms);
+    }
+
+    /// How long a tenant's samples are kept, milliseconds; `None` where all are.
+    pub fn retention_ms(&self, tenant: &TenantId) -> Option<i64> {
+        self.retention.read().get(tenant).copied().unwrap_or(self.settings.retention_ms)
+    }
+
+    /// Tells whether everything that the last run left in the log can be read.
+    pub fn replayed(&self) -> watch::Receiver<bool> {
+        self.replayed.subscribe()
+    }
+
+    /// Why the log of the last run cannot be read, if so.
+    pub fn replay_failure(&self) -> Option<StoreError> {
+        self.replay_failure.get().cloned()
+    }
+
+    /// The tenants that have metrics, in memory or in segments.
+    pub fn tenants(&self) -> Vec<TenantId> {
+        let mut tenants: Vec<TenantId> = self.shards.read().keys().cloned().collect();
+        tenants.extend(self.view.read().shards.keys().map(|key| key.tenant.clone()));
+        tenants.sort_unstable();
+        tenants.dedup();
+        tenants
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    fn shard(&self, tenant: &TenantId) -> Arc<MetricShard> {
+        if let Some(shard) = self.shards.read().get(tenant) {
+            return Arc::clone(shard);
+        }
+        let mut shards = self.shards.write();
+        let shard = shards.entry(tenant.clone()).or_insert_with(|| {
+            let key = ShardKey { tenant: tenant.clone(), signal: Signal::Metrics };
+            // The epoch before is for what is replayed.
+            Arc::new(MetricShard::new(key, self.settings.seed, self.epoch_first + 1))
+        });
+        Arc::clone(shard)
+    }
+
+    pub(crate) fn known_shard(&self, tenant: &TenantId) -> Option<Arc<MetricShard>> {
+        self.shards.read().get(tenant).cloned()
+    }
+
+    pub(crate) fn all_shards(&self) -> Vec<Arc<MetricShard>> {
+        self.shards.read().values().cloned().collect()
+    }
+
+    /// The current view, and something of the heads taken at the same moment.
+    pub(crate) fn view_with<T>(&self, also: impl FnOnce() -> T) -> (Arc<View>, T) {
+        let view = self.view.read();
+        let also = also();
+        (Arc::clone(&view), also)
+    }
+
+    /// Takes a number for a segment or tombstone.
+    pub(crate) fn take_id(&self) -> u64 {
+        self.id_next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Makes an edit durable, then visible together with what `also` changes.
+    pub(crate) fn commit_edit(&self, edit: Edit, also: impl FnOnce()) -> Result<()> {
+        let mut manifest = self.manifest.lock();
+        let edit = Edit { id_next: self.id_next.load(Ordering::Relaxed), ..edit };
+        let state = manifest.commit(&edit)?;
+        let mut view = self.view.write();
+        let next = Arc::new(view.next(&state, &self.disk, &self.cache));
+        let last = std::mem::replace(&mut *view, next);
+        also();
+        drop(view);
+        // Files of replaced segments may go here, which takes time.
+        drop(last);
+        Ok(())
+    }
+
+    pub(crate) fn manifest_state(&self) -> Arc<State> {
+        self.manifest.lock().state()
+    }
+
+    /// The manifest's state and the view of it, which keeps the files that the state names.
+    pub(crate) fn pinned(&self) -> (Arc<State>, Arc<View>) {
+        let manifest = self.manifest.lock();
+        (manifest.state(), Arc::clone(&self.view.read()))
+    }
+
+    pub(crate) fn cache_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// Bytes and number of the log's files.
+    pub(crate) fn wal_size(&self) -> (u64, usize) {
+        let wal = self.wal.lock();
+        (wal.bytes(), wal.file_count())
+    }
+
+    pub(crate) fn is_replayed(&self) -> bool {
+        *self.replayed.borrow()
+    }
+}
+
+/// Removes the files of segments that were written but never got into the manifest, or went out of it.
+fn remove_unlisted(disk: &dyn Disk, state: &State) -> Result<()> {
+    let list = |dir: &str| disk.list(dir).map_err(|e| StoreError::io("list", dir, e));
+    if !disk.exists(TENANTS).map_err(|e| StoreError::io("list", TENANTS, e))? {
+        return Ok(());
+    }
+    let mut unlisted = Vec::new();
+    for tenant in list(TENANTS)? {
+        for signal in list(&format!("{TENANTS}/{tenant}"))? {
+            for day in list(&format!("{TENANTS}/{tenant}/{signal}"))? {
+                let dir = format!("{TENANTS}/{tenant}/{signal}/{day}");
+                for name in list(&dir)? {
+                    let id = name.split_once('.').and_then(|(id, _)| u64::from_str_radix(id, 16).ok());
+                    if id.is_some_and(|id| !state.segments.contains_key(&crate::segment::SegmentId(id))) {
+                        unlisted.push(format!("{dir}/{name}"));
+                    }
+                }
+            }
+        }
+    }
+    durable::remove_files(disk, unlisted.iter().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! Settings of the store and their defaults.
+
+/// Sizes and times. The defaults fit one machine with a few gigabytes of memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of one file of the write-ahead log.
+    pub wal_file_bytes: u64,
+    /// Bytes of all its files above which the heads that keep the oldest are flushed.
+    pub wal_bytes_max: u64,
+    /// Bytes of records that may wait for the disk before writes are refused.
+    pub queue_bytes_max: usize,
+    /// Bytes of one head at which it is flushed.
+    pub head_bytes_max: usize,
+    /// Bytes of all heads together at which the largest are flushed; at twice as much writes are refused.
+    pub heads_bytes_max: usize,
+    /// Age at which a head is flushed, milliseconds.
+    pub head_age_ms_max: i64,
+    /// Time after which a series that nobody sends is no longer active, milliseconds.
+    pub series_idle_ms_max: i64,
+    /// Bytes of decoded series tables and timestamps of segments that are kept.
+    pub cache_bytes_max: usize,
+    /// How long samples are kept where nothing else is set for a tenant, milliseconds; `None` keeps all.
+    pub retention_ms: Option<i64>,
+    /// Seed of the look-up hashes; drawn at random for each process, so that nobody can prepare collisions.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            wal_file_bytes: 64 << 20,
+            wal_bytes_max: 512 << 20,
+            queue_bytes_max: 64 << 20,
+            head_bytes_max: 256 << 20,
+            heads_bytes_max: 768 << 20,
+            head_age_ms_max: 30 * 60 * 1000,
+            series_idle_ms_max: 60 * 60 * 1000,
+            cache_bytes_max: 256 << 20,
+            retention_ms: Some(30 * 24 * 3600 * 1000),
+            seed: 0,
+        }
+    }
+}
