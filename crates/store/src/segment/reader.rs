@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use model::{Exemplar, Labels, Matcher, SampleColumns, TimeRange};
 use parking_lot::Mutex;
@@ -35,8 +35,9 @@ pub struct Segment {
     table_path: String,
     chunks_path: String,
     file: OnceLock<Arc<dyn DiskFile>>,
-    /// Held while the table is read, so that it is read once.
-    loading: Mutex<()>,
+    /// Locked while the table is read, so that it is read once; knows it as long as anyone uses it, so that a
+    /// table larger than the cache is not read again beside a reader that has it.
+    in_use: Mutex<Weak<Table>>,
 }
 
 /// What is known of a chunk without reading it.
@@ -72,8 +73,8 @@ impl Segment {
     pub fn open(disk: Arc<dyn Disk>, meta: SegmentMeta, cache: Arc<TableCache>) -> Self {
         let [table_path, chunks_path] = layout::paths(&meta.tenant, meta.signal, meta.day, meta.id);
         let number = cache.next_segment();
-        let (file, loading) = (OnceLock::new(), Mutex::new(()));
-        Self { disk, meta, cache, number, table_path, chunks_path, file, loading }
+        let (file, in_use) = (OnceLock::new(), Mutex::new(Weak::new()));
+        Self { disk, meta, cache, number, table_path, chunks_path, file, in_use }
     }
 
     /// What the manifest knows of it.
@@ -167,11 +168,12 @@ impl Segment {
         if let Some(table) = self.cache.table(self.number) {
             return Ok(table);
         }
-        let _loading = self.loading.lock();
-        if let Some(table) = self.cache.table(self.number) {
+        let mut in_use = self.in_use.lock();
+        if let Some(table) = in_use.upgrade().or_else(|| self.cache.table(self.number)) {
             return Ok(table);
         }
         let table = Arc::new(self.load_table()?);
+        *in_use = Arc::downgrade(&table);
         self.cache.put_table(self.number, table.clone());
         Ok(table)
     }
@@ -262,6 +264,11 @@ impl RowReader<'_> {
     /// The labels of a row; empty for a row that is not there.
     pub fn labels(&self, row: u32) -> Labels {
         self.table.labels(row)
+    }
+
+    /// As [`Segment::select`].
+    pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<u32> {
+        self.table.select(matchers, range)
     }
 
     /// Appends the samples of a row that lie in the range.

@@ -246,6 +246,20 @@ fn a_flipped_bit_anywhere_is_an_error_or_harmless() {
 }
 
 #[test]
+fn segments_work_without_room_in_the_cache() {
+    let disk = MemoryDisk::new();
+    let first = segment(&disk, &spec(1, 0), varied());
+    let cache = Arc::new(TableCache::new(0));
+    let no_room = Segment::open(Arc::new(disk.clone()), first.meta().clone(), cache.clone());
+    for (row, input) in varied().iter().enumerate() {
+        assert_same(&read(&no_room, row as u32, TimeRange::ALL), &input.columns);
+        assert_eq!(no_room.labels(row as u32).expect("labels"), input.labels);
+    }
+    drop(no_room);
+    assert_eq!(cache.bytes(), 0);
+}
+
+#[test]
 fn rare_label_names_share_a_column_and_still_select() {
     let disk = MemoryDisk::new();
     let names: Vec<String> = (0..300).map(|i| format!("label_{i:03}")).collect();

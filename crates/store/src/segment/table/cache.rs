@@ -40,8 +40,8 @@ struct Slots {
 
 /// Decoded series tables and vectors of timestamps under a byte budget.
 ///
-/// The budget bounds what is kept, not what is in use: a table larger than the budget is decoded, used and
-/// dropped.
+/// The budget bounds what is kept, not what is in use. A table larger than the budget is kept alone until
+/// another needs the room, because decoding it again for every question would cost far more.
 pub struct TableCache {
     slots: Mutex<Slots>,
     bytes_max: usize,
@@ -116,7 +116,7 @@ impl TableCache {
 
     fn put(&self, key: CacheKey, cached: Cached, bytes: usize) {
         let bytes = bytes + SLOT_BYTES;
-        if bytes > self.bytes_max {
+        if bytes > self.bytes_max && matches!(cached, Cached::Times(_)) {
             return;
         }
         let slots = &mut *self.slots.lock();
@@ -127,7 +127,10 @@ impl TableCache {
         slots.by_use.insert(used, key);
         slots.bytes += bytes;
         while slots.bytes > self.bytes_max {
-            let Some((_, &oldest)) = slots.by_use.first_key_value() else { break };
+            let Some((_, &oldest)) = slots.by_use.first_key_value().filter(|(_, oldest)| **oldest != key)
+            else {
+                break;
+            };
             slots.remove(oldest);
         }
     }

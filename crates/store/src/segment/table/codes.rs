@@ -41,6 +41,14 @@ impl Codes {
         }
     }
 
+    /// True when one of these rows, ascending, has the label.
+    pub(super) fn is_in_any(&self, rows: &[u32]) -> bool {
+        match self {
+            Self::Sparse(with, _) => with.iter().any(|row| rows.binary_search(row).is_ok()),
+            _ => rows.iter().any(|&row| self.get(row) != 0),
+        }
+    }
+
     /// Rows of `0..rows` whose code is accepted. `accepted` has an element for every code.
     pub(super) fn filter_all(&self, rows: u32, accepted: &[bool]) -> Vec<u32> {
         fn filter<T: Copy + Into<u32>>(codes: &[T], accepted: &[bool]) -> Vec<u32> {
@@ -98,6 +106,9 @@ mod tests {
             let want: Vec<u32> =
                 (0..codes.len() as u32).filter(|&row| accepted[codes[row as usize] as usize]).collect();
             prop_assert_eq!(packed.filter_all(codes.len() as u32, &all), want);
+            let some: Vec<u32> = (0..codes.len() as u32).filter(|row| row % 3 == 1).collect();
+            let has = some.iter().any(|&row| codes[row as usize] != 0);
+            prop_assert_eq!(packed.is_in_any(&some), has);
             for (row, &code) in codes.iter().enumerate() {
                 prop_assert_eq!(packed.get(row as u32), code);
             }

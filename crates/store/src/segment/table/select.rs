@@ -125,7 +125,7 @@ impl Table {
     pub(crate) fn label_names(&self, rows: Option<&[u32]>) -> BTreeSet<String> {
         let used = |column: &&LabelColumn| match rows {
             None => true,
-            Some(rows) => rows.iter().any(|&row| column.codes.get(row) != 0),
+            Some(rows) => column.codes.is_in_any(rows),
         };
         let mut names: BTreeSet<String> = self.columns.iter().filter(used).map(|c| c.name.clone()).collect();
         for (_, labels) in self.rest.iter().filter(|(row, _)| is_among(rows, *row)) {
