@@ -198,7 +198,8 @@ pub(crate) struct ForcedBuckets {
 }
 
 impl ForcedBuckets {
-    fn widen(&mut self, other: &Self) {
+    /// Unites two.
+    pub(crate) fn widen(&mut self, other: &Self) {
         self.t_ms = (self.t_ms.0.min(other.t_ms.0), self.t_ms.1.max(other.t_ms.1));
         self.bounds = (self.bounds.0.min(other.bounds.0), self.bounds.1.max(other.bounds.1));
         self.diff_max = self.diff_max.max(other.diff_max);

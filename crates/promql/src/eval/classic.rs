@@ -133,6 +133,9 @@ fn almost_equal(a: f64, b: f64) -> bool {
         return true;
     }
     let (sum, diff) = (a.abs() + b.abs(), (a - b).abs());
+    if diff > 1e-6 * sum {
+        return false; // most are, and a division is slow
+    }
     if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
         return diff < SMALL_DELTA * f64::MIN_POSITIVE;
     }

@@ -229,6 +229,7 @@ impl Frame<'_> {
             .map(|classic| {
                 let mut column = Column::empty(grid.len);
                 let mut buckets = Vec::with_capacity(classic.buckets.len());
+                let mut all_forced: Option<ForcedBuckets> = None;
                 for step in 0..grid.len {
                     buckets.clear();
                     buckets.extend(classic.buckets.iter().filter_map(|(upper, i)| {
@@ -244,9 +245,15 @@ impl Frame<'_> {
                     if let Some(Forced { bounds, diff_max }) = forced {
                         let t_ms = grid.time(step);
                         let forced = ForcedBuckets { t_ms: (t_ms, t_ms), bounds, diff_max, samples: 1 };
-                        self.annotations.add_forced(pos, metric_name(&classic.labels), forced);
+                        match &mut all_forced {
+                            Some(all) => all.widen(&forced),
+                            None => all_forced = Some(forced),
+                        }
                     }
                     column.set_float(step, value);
+                }
+                if let Some(forced) = all_forced {
+                    self.annotations.add_forced(pos, metric_name(&classic.labels), forced);
                 }
                 Series { labels: classic.labels.clone(), drop_name: true, column }
             })

@@ -15,6 +15,9 @@ use super::plan::{Plan, PlanKind, RangeSource, Selector, When};
 /// Labels that say whom an info series describes.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 
+/// Values of an identifying label that are listed when info series are selected.
+const LISTED_MAX: usize = 200;
+
 /// The info metric that is meant when none is named.
 const TARGET_INFO: &str = "target_info";
 
@@ -107,18 +110,21 @@ impl Frame<'_> {
         grid: &Grid,
     ) -> Result<Vec<Series>, QueryError> {
         let mut matchers = Vec::new();
+        let mut described = false;
         for label in IDENTIFYING {
             let values: BTreeSet<&str> = base
                 .iter()
                 .filter(|one| !request.is_info(&one.labels))
                 .filter_map(|one| one.labels.get(label))
                 .collect();
-            if !values.is_empty() {
+            described |= !values.is_empty();
+            // A long list costs more to match than the join that follows sorts out.
+            if (1..=LISTED_MAX).contains(&values.len()) {
                 let any: Vec<String> = values.into_iter().map(regex::escape).collect();
                 matchers.push(matcher(label, MatchOp::Regex, &any.join("|"))?);
             }
         }
-        if matchers.is_empty() {
+        if !described {
             return Ok(Vec::new());
         }
         matchers.extend(request.data.iter().chain(&request.names).cloned());

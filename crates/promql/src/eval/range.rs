@@ -8,6 +8,8 @@ mod over_time_histograms; // sum and mean of histograms
 mod quantiles; // quantile_over_time, mad_over_time
 mod rate; // rate, increase, delta
 mod regression; // deriv, predict_linear, double_exponential_smoothing
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::rate::is_start_reset;
 use model::{Labels, MatchOp, SampleColumns, TimeRange};

@@ -13,6 +13,9 @@ use crate::syntax::holds_raw_bytes;
 /// Largest compiled form of a replacement's expression.
 const REGEX_BYTES_MAX: usize = 4 << 20;
 
+/// Longest label value that is made.
+const VALUE_BYTES_MAX: usize = 1 << 20;
+
 impl Frame<'_> {
     pub(crate) fn label_replace(&self, args: &[Plan], grid: &Grid) -> Result<Vec<Series>, QueryError> {
         let texts = self.strings(&args[1..])?;
@@ -29,6 +32,8 @@ impl Frame<'_> {
         let mut series = self.vector(arg(args, 0)?, grid)?;
         for one in &mut series {
             let Some(captures) = regex.captures(one.labels.get(source).unwrap_or("")) else { continue };
+            let longest = captures.get_match().len();
+            check_length(replacement.len() + replacement.matches('$').count() * longest, "label_replace")?;
             let mut value = String::new();
             captures.expand(replacement, &mut value);
             set(one, destination, &value);
@@ -49,6 +54,8 @@ impl Frame<'_> {
         for one in &mut series {
             let values: Vec<&str> =
                 sources.iter().map(|source| one.labels.get(source).unwrap_or("")).collect();
+            let parts: usize = values.iter().map(|value| value.len()).sum();
+            check_length(parts + separator.len() * values.len(), "label_join")?;
             let value = values.join(separator);
             set(one, destination, &value);
         }
@@ -59,6 +66,16 @@ impl Frame<'_> {
 fn check_label_name(name: &str, role: &str, function: &str) -> Result<(), QueryError> {
     if name.is_empty() || holds_raw_bytes(name) {
         return Err(QueryError::Execution(format!("invalid {role} label name in {function}(): {name}")));
+    }
+    Ok(())
+}
+
+/// Refuses label values that only a hostile query can mean.
+fn check_length(bytes: usize, function: &str) -> Result<(), QueryError> {
+    if bytes > VALUE_BYTES_MAX {
+        return Err(QueryError::Execution(format!(
+            "{function}() would make a label value of up to {bytes} bytes, more than its limit of {VALUE_BYTES_MAX}"
+        )));
     }
     Ok(())
 }
