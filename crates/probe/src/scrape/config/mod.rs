@@ -22,7 +22,9 @@ pub use http::{
 pub use job::{DiscoveryConfig, DnsKind, HistogramConfig, JobConfig, Limits, TargetGroup};
 pub use values::{ByteSize, InvalidValue, NameEscaping, NameScheme, Period, ScrapeProtocol, Secret};
 
+pub(super) use job::check_address;
 pub(super) use values::{TextVisitor, short};
+pub(super) use yaml::StaticYaml;
 
 use yaml::{FileYaml, GlobalYaml, ScrapeYaml};
 

@@ -94,7 +94,7 @@ fn an_error_names_line_and_key() {
             "file_sd_configs[0].files",
         ),
         ("global: {scrape_interval: 5s,\n scrape_timeout: 6s}\n", 2, "global.scrape_timeout"),
-        ("global: [\n", 2, ""),
+        ("global: [\n", 1, "global"),
         ("nothing: 1\n", 1, "nothing"),
     ];
     for (text, line, part) in rows {
