@@ -5,6 +5,7 @@ Prometheus takes remote write in batches of its own order only, so its hosts are
 """
 
 import argparse
+import atexit
 import datetime
 import json
 import os
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -42,6 +44,7 @@ class Peer:
         self.log = open(self.data.parent / (self.data.name + ".log"), "wb")
         began = time.monotonic()
         self.process = subprocess.Popen([str(c) for c in self.command(self)], stdout=self.log, stderr=self.log)
+        atexit.register(self.process.kill)
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.ready}", timeout=1)
@@ -59,10 +62,9 @@ class Peer:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def resident(self, what="VmRSS"):
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(what):
-                return int(line.split()[1]) / 1024
+    def resident(self):
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
@@ -114,6 +116,7 @@ def measure(peer, args, from_ms, end):
     row["idle_mb"] = peer.resident()
     before = peer.cpu()
     connections = 1 if peer.name == "prometheus" else 2
+    peak = Peak(peer)
     out = subprocess.run(
         [LOADGEN, "write", "--addr", f"127.0.0.1:{peer.port}", "--path", peer.write, "--hosts", str(args.hosts), "--from-ms",
          str(from_ms), "--steps", str(args.steps), "--jitter-ms", str(args.jitter), "--connections", str(connections),
@@ -124,7 +127,7 @@ def measure(peer, args, from_ms, end):
     written = json.loads(out.stdout)
     row["cpu_after_write"] = (peer.cpu() - before) / written["samples"] * 1e6
     row["samples_per_s"] = written["samples_per_second"]
-    row["peak_mb"] = peer.resident("VmHWM")
+    row["peak_mb"] = peak.end()
     # Settling: until the process has been idle for a while.
     quiet, deadline = 0, time.monotonic() + args.settle
     while quiet < 5 and time.monotonic() < deadline:
@@ -138,7 +141,7 @@ def measure(peer, args, from_ms, end):
         f"/api/v1/label/instance/values?start={end - 6 * 3600}&end={end}", args.runs)
     peer.stop(signal.SIGKILL)
     row["recovery_s"] = peer.start()
-    wait_for_rows(peer, end)
+    row["kept"] = rows_at(peer, end)
     peer.stop()
     row["bytes_per_sample"] = peer.bytes() / written["samples"]
     row["start_again_s"] = peer.start()
@@ -147,10 +150,33 @@ def measure(peer, args, from_ms, end):
     return row
 
 
-def wait_for_rows(peer, end):
-    path = "/api/v1/query?" + urllib.parse.urlencode({"query": "count(node_load1)", "time": end})
-    body = json.load(urllib.request.urlopen(f"http://127.0.0.1:{peer.port}{path}", timeout=60))
-    assert body["data"]["result"], f"{peer.name} lost its rows: {body}"
+class Peak(threading.Thread):
+    """The largest resident size seen, ten times a second."""
+
+    def __init__(self, peer):
+        super().__init__(daemon=True)
+        self.peer, self.most, self.over = peer, 0, threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.over.wait(0.1):
+            self.most = max(self.most, self.peer.resident())
+
+    def end(self):
+        self.over.set()
+        self.join()
+        return self.most
+
+
+def rows_at(peer, end):
+    """Series with a sample at the last step, which was acknowledged before the SIGKILL."""
+    path = "/api/v1/query?" + urllib.parse.urlencode({"query": "count(node_load1)", "time": end, **peer.extra})
+    for _ in range(50):
+        body = json.load(urllib.request.urlopen(f"http://127.0.0.1:{peer.port}{path}", timeout=60))
+        if body["data"]["result"]:
+            return int(body["data"]["result"][0]["value"][1])
+        time.sleep(0.1)
+    return 0
 
 
 def main():
@@ -202,6 +228,7 @@ def table(rows, args):
     line("seconds until ready: empty", lambda r: r["start_s"])
     line("seconds until ready: after SIGKILL", lambda r: r["recovery_s"])
     line("seconds until ready: after a clean stop", lambda r: r["start_again_s"])
+    line(f"series of {args.hosts} with their last sample after SIGKILL", lambda r: r["kept"], "{:d}")
     for name in next(iter(rows.values()))["queries"]:
         line(f"{name}: ms (median of {args.runs})", lambda r, name=name: r["queries"][name]["median_ms"], "{:.1f}")
     return "\n".join(out) + "\n"

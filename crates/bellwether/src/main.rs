@@ -1,2 +1,38 @@
-//! The `bellwether` binary.
-fn main() {}
+//! The `bellwether` binary: arguments, configuration, composition.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
+
+mod args; // what can be typed
+mod compose; // services and what they need
+mod greeting; // what the first start prints
+mod logging; // our own log
+mod offline; // commands on a stopped or running server's data
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Two providers may be linked; which one serves is decided here, once, before anything uses TLS.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let outcome = match arguments.command() {
+        Command::Serve => compose::serve(&arguments),
+        Command::CheckConfig => offline::check_config(&arguments),
+        Command::Config(action) => offline::config(&arguments, &action),
+        Command::User(action) => offline::user(&arguments, &action),
+        Command::Backup { to } => offline::backup(&arguments, &to),
+        Command::Restore { from } => offline::restore(&arguments, &from),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bellwether: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -68,6 +68,16 @@ impl Control {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), ControlError> {
+        Ok(self.shared.db.ping().await?)
+    }
+
+    /// Closes every connection; later calls fail.
+    pub async fn close(&self) {
+        self.shared.db.close().await;
+    }
+
     /// On the very first start creates the first user, a key and a sign-in link; `None` ever after. Two
     /// processes that start together agree on which is first.
     pub async fn bootstrap(&self) -> Result<Option<First>, ControlError> {

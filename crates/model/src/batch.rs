@@ -99,6 +99,25 @@ impl MetricBatch {
         self.end_series(row);
     }
 
+    /// Gives every series further labels, such as the target it came from. The names must be new to them.
+    pub fn label_all(&mut self, extra: &[(&str, &str)]) {
+        let extra: Vec<LabelSpan> = extra
+            .iter()
+            .map(|(name, value)| LabelSpan {
+                name: self.push_text(name.as_bytes()),
+                value: self.push_text(value.as_bytes()),
+            })
+            .collect();
+        let mut labels = Vec::with_capacity(self.labels.len() + extra.len() * self.series.len());
+        for row in &mut self.series {
+            let first = labels.len() as u32;
+            labels.extend_from_slice(&self.labels[row.labels.start as usize..row.labels.end as usize]);
+            labels.extend_from_slice(&extra);
+            row.labels = first..labels.len() as u32;
+        }
+        self.labels = labels;
+    }
+
     /// Starts a series: copies its labels and notes where its samples begin.
     pub fn begin_series<'a>(&mut self, labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> SeriesRow {
         let first = self.labels.len() as u32;
@@ -122,5 +141,27 @@ impl MetricBatch {
         row.histograms.end = self.histograms.len() as u32;
         row.exemplars.end = self.exemplars.len() as u32;
         self.series.push(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_labels_come_after_a_series_own() {
+        let mut batch = MetricBatch::default();
+        batch.push_float([("__name__", "a")], Point { t_ms: 0, value: 1.0 });
+        batch.push_float([("__name__", "b"), ("x", "y")], Point { t_ms: 0, value: 1.0 });
+        batch.label_all(&[("job", "me")]);
+        let texts: Vec<Vec<&[u8]>> = batch
+            .series
+            .iter()
+            .map(|row| {
+                let labels = &batch.labels[row.labels.start as usize..row.labels.end as usize];
+                labels.iter().map(|l| l.value.of(&batch.text)).collect()
+            })
+            .collect();
+        assert_eq!(texts, [vec![b"a" as &[u8], b"me"], vec![b"b", b"y", b"me"]]);
     }
 }

@@ -1,1 +1,12 @@
-//! Answers questions over the store: the series source of PromQL, metadata look-ups and exports.
+//! Answers questions over the store: the series source of PromQL, and what explorers ask about labels.
+//!
+//! Everything here works on a snapshot of one tenant; there is no query in which the tenant is a predicate
+//! that could be forgotten. All calls may read files: run them where blocking is allowed.
+
+mod error; // what can go wrong
+mod reader; // labels, series, metadata, exemplars, cardinality
+mod source; // series for the evaluator
+
+pub use error::QueryFault;
+pub use reader::{Cardinality, Reader};
+pub use source::StoreSource;

@@ -1,1 +1,42 @@
-//! Listeners, authentication, limits, routes, realtime and the embedded web application.
+//! Listeners, access, limits, routes, realtime, the embedded web application: the only place that knows
+//! HTTP, gRPC and status codes.
+//!
+//! [`App`] is what handlers share; [`register`] makes every part of the server a service of the registry.
+
+mod access; // who asks, and may they
+mod account; // signing in and out
+mod app; // what handlers share
+mod body; // bounded bodies
+mod error; // faults in every protocol's words
+mod health; // health, version, own metrics
+mod json; // JSON bodies of our own API
+mod listen; // sockets
+mod monitoring; // /api/v1/monitoring
+mod objects; // saved objects
+mod parts; // services
+mod prom; // Prometheus's HTTP API
+mod realtime; // WebSocket
+mod routes; // every path
+mod services; // /api/v1/services
+mod targets_json; // scrape targets on the wire
+mod telemetry; // the server about itself
+mod ui; // embedded pages
+mod write; // intakes
+
+pub use app::{App, SharedApp};
+pub use listen::{ListenError, bind};
+pub use parts::{Listeners, open_control, register};
+
+/// On the first start ever: an API key and the token of a sign-in link, shown once.
+pub async fn bootstrap(app: &SharedApp) -> Result<Option<(String, String)>, control::ControlError> {
+    let Ok(control) = app.control() else { return Ok(None) };
+    Ok(control
+        .bootstrap()
+        .await?
+        .map(|first| (first.key.expose().to_owned(), first.link_token.expose().to_owned())))
+}
+
+/// Reads the configuration and the scrape file anew; the error says why they are not applied.
+pub async fn reload(app: &SharedApp) -> Result<(), String> {
+    app.reload().await.map_err(|fault| fault.message())
+}

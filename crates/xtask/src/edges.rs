@@ -11,7 +11,6 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("bellwether-kit", &[]),
-    ("bellwether-api", &[]),
     ("ingest", &["model"]),
     ("promql", &["model"]),
     ("store", &["model", "bellwether-kit"]),

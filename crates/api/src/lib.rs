@@ -1,1 +1,0 @@
-//! Wire types of Bellwether's own HTTP API.

@@ -1,0 +1,101 @@
+//! Commands that need no running server: configuration, sign-in links, backup and restore.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kit::{Clock, SystemClock};
+use model::TenantId;
+use store::Engine;
+use store::disk::{Disk, RealDisk};
+
+use crate::args::{Arguments, ConfigAction, UserAction};
+use crate::compose::{Failure, data_folder, load};
+use crate::greeting;
+
+/// Says what is wrong with the configuration, or that nothing is.
+pub(crate) fn check_config(arguments: &Arguments) -> Result<(), Failure> {
+    let config = load(arguments)?;
+    for warning in config.warnings() {
+        println!("warning: {warning}");
+    }
+    println!("the configuration is valid");
+    Ok(())
+}
+
+/// Prints every option.
+pub(crate) fn config(arguments: &Arguments, action: &ConfigAction) -> Result<(), Failure> {
+    let ConfigAction::Print { with_source } = action;
+    for row in load(arguments)?.rows() {
+        if *with_source {
+            println!("{} = {}    # {}", row.key, row.value, row.source);
+        } else {
+            println!("{} = {}", row.key, row.value);
+        }
+    }
+    Ok(())
+}
+
+/// Prints a new sign-in link. Works beside a running server: both use the same control database.
+pub(crate) fn user(arguments: &Arguments, action: &UserAction) -> Result<(), Failure> {
+    let UserAction::Link { name } = action;
+    let settings = load(arguments)?.settings();
+    let data = data_folder(&settings);
+    if !data.exists() {
+        return Err(
+            format!("there is no data folder {}: name the server's with --data", data.display()).into()
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let token = runtime.block_on(async {
+        let control = server::open_control(&settings, &data, SystemClock::shared()).await?;
+        let token = control.new_sign_in_link(&TenantId::default_tenant(), name).await?;
+        control.close().await;
+        Ok::<_, Failure>(token)
+    })?;
+    let base = greeting::base_url(settings.server.listen, &settings.server.external_url);
+    println!("{}", greeting::sign_in_link(&base, token.token.expose()));
+    Ok(())
+}
+
+/// Copies the stopped server's data.
+pub(crate) fn backup(arguments: &Arguments, to: &Path) -> Result<(), Failure> {
+    let settings = load(arguments)?.settings();
+    let data = data_folder(&settings);
+    let engine = Engine::open(Arc::new(RealDisk::open(&data)?), store::Settings::default())?;
+    engine.replay_all()?;
+    std::fs::create_dir_all(to)?;
+    let target: Arc<dyn Disk> = Arc::new(RealDisk::open(to)?);
+    let copied = engine.backup(&target, SystemClock::new().now_ms())?;
+    copy_databases(&data, to)?;
+    println!("{} holds a copy of {}: {copied:?}", to.display(), data.display());
+    Ok(())
+}
+
+/// Fills an empty data folder.
+pub(crate) fn restore(arguments: &Arguments, from: &Path) -> Result<(), Failure> {
+    let settings = load(arguments)?.settings();
+    let data = data_folder(&settings);
+    std::fs::create_dir_all(&data)?;
+    let (source, target): (Arc<dyn Disk>, Arc<dyn Disk>) =
+        (Arc::new(RealDisk::open(from)?), Arc::new(RealDisk::open(&data)?));
+    let copied = store::restore(&source, &target)?;
+    copy_databases(from, &data)?;
+    println!("{} is restored from {}: {copied:?}", data.display(), from.display());
+    Ok(())
+}
+
+/// SQLite files with their journals, of a server that does not run.
+fn copy_databases(from: &Path, to: &Path) -> Result<(), Failure> {
+    for folder in ["", "tenants"] {
+        let Ok(entries) = std::fs::read_dir(from.join(folder)) else { continue };
+        for entry in entries {
+            let path = entry?.path();
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            if [".db", ".db-wal", ".db-shm"].iter().any(|end| name.ends_with(end)) {
+                std::fs::create_dir_all(to.join(folder))?;
+                std::fs::copy(&path, to.join(folder).join(&name))?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! Who asks, for which tenant, and may they: the same decision for HTTP, gRPC and WebSocket.
+//!
+//! Three kinds of route. *Public* ones answer anyone. *Open* ones (ingest, the compatibility read APIs)
+//! answer tenant `default` without a token while `auth.local = "open"`, which needs every listener on
+//! loopback. *Protected* ones always need a key or a session.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use control::{ControlError, KeyScope, Remedy};
+use model::TenantId;
+
+use crate::app::SharedApp;
+use crate::error::Fault;
+
+/// The cookie of a session. `HttpOnly`, `SameSite=Lax`, path `/`.
+pub(crate) const SESSION_COOKIE: &str = "bellwether_session";
+/// What a page sends with a change, to prove that it is our page.
+const CSRF_HEADER: &str = "x-csrf-token";
+/// Headers in which clients name a tenant. They may only agree with the credential.
+const TENANT_HEADERS: [&str; 2] = ["x-scope-orgid", "x-tenant-id"];
+
+/// Who asks and for which tenant.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) tenant: TenantId,
+    pub(crate) who: Who,
+}
+
+/// How the caller proved who it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    /// Not at all: open access on loopback.
+    Anyone,
+    /// With an API key.
+    Key(Arc<control::Principal>),
+    /// With a session cookie.
+    Session(Box<control::SessionPrincipal>),
+}
+
+/// Middleware of open routes that read, in Prometheus's words.
+pub(crate) async fn reads(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+    match decide(&app, request.method(), request.headers(), Need::Open(KeyScope::Query)).await {
+        Ok(identity) => {
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(fault) => fault.prometheus(),
+    }
+}
+
+/// Middleware of open routes that write, in our own words.
+pub(crate) async fn writes(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+    match of_ingest(&app, request.method(), request.headers()).await {
+        Ok(identity) => {
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(fault) => fault.api(),
+    }
+}
+
+/// Middleware of protected routes.
+pub(crate) async fn protected(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+    let need = Need::Protected(if request.method().is_safe() { KeyScope::Query } else { KeyScope::Admin });
+    match decide(&app, request.method(), request.headers(), need).await {
+        Ok(identity) => {
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(fault) => fault.api(),
+    }
+}
+
+/// For handlers that answer in a protocol of their own.
+pub(crate) async fn of_ingest(
+    app: &SharedApp,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Identity, Fault> {
+    decide(app, method, headers, Need::Open(KeyScope::Ingest)).await
+}
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy)]
+enum Need {
+    /// A key with this scope, or nothing while access is open.
+    Open(KeyScope),
+    /// A key with this scope, or a session, always.
+    Protected(KeyScope),
+}
+
+async fn decide(
+    app: &SharedApp,
+    method: &Method,
+    headers: &HeaderMap,
+    need: Need,
+) -> Result<Identity, Fault> {
+    refuse_strangers(app, headers)?;
+    let (open, scope) = match need {
+        Need::Open(scope) => (app.is_open(), scope),
+        Need::Protected(scope) => (false, scope),
+    };
+    let identity = match credential(headers) {
+        Some(Credential::Key(key)) => {
+            let principal = app.control()?.authenticate_key(&key).await.map_err(|error| denied(&error))?;
+            if !principal.scopes.allow(scope) {
+                return Err(Fault::Forbidden(format!("the key lacks the scope {}", scope.as_str())));
+            }
+            Identity { tenant: principal.tenant.clone(), who: Who::Key(principal) }
+        }
+        Some(Credential::Session(token)) => match app.control()?.authenticate_session(&token).await {
+            Ok(session) => {
+                check_csrf(method, headers, &session)?;
+                Identity { tenant: session.user.tenant.clone(), who: Who::Session(Box::new(session)) }
+            }
+            // An old cookie on an open route is no reason to refuse what needs none.
+            Err(_) if open => anyone(),
+            Err(error) => return Err(denied(&error)),
+        },
+        None if open => anyone(),
+        None => return Err(Fault::Unauthorized),
+    };
+    for name in TENANT_HEADERS {
+        let named = headers.get(name).and_then(|v| v.to_str().ok());
+        if named.is_some_and(|named| named != identity.tenant.as_str()) {
+            return Err(Fault::Forbidden(format!(
+                "{name} names a tenant that the credential does not belong to"
+            )));
+        }
+    }
+    Ok(identity)
+}
+
+fn anyone() -> Identity {
+    Identity { tenant: TenantId::default_tenant(), who: Who::Anyone }
+}
+
+/// What an error of the control plane means to the caller.
+pub(crate) fn denied(error: &ControlError) -> Fault {
+    match (error, error.remedy()) {
+        (ControlError::Invalid { field, message }, _) => Fault::invalid(field, message.clone()),
+        (ControlError::NotFound { .. }, _) => Fault::NotFound(error.to_string()),
+        (_, Remedy::Authenticate) => Fault::Unauthorized,
+        (_, Remedy::FixRequest) => Fault::invalid("", error.to_string()),
+        (_, Remedy::RetryLater) => Fault::Unavailable("the control database is busy: try again".into()),
+        (_, Remedy::FixConfig | Remedy::CallOperator) => {
+            tracing::error!(%error, "the control database failed");
+            Fault::Internal("the control database failed; the log has the reason".into())
+        }
+    }
+}
+
+enum Credential {
+    Key(String),
+    Session(String),
+}
+
+/// A bearer token, `ApiKey`, the password of basic authentication, or the session cookie, in this order.
+fn credential(headers: &HeaderMap) -> Option<Credential> {
+    if let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) {
+        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+        let rest = rest.trim();
+        let key = match scheme.to_ascii_lowercase().as_str() {
+            "bearer" | "apikey" => rest.to_owned(),
+            "basic" => STANDARD
+                .decode(rest)
+                .ok()
+                .and_then(|raw| String::from_utf8(raw).ok())
+                .and_then(|pair| pair.split_once(':').map(|(_, password)| password.to_owned()))
+                .unwrap_or_default(),
+            // A scheme we do not know proves nothing, and must not count as no credential.
+            _ => String::new(),
+        };
+        return Some(Credential::Key(key));
+    }
+    session_cookie(headers).map(Credential::Session)
+}
+
+/// The session token that a cookie carries.
+pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<String> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == SESSION_COOKIE).map(|(_, value)| value.to_owned())
+}
+
+/// A change made with a cookie must come from our own page.
+fn check_csrf(
+    method: &Method,
+    headers: &HeaderMap,
+    session: &control::SessionPrincipal,
+) -> Result<(), Fault> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let given = headers.get(CSRF_HEADER).and_then(|v| v.to_str().ok()).unwrap_or("");
+    if session.csrf.matches(given) {
+        Ok(())
+    } else {
+        Err(Fault::Forbidden(format!("{CSRF_HEADER} is missing or wrong: reload the page")))
+    }
+}
+
+/// While access is open, a page of another site must not reach us through a visitor's browser: neither by
+/// a request it makes itself (`Origin`) nor by a name of its own that resolves to loopback (`Host`).
+fn refuse_strangers(app: &SharedApp, headers: &HeaderMap) -> Result<(), Fault> {
+    if !app.is_open() {
+        return Ok(());
+    }
+    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
+    let host = text(header::HOST).unwrap_or("");
+    let allowed =
+        |name: &str| is_loopback_name(name) || app.settings().server.allowed_hosts.iter().any(|h| h == name);
+    if !host.is_empty() && !allowed(host) {
+        return Err(Fault::Forbidden(format!(
+            "Host {host:?} is not this machine: with auth.local = \"open\" use localhost, or set auth.local = \"required\""
+        )));
+    }
+    if let Some(origin) = text(header::ORIGIN) {
+        let same = origin.split_once("://").is_some_and(|(_, name)| name == host || allowed(name));
+        if !same {
+            return Err(Fault::Forbidden(format!("Origin {origin:?} is another site")));
+        }
+    }
+    Ok(())
+}
+
+/// `localhost`, `*.localhost` or a loopback address, with or without a port.
+fn is_loopback_name(authority: &str) -> bool {
+    let name = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => authority.rsplit_once(':').map_or(authority, |(name, _)| name),
+    };
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_names_are_told_from_others() {
+        for (authority, want) in [
+            ("localhost", true),
+            ("localhost:4300", true),
+            ("app.localhost:1", true),
+            ("127.0.0.1:4300", true),
+            ("[::1]:4300", true),
+            ("evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("localhost.evil.example:80", false),
+            ("10.0.0.1", false),
+        ] {
+            assert_eq!(is_loopback_name(authority), want, "{authority}");
+        }
+    }
+
+    #[test]
+    fn keys_come_as_bearer_api_key_or_basic_password() {
+        let key = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            match credential(&headers) {
+                Some(Credential::Key(key)) => key,
+                _ => panic!("no key"),
+            }
+        };
+        assert_eq!(key("Bearer abc"), "abc");
+        assert_eq!(key("ApiKey abc"), "abc");
+        assert_eq!(key(&format!("Basic {}", STANDARD.encode("x:a:b"))), "a:b");
+        assert_eq!(key("Digest abc"), "");
+    }
+}

@@ -1,0 +1,147 @@
+//! What handlers share: the parts of the server, each behind a handle that stays good when its service is
+//! started anew.
+
+mod operations; // health, reload, configuration as text, targets
+mod queries; // snapshots, engine, slots
+pub(crate) mod writes; // admission, storing, increments
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use ingest::otlp::delta::DeltaState;
+use kit::{Budget, ConfigurationManager, ServiceRegistry, SharedClock, Shutdown};
+use model::TenantId;
+use parking_lot::Mutex;
+use probe::host::HostCollector;
+use probe::scrape::ScrapeManager;
+use store::Store;
+use tokio::sync::Semaphore;
+
+use crate::error::Fault;
+use crate::realtime::Hub;
+use crate::telemetry::Telemetry;
+
+/// The application's state, shared by every handler.
+pub type SharedApp = Arc<App>;
+
+/// Limits that handlers apply; taken from the live configuration at each use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of one body, before and after decompression.
+    pub(crate) body_bytes: usize,
+    /// Longest run of a query.
+    pub(crate) query_timeout: Duration,
+}
+
+/// Everything the server is made of.
+pub struct App {
+    config: Arc<ConfigurationManager>,
+    registry: ServiceRegistry,
+    clock: SharedClock,
+    budget: Budget,
+    shutdown: Shutdown,
+    store: ArcSwapOption<Store>,
+    control: ArcSwapOption<control::Control>,
+    scraper: ArcSwapOption<ScrapeManager>,
+    host: Mutex<HostCollector>,
+    hub: Hub,
+    telemetry: Telemetry,
+    engine: Arc<promql::Engine>,
+    query_slots: Arc<Semaphore>,
+    increments: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<DeltaState>>>>,
+    /// The window of time now, and the writes in it.
+    requests: Mutex<(u64, u64)>,
+    open: bool,
+    started_ms: i64,
+    started: Duration,
+}
+
+impl App {
+    /// An application without its services; they plug themselves in as they start.
+    pub fn new(
+        config: Arc<ConfigurationManager>,
+        registry: ServiceRegistry,
+        clock: SharedClock,
+        budget: Budget,
+        shutdown: Shutdown,
+        open: bool,
+    ) -> SharedApp {
+        let settings = config.settings();
+        let engine = promql::Engine::new(promql::EngineOptions {
+            lookback_ms: millis(settings.query.lookback),
+            samples_max: settings.query.samples,
+            ..promql::EngineOptions::default()
+        });
+        Arc::new(Self {
+            query_slots: Arc::new(Semaphore::new(settings.query.concurrency as usize)),
+            registry,
+            store: ArcSwapOption::empty(),
+            control: ArcSwapOption::empty(),
+            scraper: ArcSwapOption::empty(),
+            host: Mutex::new(HostCollector::new(std::path::Path::new("/"))),
+            hub: Hub::default(),
+            telemetry: Telemetry::new(env!("CARGO_PKG_VERSION")),
+            engine: Arc::new(engine),
+            increments: Mutex::default(),
+            requests: Mutex::default(),
+            open,
+            started_ms: clock.now_ms(),
+            started: clock.monotonic(),
+            config,
+            clock,
+            budget,
+            shutdown,
+        })
+    }
+
+    /// The time of day, milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Heard by whatever lasts longer than a request.
+    pub(crate) fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    pub(crate) fn registry(&self) -> &ServiceRegistry {
+        &self.registry
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// True while ingest and compatibility reads answer without a credential.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        let settings = self.config.settings();
+        Limits { body_bytes: settings.limits.body_bytes.0 as usize, query_timeout: settings.query.timeout }
+    }
+
+    /// The store, or a transient refusal while its service is not up.
+    pub(crate) fn store(&self) -> Result<Arc<Store>, Fault> {
+        self.store.load_full().ok_or_else(|| Fault::Unavailable("the store is being opened".into()))
+    }
+
+    /// The control plane, or a transient refusal while its service is not up.
+    pub(crate) fn control(&self) -> Result<Arc<control::Control>, Fault> {
+        self.control
+            .load_full()
+            .ok_or_else(|| Fault::Unavailable("the control database is being opened".into()))
+    }
+}
+
+/// Whole milliseconds of a duration.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

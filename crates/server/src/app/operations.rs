@@ -1,0 +1,269 @@
+//! What operators see and do: health, configuration, targets, collection on request.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use ingest::Decoded;
+use kit::{Settings, SharedClock};
+use model::{Matcher, MetricBatch, TenantId, TimeRange};
+use probe::scrape::ScrapeManager;
+use probe::scrape::config::ScrapeConfig;
+use serde_json::{Value, json};
+use store::Store;
+
+use super::{App, millis};
+use crate::error::Fault;
+use crate::telemetry::Picture;
+use crate::{targets_json, write};
+
+impl App {
+    /// The configuration in force.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.config.settings()
+    }
+
+    /// Where time comes from.
+    pub(crate) fn clock(&self) -> SharedClock {
+        Arc::clone(&self.clock)
+    }
+
+    /// Calls back with the settings whenever they change.
+    pub(crate) fn on_settings(&self, callback: impl Fn(&Settings) + Send + Sync + 'static) {
+        self.config.watch(move |settings| callback(settings));
+    }
+
+    /// Puts the store in place, or takes it away; returns the one before.
+    pub(crate) fn plug_store(&self, store: Option<Arc<Store>>) -> Option<Arc<Store>> {
+        self.store.swap(store)
+    }
+
+    /// Puts the control plane in place, or takes it away.
+    pub(crate) fn plug_control(
+        &self,
+        control: Option<Arc<control::Control>>,
+    ) -> Option<Arc<control::Control>> {
+        self.control.swap(control)
+    }
+
+    /// Puts the scrape manager in place, or takes it away.
+    pub(crate) fn plug_scraper(&self, scraper: Option<Arc<ScrapeManager>>) -> Option<Arc<ScrapeManager>> {
+        self.scraper.swap(scraper)
+    }
+
+    /// When the process started, milliseconds.
+    pub(crate) fn started_ms(&self) -> i64 {
+        self.started_ms
+    }
+
+    /// True once writes are taken and queries answered.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.store.load().is_some() && self.control.load().is_some()
+    }
+
+    /// True once every row of the log is visible.
+    pub(crate) fn is_replayed(&self) -> bool {
+        self.store.load().as_ref().is_some_and(|store| *store.engine().replayed().borrow())
+    }
+
+    /// One word for all services, and the status that load balancers look at.
+    pub(crate) fn overall_health(&self) -> (&'static str, StatusCode) {
+        let services = self.registry.list();
+        let essential = |name: &str| matches!(name, "store" | "control" | "http");
+        let well = |info: &kit::ServiceInfo| {
+            info.status == kit::ServiceStatus::Ready && info.health != kit::HealthState::Unhealthy
+        };
+        if services.iter().any(|info| essential(&info.name) && !well(info)) {
+            ("unhealthy", StatusCode::SERVICE_UNAVAILABLE)
+        } else if services.iter().any(|info| !well(info)) {
+            ("degraded", StatusCode::OK)
+        } else {
+            ("healthy", StatusCode::OK)
+        }
+    }
+
+    /// How often SystemMetric rows stand.
+    pub(crate) fn collect_interval_ms(&self) -> i64 {
+        millis(self.settings().general.collect_interval.0).max(1000)
+    }
+
+    /// Reads this host now and stores the reading; returns its time.
+    pub(crate) async fn collect_host(self: &Arc<Self>, tenant: &TenantId) -> Result<i64, Fault> {
+        let t_ms = self.now_ms();
+        let app = Arc::clone(self);
+        let batch = kit::spawn::spawn_blocking("collect host", move || {
+            let mut batch = MetricBatch::default();
+            app.host.lock().collect(t_ms, &mut batch);
+            batch
+        })
+        .await
+        .map_err(|_| {
+            Fault::Internal("COLLECTION_ERROR: the host could not be read; the log has the reason".into())
+        })?;
+        write::append(self, tenant, "host", Decoded { batch, ..Decoded::default() }).await?;
+        Ok(t_ms)
+    }
+
+    /// This machine's name, as it stands in `instance`.
+    pub(crate) fn hostname(&self) -> String {
+        self.host.lock().instance().to_owned()
+    }
+
+    /// Own metrics as OpenMetrics text.
+    pub(crate) fn own_metrics(&self) -> String {
+        let usage = self.budget.usage();
+        let mut picture = Picture {
+            memory: usage.by_class.iter().map(|(class, bytes)| (class.as_str(), *bytes)).collect(),
+            memory_limit: usage.limit,
+            listeners: self.hub.listeners(),
+            uptime_seconds: i64::try_from(self.clock.monotonic().saturating_sub(self.started).as_secs())
+                .unwrap_or(0),
+            ..Picture::default()
+        };
+        picture.store = self.store.load().as_ref().map(|store| store.engine().stats());
+        self.telemetry.gather(&picture)
+    }
+
+    /// Writes own metrics into the own store: read by the decoder that reads everybody's, but neither counted
+    /// as an outcome nor against a limit.
+    pub(crate) async fn record_own_metrics(&self) -> Result<(), Fault> {
+        let text = self.own_metrics();
+        let instance = self.hostname();
+        let context = ingest::text::Context::scrape(ingest::text::Format::OpenMetrics, self.now_ms());
+        let mut decoded = ingest::text::decode(text.into_bytes(), &context).map_err(write::fault)?;
+        decoded.batch.label_all(&[("job", probe::host::OWN_JOB), ("instance", &instance)]);
+        self.store_metrics(&TenantId::default_tenant(), &decoded.batch).await?;
+        Ok(())
+    }
+
+    /// Deletes samples of matching series, durably.
+    pub(crate) async fn delete_series(
+        &self,
+        tenant: &TenantId,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> Result<(), Fault> {
+        let store = self.store()?;
+        let (tenant, now_ms) = (tenant.clone(), self.now_ms());
+        kit::spawn::spawn_blocking("delete series", move || {
+            store.engine().delete_series(&tenant, &matchers, range, now_ms)
+        })
+        .await
+        .map_err(|_| Fault::Internal("the deletion ended abnormally; the log has the reason".into()))?
+        .map_err(|error| super::writes::store_fault(&error))?;
+        Ok(())
+    }
+
+    /// Wakes compaction.
+    pub(crate) fn compact_soon(&self) {
+        if let Some(store) = self.store.load_full() {
+            let now_ms = self.now_ms();
+            kit::spawn::spawn_blocking("compact", move || {
+                while matches!(store.engine().compact_once(now_ms), Ok(true)) {}
+            });
+        }
+    }
+
+    /// How OTLP names are made.
+    pub(crate) fn otlp_settings(&self) -> ingest::otlp::metrics::Settings {
+        use ingest::otlp::metrics::{Settings as Otlp, Translation};
+        let settings = self.settings();
+        Otlp {
+            promoted_attributes: settings.metrics_otlp.promote_resource_attributes.clone(),
+            translation: match settings.metrics_otlp.translation.as_str() {
+                "NoTranslation" => Translation::Off,
+                _ => Translation::UnderscoresAndSuffixes,
+            },
+            ..Otlp::default()
+        }
+    }
+
+    /// Every option with its value, secrets masked.
+    pub(crate) fn config_rows(&self) -> Vec<(String, String)> {
+        self.config.rows().into_iter().map(|row| (row.key.to_owned(), row.value)).collect()
+    }
+
+    /// The configuration as `key: value` lines.
+    pub(crate) fn config_text(&self) -> String {
+        self.config_rows().into_iter().map(|(key, value)| format!("{key}: {}\n", json!(value))).collect()
+    }
+
+    /// True unless the last reload found faults.
+    pub(crate) fn config_is_good(&self) -> bool {
+        self.config.last_error().is_none()
+    }
+
+    /// The memory budget in bytes.
+    pub(crate) fn memory_limit(&self) -> u64 {
+        self.budget.limit()
+    }
+
+    /// How long metrics are kept.
+    pub(crate) fn retention_text(&self) -> String {
+        self.config_rows()
+            .into_iter()
+            .find(|(key, _)| key == "retention.metrics")
+            .map_or_else(String::new, |(_, v)| v)
+    }
+
+    /// Looks whether a configuration file changed, and applies it.
+    pub(crate) fn poll_configuration(&self) {
+        match self.config.poll() {
+            Some(Ok(reloaded)) => log_reload(&reloaded),
+            Some(Err(error)) => tracing::error!(%error, "the configuration was changed and is not applied"),
+            None => {}
+        }
+    }
+
+    /// Reads the configuration and the scrape file anew.
+    pub(crate) async fn reload(&self) -> Result<(), Fault> {
+        let reloaded = self.config.reload().map_err(|error| Fault::invalid("config", error.to_string()))?;
+        log_reload(&reloaded);
+        self.load_scrape_file().await
+    }
+
+    /// Gives the scrape manager its file, if there is one.
+    pub(crate) async fn load_scrape_file(&self) -> Result<(), Fault> {
+        let Some(scraper) = self.scraper.load_full() else { return Ok(()) };
+        let file = self.settings().scrape.config_file.clone();
+        if file.is_empty() {
+            return Ok(());
+        }
+        let load = move || ScrapeConfig::load(std::path::Path::new(&file), &|name| std::env::var(name).ok());
+        let config = kit::spawn::spawn_blocking("read scrape file", load)
+            .await
+            .map_err(|_| Fault::Internal("the scrape file could not be read; the log has the reason".into()))?
+            .map_err(|error| Fault::invalid("scrape.config_file", error.to_string()))?;
+        scraper.reload(config).await;
+        Ok(())
+    }
+
+    /// Targets in the shape of `/api/v1/targets`.
+    pub(crate) fn targets_json(&self, pool: Option<&str>) -> Value {
+        match self.scraper.load().as_ref() {
+            Some(scraper) => targets_json::targets(&scraper.targets(), pool),
+            None => json!({ "activeTargets": [], "droppedTargets": [], "unsupportedJobs": [] }),
+        }
+    }
+
+    /// Metadata that targets stated.
+    pub(crate) fn targets_metadata_json(&self, metric: Option<&str>, limit: usize) -> Vec<Value> {
+        self.scraper
+            .load()
+            .as_ref()
+            .map_or_else(Vec::new, |s| targets_json::metadata(&s.metadata(), metric, limit))
+    }
+
+    /// Names of scrape jobs.
+    pub(crate) fn scrape_pools(&self) -> Vec<String> {
+        self.scraper.load().as_ref().map_or_else(Vec::new, |scraper| scraper.scrape_pools())
+    }
+}
+
+fn log_reload(reloaded: &kit::config::Reloaded) {
+    for change in &reloaded.applied {
+        tracing::info!(key = change.key, from = change.from, to = change.to, "setting changed");
+    }
+    for change in &reloaded.needs_restart {
+        tracing::warn!(key = change.key, to = change.to, "setting changes at the next start");
+    }
+}

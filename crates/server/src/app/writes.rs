@@ -1,0 +1,158 @@
+//! What an intake needs: admission of a body, increments, the store.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use ingest::Decoded;
+use ingest::otlp::delta::{Changes, DeltaState, Last, Total};
+use kit::{Class, Reservation};
+use model::{Labels, MatchOp, Matcher, MetricBatch, MetricLimits, SampleColumns, TenantId, TimeRange};
+use store::{Appended, MetricSnapshot};
+use tokio::sync::OwnedMutexGuard;
+
+use super::{App, millis};
+use crate::body;
+use crate::error::Fault;
+
+/// Memory that a body takes while it is read, unpacked and decoded, as a multiple of its size on the wire:
+/// compressed telemetry unpacks about fivefold, and the decoded columns are about as large as the body.
+const MEMORY_PER_WIRE_BYTE: u64 = 8;
+/// Reserved for a body that does not declare its size.
+const UNDECLARED_BYTES: u64 = 1 << 20;
+/// How far back the last total of an unknown series is looked for; beyond it a counter begins anew.
+const TOTAL_LOOKBACK_MS: i64 = 24 * 3600 * 1000;
+
+/// Increments of one tenant, added up but not yet durable. Holds the tenant's lock.
+pub(crate) struct Increments {
+    state: OwnedMutexGuard<DeltaState>,
+    changes: Option<Changes>,
+}
+
+impl Increments {
+    /// Takes the increments back.
+    pub(crate) fn undo(&mut self) {
+        if let Some(changes) = self.changes.take() {
+            self.state.undo(changes);
+        }
+    }
+}
+
+impl App {
+    /// Reads a body within the limit, with its memory reserved for as long as the reservation is held.
+    pub(crate) async fn admit(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Vec<u8>, Reservation), Fault> {
+        self.count_request()?;
+        let limit = self.limits().body_bytes;
+        let declared =
+            headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+        if declared.is_some_and(|bytes: u64| bytes > limit as u64) {
+            return Err(Fault::TooLarge(format!("the body is over {limit} bytes: send smaller batches")));
+        }
+        let wanted = declared.unwrap_or(UNDECLARED_BYTES).saturating_mul(MEMORY_PER_WIRE_BYTE);
+        let reservation = self
+            .budget
+            .reserve(wanted, Class::Request)
+            .map_err(|error| Fault::Unavailable(error.to_string()))?;
+        Ok((body::read(body, limit).await?, reservation))
+    }
+
+    /// Refuses a write above the configured number in a window of time.
+    fn count_request(&self) -> Result<(), Fault> {
+        let settings = self.settings();
+        let Some(most) = settings.limits.requests else { return Ok(()) };
+        let window_ms = settings.performance.rate_limit_window_ms.max(1);
+        let window = self.clock.monotonic().as_millis() as u64 / window_ms;
+        let mut counted = self.requests.lock();
+        if counted.0 != window {
+            *counted = (window, 0);
+        }
+        counted.1 += 1;
+        if counted.1 > most {
+            return Err(Fault::TooMany(format!(
+                "over {most} requests in {window_ms} ms (limits.requests): send larger batches"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Stores a batch durably.
+    pub(crate) async fn store_metrics(
+        &self,
+        tenant: &TenantId,
+        batch: &MetricBatch,
+    ) -> Result<Appended, Fault> {
+        let store = self.store()?;
+        let limits = Self::metric_limits(&self.settings());
+        store.append_metrics(tenant, batch, &limits).await.map_err(|error| store_fault(&error))
+    }
+
+    /// Limits of a tenant's metrics, from the live configuration.
+    pub(crate) fn metric_limits(settings: &kit::Settings) -> MetricLimits {
+        let limits = &settings.limits;
+        MetricLimits {
+            series_max: usize::try_from(limits.series).unwrap_or(usize::MAX),
+            labels_max: limits.labels as usize,
+            name_bytes_max: limits.label_name_bytes as usize,
+            value_bytes_max: limits.label_value_bytes as usize,
+            future_ms_max: millis(limits.future),
+        }
+    }
+
+    /// Turns a batch's increments into totals, under the tenant's lock.
+    pub(crate) async fn add_increments(
+        &self,
+        tenant: &TenantId,
+        decoded: &mut Decoded,
+    ) -> Result<Increments, Fault> {
+        let cell = Arc::clone(self.increments.lock().entry(tenant.clone()).or_default());
+        let mut state = cell.lock_owned().await;
+        let store = self.store()?;
+        store.await_replayed().await.map_err(|error| store_fault(&error))?;
+        let snapshot = store.snapshot(tenant);
+        let now_ms = self.now_ms();
+        // Looks into the store only for series that the state does not know.
+        let changes = tokio::task::block_in_place(|| {
+            state.accumulate(decoded, now_ms, |labels| last_total(&snapshot, labels, now_ms))
+        });
+        Ok(Increments { state, changes: Some(changes) })
+    }
+}
+
+/// The last stored total of a series.
+fn last_total(snapshot: &MetricSnapshot, labels: &Labels, now_ms: i64) -> Option<Last> {
+    let equal = |(name, value)| Matcher::new(name, MatchOp::Equal, value).ok();
+    let matchers: Vec<Matcher> = labels.iter().map(equal).collect::<Option<_>>()?;
+    let range = TimeRange { start_ms: now_ms - TOTAL_LOOKBACK_MS, end_ms: i64::MAX };
+    let found = snapshot.select(&matchers, range).ok()?;
+    // The matchers also fit series with further labels.
+    let series = found.into_iter().find(|series| series.labels() == labels)?;
+    let mut columns = SampleColumns::default();
+    series.read(range, &mut columns).ok()?;
+    let float = columns.t_ms.last().map(|t_ms| Last {
+        total: Total::Float(*columns.values.last().expect("as many values as times")),
+        t_ms: *t_ms,
+        start_ms: columns.starts_ms.last().copied().unwrap_or(0),
+    });
+    let histogram = columns.histogram_t_ms.last().map(|t_ms| Last {
+        total: Total::Histogram(Arc::clone(columns.histograms.last().expect("as many histograms as times"))),
+        t_ms: *t_ms,
+        start_ms: columns.histogram_starts_ms.last().copied().unwrap_or(0),
+    });
+    float.into_iter().chain(histogram).max_by_key(|last| last.t_ms)
+}
+
+/// What the store's error means to a sender.
+pub(crate) fn store_fault(error: &store::StoreError) -> Fault {
+    match error.remedy() {
+        store::Remedy::FixRequest => Fault::invalid("", error.to_string()),
+        store::Remedy::RetryLater => Fault::Unavailable(error.to_string()),
+        store::Remedy::CallOperator => {
+            tracing::error!(%error, "the store cannot go on");
+            Fault::Unavailable(error.to_string())
+        }
+    }
+}

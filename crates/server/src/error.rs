@@ -1,0 +1,203 @@
+//! What a handler can fail with, and how each protocol says so.
+//!
+//! One closed list of faults; every edge (Prometheus's JSON, our own API, OTLP, plain text) maps it in one
+//! `match` without a wildcard, so that a new fault asks for a decision everywhere.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// Seconds a client is asked to wait after a transient refusal.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// Why a request was not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The request is wrong: which field, and what to do.
+    Invalid { field: String, message: String },
+    /// No valid credential.
+    Unauthorized,
+    /// A valid credential that may not do this.
+    Forbidden(String),
+    /// Nothing of that name.
+    NotFound(String),
+    /// A body over the limit.
+    TooLarge(String),
+    /// A content type or encoding we do not read.
+    Unsupported(String),
+    /// A query that cannot be computed as asked.
+    Execution(String),
+    /// A query that ran out of time.
+    Timeout(String),
+    /// The caller went away or asked to stop.
+    Cancelled,
+    /// Over a rate or concurrency limit.
+    TooMany(String),
+    /// For the moment: not ready, overloaded, disk full.
+    Unavailable(String),
+    /// Our fault.
+    Internal(String),
+}
+
+impl Fault {
+    /// A wrong field.
+    pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), message: message.into() }
+    }
+
+    /// The HTTP status of the fault.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid { .. } => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Timeout(_) | Self::Cancelled | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Prometheus's `errorType`.
+    fn prometheus_type(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } | Self::TooLarge(_) | Self::Unsupported(_) => "bad_data",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden(_) => "forbidden",
+            Self::NotFound(_) => "not_found",
+            Self::Execution(_) => "execution",
+            Self::Timeout(_) => "timeout",
+            Self::Cancelled => "canceled",
+            Self::TooMany(_) | Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// The `code` of our own API.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } | Self::Unsupported(_) => "VALIDATION_ERROR",
+            Self::Unauthorized => "UNAUTHORIZED",
+            Self::Forbidden(_) => "FORBIDDEN",
+            Self::NotFound(_) => "NOT_FOUND",
+            Self::TooLarge(_) => "TOO_LARGE",
+            Self::Execution(_) => "EXECUTION_ERROR",
+            Self::Timeout(_) => "TIMEOUT",
+            Self::Cancelled => "CANCELLED",
+            Self::TooMany(_) => "RATE_LIMITED",
+            Self::Unavailable(_) => "UNAVAILABLE",
+            Self::Internal(_) => "INTERNAL_ERROR",
+        }
+    }
+
+    /// The google.rpc code that OTLP answers carry.
+    pub(crate) fn grpc_code(&self) -> tonic::Code {
+        match self {
+            Self::Invalid { .. } | Self::TooLarge(_) | Self::Unsupported(_) | Self::Execution(_) => {
+                tonic::Code::InvalidArgument
+            }
+            Self::Unauthorized => tonic::Code::Unauthenticated,
+            Self::Forbidden(_) => tonic::Code::PermissionDenied,
+            Self::NotFound(_) => tonic::Code::NotFound,
+            Self::Timeout(_) => tonic::Code::DeadlineExceeded,
+            Self::Cancelled => tonic::Code::Cancelled,
+            Self::TooMany(_) => tonic::Code::ResourceExhausted,
+            Self::Unavailable(_) => tonic::Code::Unavailable,
+            Self::Internal(_) => tonic::Code::Internal,
+        }
+    }
+
+    /// What happened, in words.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Invalid { field, message } if field.is_empty() => message.clone(),
+            Self::Invalid { field, message } => format!("invalid parameter \"{field}\": {message}"),
+            Self::Unauthorized => {
+                "no valid credential: send `Authorization: Bearer KEY`, or sign in (`bellwether user link` prints a link)"
+                    .into()
+            }
+            Self::Cancelled => "query was cancelled".into(),
+            Self::Forbidden(text)
+            | Self::NotFound(text)
+            | Self::TooLarge(text)
+            | Self::Unsupported(text)
+            | Self::Execution(text)
+            | Self::Timeout(text)
+            | Self::TooMany(text)
+            | Self::Unavailable(text)
+            | Self::Internal(text) => text.clone(),
+        }
+    }
+
+    /// As Prometheus's HTTP API answers.
+    pub(crate) fn prometheus(&self) -> Response {
+        let body = json!({"status": "error", "errorType": self.prometheus_type(), "error": self.message()});
+        self.finish((self.status(), Json(body)).into_response())
+    }
+
+    /// As our own API answers.
+    pub(crate) fn api(&self) -> Response {
+        let mut error = json!({"type": "MonitoringError", "code": self.code(), "message": self.message()});
+        if let Self::Invalid { field, .. } = self {
+            error["field"] = json!(field);
+        }
+        self.finish((self.status(), Json(json!({"error": error}))).into_response())
+    }
+
+    /// As plain text, for write protocols whose clients log the body.
+    pub(crate) fn text(&self) -> Response {
+        self.finish((self.status(), self.message() + "\n").into_response())
+    }
+
+    /// Headers that every form carries.
+    pub(crate) fn finish(&self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        match self {
+            Self::Unavailable(_) | Self::TooMany(_) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            }
+            Self::Unauthorized => {
+                headers.insert(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer, Basic realm=\"bellwether\""),
+                );
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// A fault that is answered as our own API does.
+pub(crate) struct ApiFault(pub(crate) Fault);
+
+impl From<Fault> for ApiFault {
+    fn from(fault: Fault) -> Self {
+        Self(fault)
+    }
+}
+
+impl IntoResponse for ApiFault {
+    fn into_response(self) -> Response {
+        self.0.api()
+    }
+}
+
+/// A fault that is answered as Prometheus's API does.
+pub(crate) struct PromFault(pub(crate) Fault);
+
+impl From<Fault> for PromFault {
+    fn from(fault: Fault) -> Self {
+        Self(fault)
+    }
+}
+
+impl IntoResponse for PromFault {
+    fn into_response(self) -> Response {
+        self.0.prometheus()
+    }
+}

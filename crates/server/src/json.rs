@@ -1,0 +1,30 @@
+//! JSON bodies of our own API: every malformed one is answered with the path of the field at fault.
+
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+use crate::body;
+use crate::error::Fault;
+
+/// Largest body of a control request.
+const BYTES_MAX: usize = 1 << 20;
+
+/// A body that was read whole and fits its type.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Response> {
+        let bytes = body::read(request.into_body(), BYTES_MAX).await.map_err(|fault| fault.api())?;
+        parse(&bytes).map(Self).map_err(|fault| fault.api().into_response())
+    }
+}
+
+/// Parses a body; the error names line and column, which for our small bodies leads to the field.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| Fault::invalid(&error.path().to_string(), error.inner().to_string()))
+}

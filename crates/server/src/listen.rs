@@ -1,0 +1,96 @@
+//! Listeners: bind with a clear error, serve HTTP/1.1 and HTTP/2 on one port, drain on shutdown.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use kit::Shutdown;
+use kit::spawn::spawn;
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long open requests may go on once shutdown began.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams one HTTP/2 connection may have open.
+const STREAMS_MAX: u32 = 256;
+
+/// An address that cannot be listened on, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody else listens there.
+    #[error("{setting}: port {address} is taken by another process: stop it, or choose another address")]
+    Taken {
+        /// The setting.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The system refuses.
+    #[error("{setting}: cannot listen on {address}: {source}")]
+    Refused {
+        /// The setting.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Binds, so that a taken port is known before anything starts.
+pub async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::Taken { setting, address },
+        _ => ListenError::Refused { setting, address, source },
+    })
+}
+
+/// Serves until `stop`, then lets open requests finish for a while.
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Shutdown) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .max_concurrent_streams(STREAMS_MAX);
+    let open = GracefulShutdown::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = stop.requested() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most often: give others time to close theirs.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let _ = stream.set_nodelay(true);
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            router.clone().oneshot(request.map(axum::body::Body::new))
+        });
+        let connection =
+            open.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
+        spawn("http connection", async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, %peer, "connection ended");
+            }
+        });
+    }
+    if tokio::time::timeout(DRAIN_TIMEOUT, open.shutdown()).await.is_err() {
+        tracing::warn!("requests were still open after {DRAIN_TIMEOUT:?}");
+    }
+}

@@ -1,0 +1,179 @@
+//! Rows of the SystemMetric view and samples by name: computed from stored series, never a second copy.
+
+use std::collections::BTreeMap;
+
+use model::{Labels, SampleColumns, TenantId, TimeRange};
+use promql::source::{SelectRequest, SeriesSource, SourceError};
+use promql::{QueryContext, Value as QueryValue};
+use serde_json::{Map, Value, json};
+
+use crate::app::SharedApp;
+use crate::error::Fault;
+use crate::prom::metadata::labels_json;
+use crate::prom::query::fault;
+use crate::realtime::timestamp;
+
+/// A column's field and the expression of its value. Labels that remain name entries of a list.
+const FIELDS: &[(&str, &str, &str)] = &[
+    ("cpu", "usage", "100 * (1 - avg(rate(node_cpu_seconds_total{mode=\"idle\"}[2m])))"),
+    ("cpu", "cores", "count(node_cpu_seconds_total{mode=\"idle\"})"),
+    ("cpu", "load1", "max(node_load1)"),
+    ("cpu", "load5", "max(node_load5)"),
+    ("cpu", "load15", "max(node_load15)"),
+    ("memory", "total", "sum(node_memory_MemTotal_bytes)"),
+    ("memory", "free", "sum(node_memory_MemAvailable_bytes)"),
+    ("disk", "total", "max by (mountpoint) (node_filesystem_size_bytes)"),
+    ("disk", "available", "max by (mountpoint) (node_filesystem_avail_bytes)"),
+    ("network", "receive_bytes", "max by (device) (node_network_receive_bytes_total)"),
+    ("network", "transmit_bytes", "max by (device) (node_network_transmit_bytes_total)"),
+    ("process", "resident_bytes", "max(process_resident_memory_bytes{job=\"bellwether\"})"),
+    ("process", "cpu_seconds", "max(process_cpu_seconds_total{job=\"bellwether\"})"),
+    ("process", "open_fds", "max(process_open_fds{job=\"bellwether\"})"),
+    (
+        "process",
+        "threads",
+        "max(process_threads{job=\"bellwether\"} or process_num_threads{job=\"bellwether\"})",
+    ),
+];
+
+/// SystemMetric rows with their times, newest first, one per collection interval. With equal bounds, the one
+/// row of that instant.
+pub(super) async fn system(
+    app: &SharedApp,
+    tenant: &TenantId,
+    start_ms: i64,
+    end_ms: i64,
+    limit: usize,
+) -> Result<Vec<(i64, Value)>, Fault> {
+    let step_ms = app.collect_interval_ms();
+    // Rows stand on whole intervals, so that a row keeps its id whenever it is asked for.
+    let last = if start_ms == end_ms { end_ms } else { end_ms - end_ms.rem_euclid(step_ms) };
+    let first = start_ms.max(last.saturating_sub(step_ms.saturating_mul(limit as i64 - 1)));
+    if first > last {
+        return Ok(Vec::new());
+    }
+    let deadline = app.query_deadline();
+    let source = app.source(tenant, deadline).await?;
+    let engine = app.engine();
+    let context = QueryContext { deadline: Some(deadline), ..app.query_context() };
+    let work = move || {
+        let mut rows: BTreeMap<i64, Row> = BTreeMap::new();
+        for (column, field, expr) in FIELDS {
+            let result = engine.range(&source, expr, (first, last), step_ms, &context).map_err(fault)?;
+            let QueryValue::Matrix(series) = result.value else { continue };
+            for one in series {
+                let entry = one.labels.iter().next().map(|(name, value)| (name.to_owned(), value.to_owned()));
+                for point in one.floats {
+                    rows.entry(point.t_ms).or_default().set(column, field, entry.as_ref(), point.value);
+                }
+            }
+        }
+        Ok(rows
+            .into_iter()
+            .rev()
+            .filter(|(_, row)| row.is_whole())
+            .map(|(t_ms, row)| (t_ms, row.to_json(t_ms)))
+            .collect())
+    };
+    kit::spawn::spawn_blocking("system metrics", work)
+        .await
+        .map_err(|_| Fault::Internal("the look-up ended abnormally; the log has the reason".into()))?
+}
+
+/// One row in the making: fields by column, and lists of entries for columns that have several.
+#[derive(Default)]
+struct Row {
+    fields: BTreeMap<&'static str, Map<String, Value>>,
+    lists: BTreeMap<&'static str, BTreeMap<String, Map<String, Value>>>,
+}
+
+impl Row {
+    fn set(&mut self, column: &'static str, field: &str, entry: Option<&(String, String)>, value: f64) {
+        match entry {
+            None => {
+                self.fields.entry(column).or_default().insert(field.into(), json!(value));
+            }
+            Some((label, of)) => {
+                let map = self.lists.entry(column).or_default().entry(of.clone()).or_default();
+                map.insert(label.clone(), json!(of));
+                map.insert(field.into(), json!(value));
+            }
+        }
+    }
+
+    /// A host that was not collected has no row.
+    fn is_whole(&self) -> bool {
+        self.fields.contains_key("memory") || self.fields.contains_key("cpu")
+    }
+
+    fn to_json(mut self, t_ms: i64) -> Value {
+        let number = |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_f64);
+        if let Some(memory) = self.fields.get_mut("memory")
+            && let (Some(total), Some(free)) = (number(memory, "total"), number(memory, "free"))
+        {
+            // Free is what programs could get without swapping, so that total = used + free.
+            memory.insert("used".into(), json!(total - free));
+            memory.insert(
+                "percentage".into(),
+                json!(if total > 0.0 { 100.0 * (total - free) / total } else { 0.0 }),
+            );
+        }
+        for disk in self.lists.get_mut("disk").into_iter().flat_map(BTreeMap::values_mut) {
+            if let (Some(total), Some(available)) = (number(disk, "total"), number(disk, "available")) {
+                disk.insert("used".into(), json!(total - available));
+            }
+        }
+        let mut row = json!({ "id": format!("sm{t_ms:x}"), "timestamp": timestamp(t_ms) });
+        for column in ["cpu", "memory", "process"] {
+            row[column] = Value::Object(self.fields.remove(column).unwrap_or_default());
+        }
+        for column in ["disk", "network"] {
+            let list = self.lists.remove(column).unwrap_or_default();
+            row[column] = Value::Array(list.into_values().map(Value::Object).collect());
+        }
+        row
+    }
+}
+
+/// Float samples of one metric by name, newest first, with their times.
+pub(super) async fn named(
+    app: &SharedApp,
+    tenant: &TenantId,
+    name: &str,
+    start_ms: i64,
+    end_ms: i64,
+    limit: usize,
+) -> Result<Vec<(i64, Value)>, Fault> {
+    let source = app.source(tenant, app.query_deadline()).await?;
+    let matcher = model::Matcher::new(model::METRIC_NAME, model::MatchOp::Equal, name)
+        .map_err(|error| Fault::invalid("name", error.to_string()))?;
+    let range = TimeRange { start_ms, end_ms: end_ms.saturating_add(1) };
+    let work = move || {
+        let request = SelectRequest { matchers: &[matcher], range, step_ms: 0 };
+        let storage = |error: SourceError| Fault::Internal(error.to_string());
+        let mut newest: Vec<(i64, Labels, f64)> = Vec::new();
+        let mut columns = SampleColumns::default();
+        for handle in source.select(&request).map_err(storage)? {
+            handle.read(range, &mut columns).map_err(storage)?;
+            let samples = columns.t_ms.iter().zip(&columns.values).rev().take(limit);
+            newest.extend(samples.map(|(t, v)| (*t, handle.labels().clone(), *v)));
+            // Keeps memory to a few times the answer, however many series there are.
+            if newest.len() > 8 * limit {
+                newest.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+                newest.truncate(limit);
+            }
+        }
+        newest.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        newest.truncate(limit);
+        Ok(newest)
+    };
+    let rows = kit::spawn::spawn_blocking("samples by name", work)
+        .await
+        .map_err(|_| Fault::Internal("the look-up ended abnormally; the log has the reason".into()))??;
+    Ok(rows
+        .into_iter()
+        .map(|(t, labels, v)| {
+            (t, json!({ "timestamp": timestamp(t), "labels": labels_json(&labels), "value": v }))
+        })
+        .collect())
+}

@@ -1,0 +1,48 @@
+//! The parts of the server as services of the registry: opened in order of need, supervised, listed.
+
+mod collectors; // host, own metrics, scraping, StatsD
+mod listeners; // HTTP and OTLP
+pub(crate) mod stores; // telemetry and control data
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kit::{Registration, ServiceError};
+use tokio::net::TcpListener;
+
+pub use stores::open_control;
+
+use crate::app::SharedApp;
+
+/// Listeners, bound before anything is opened, so that a taken port is known at once.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Web application and every HTTP API.
+    pub http: TcpListener,
+    /// OTLP over gRPC.
+    pub otlp_grpc: Option<TcpListener>,
+    /// OTLP over HTTP.
+    pub otlp_http: Option<TcpListener>,
+}
+
+/// Registers every part. `data` is the folder of storage and database.
+pub fn register(app: &SharedApp, data: PathBuf, listeners: Listeners) -> Result<(), ServiceError> {
+    let registry = app.registry();
+    registry.register(
+        Registration::instance("store", Arc::new(stores::StorePart::new(app.clone(), data.clone())))
+            .describe("write-ahead log, heads, segments, compaction, retention"),
+    )?;
+    registry.register(
+        Registration::instance("control", Arc::new(stores::ControlPart::new(app.clone(), data)))
+            .describe("keys, sign-in links, sessions, saved objects"),
+    )?;
+    let watched = app.clone();
+    registry.register(
+        Registration::task("configuration", move |stop| {
+            collectors::watch_configuration(watched.clone(), stop)
+        })
+        .describe("reads settings anew when a file changes"),
+    )?;
+    listeners::register(app, listeners)?;
+    collectors::register(app)
+}

@@ -1,0 +1,141 @@
+//! Parts that write by themselves: this host, the server's own metrics, scraped targets, StatsD; and the
+//! watch over the configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kit::{BoxError, HealthStatus, Registration, Service, ServiceError, Shutdown};
+use model::{MetricBatch, TenantId};
+use probe::scrape::{AppendError, Appender, ScrapeManager};
+
+use crate::app::SharedApp;
+use crate::write;
+
+pub(super) fn register(app: &SharedApp) -> Result<(), ServiceError> {
+    let registry = app.registry();
+    let owner = app.clone();
+    registry.register(
+        Registration::task("host_collector", move |stop| collect_host(owner.clone(), stop))
+            .depends_on(["store"])
+            .describe("metrics of this machine under node_exporter's names"),
+    )?;
+    let owner = app.clone();
+    registry.register(
+        Registration::task("self_telemetry", move |stop| record_own(owner.clone(), stop))
+            .depends_on(["store"])
+            .describe("the server's own metrics, into its own store"),
+    )?;
+    registry.register(
+        Registration::instance("scraper", Arc::new(Scraper(app.clone())))
+            .depends_on(["store"])
+            .describe("Prometheus scraping from a prometheus.yml"),
+    )?;
+    let owner = app.clone();
+    if let Some(address) = app.settings().statsd.listen {
+        registry.register(
+            Registration::task("statsd", move |stop| write::statsd::serve(owner.clone(), address, stop))
+                .depends_on(["store"])
+                .describe("StatsD and DogStatsD over UDP"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Calls `work` now and then at every interval, which may change while it runs. Late rounds are not made up.
+async fn every<F, Fut>(app: &SharedApp, stop: &Shutdown, interval: impl Fn() -> Duration, mut work: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let clock = app.clock();
+    while !stop.is_requested() {
+        let started = clock.monotonic();
+        work().await;
+        let spent = clock.monotonic().saturating_sub(started);
+        tokio::select! {
+            () = clock.sleep(interval().saturating_sub(spent)) => {}
+            () = stop.requested() => {}
+        }
+    }
+}
+
+async fn collect_host(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
+    let interval = || app.settings().host.interval;
+    every(&app, &stop, interval, || async {
+        let settings = app.settings();
+        if !settings.host.enabled || !settings.general.enabled || !settings.metrics.system {
+            return;
+        }
+        if let Err(fault) = app.collect_host(&TenantId::default_tenant()).await {
+            tracing::warn!(reason = fault.message(), "host metrics were not stored");
+        }
+    })
+    .await;
+    Ok(())
+}
+
+async fn record_own(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
+    let interval = || app.settings().telemetry.interval;
+    every(&app, &stop, interval, || async {
+        let settings = app.settings();
+        if !settings.telemetry.enabled || !settings.general.enabled {
+            return;
+        }
+        if let Err(fault) = app.record_own_metrics().await {
+            tracing::warn!(reason = fault.message(), "own metrics were not stored");
+        }
+    })
+    .await;
+    Ok(())
+}
+
+/// Once a second: has a file changed?
+pub(super) async fn watch_configuration(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
+    every(&app, &stop, || Duration::from_secs(1), || async { app.poll_configuration() }).await;
+    Ok(())
+}
+
+/// The scrape manager: runs while the service does.
+struct Scraper(SharedApp);
+
+/// Where scraped batches go.
+struct Intake(SharedApp);
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Intake")
+    }
+}
+
+#[async_trait]
+impl Appender for Intake {
+    async fn append(&self, batch: MetricBatch) -> Result<(), AppendError> {
+        let decoded = ingest::Decoded { batch, ..ingest::Decoded::default() };
+        match write::append(&self.0, &TenantId::default_tenant(), "scrape", decoded).await {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(AppendError(fault.message())),
+        }
+    }
+}
+
+#[async_trait]
+impl Service for Scraper {
+    async fn init(&self) -> Result<(), BoxError> {
+        let intake = Arc::new(Intake(self.0.clone()));
+        let manager = Arc::new(ScrapeManager::new(intake, self.0.clock(), &self.0.hostname()));
+        self.0.plug_scraper(Some(Arc::clone(&manager)));
+        self.0.load_scrape_file().await.map_err(|fault| fault.message().into())
+    }
+
+    async fn health(&self) -> Result<HealthStatus, BoxError> {
+        Ok(HealthStatus::healthy())
+    }
+
+    async fn cleanup(&self) -> Result<(), BoxError> {
+        if let Some(manager) = self.0.plug_scraper(None) {
+            manager.stop().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! The store and the control database as services: `init` opens, `cleanup` closes, and handlers find them
+//! through the application while they are open.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use db::{Database, DatabaseSettings};
+use kit::{BoxError, HealthStatus, Service};
+use store::{Settings as StoreSettings, Store};
+
+use crate::app::{SharedApp, millis};
+
+/// Telemetry on disk.
+pub(super) struct StorePart {
+    app: SharedApp,
+    data: PathBuf,
+}
+
+impl StorePart {
+    pub(super) fn new(app: SharedApp, data: PathBuf) -> Self {
+        Self { app, data }
+    }
+}
+
+/// What the configuration says about the store.
+fn store_settings(settings: &kit::Settings) -> StoreSettings {
+    StoreSettings {
+        wal_file_bytes: settings.storage.wal_file_bytes.0,
+        wal_bytes_max: settings.storage.wal_bytes.0,
+        head_bytes_max: settings.storage.head_bytes.0 as usize,
+        head_age_ms_max: millis(settings.storage.head_age),
+        retention_ms: settings.retention.metrics.map(millis),
+        seed: rand_seed(),
+        ..StoreSettings::default()
+    }
+}
+
+/// A number nobody outside can know: the hasher's own random keys.
+fn rand_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}
+
+#[async_trait]
+impl Service for StorePart {
+    async fn init(&self) -> Result<(), BoxError> {
+        let settings = store_settings(&self.app.settings());
+        let (data, clock) = (self.data.clone(), self.app.clock());
+        let opened =
+            kit::spawn::spawn_blocking("open store", move || Store::open(&data, settings, clock)).await??;
+        self.app.plug_store(Some(Arc::new(opened)));
+        let app = self.app.clone();
+        self.app.on_settings(move |settings| {
+            if let Ok(store) = app.store() {
+                for tenant in store.engine().tenants() {
+                    store.engine().set_retention(&tenant, settings.retention.metrics.map(millis));
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn health(&self) -> Result<HealthStatus, BoxError> {
+        let store = self.app.store().map_err(|fault| fault.message())?;
+        match store.engine().stats().refused {
+            None => Ok(HealthStatus::healthy()),
+            Some(reason) => Ok(HealthStatus::unhealthy(reason)),
+        }
+    }
+
+    async fn cleanup(&self) -> Result<(), BoxError> {
+        if let Some(store) = self.app.plug_store(None) {
+            kit::spawn::spawn_blocking("close store", move || store.shutdown()).await??;
+        }
+        Ok(())
+    }
+}
+
+/// Control data.
+pub(super) struct ControlPart {
+    app: SharedApp,
+    data: PathBuf,
+}
+
+impl ControlPart {
+    pub(super) fn new(app: SharedApp, data: PathBuf) -> Self {
+        Self { app, data }
+    }
+}
+
+#[async_trait]
+impl Service for ControlPart {
+    async fn init(&self) -> Result<(), BoxError> {
+        let control = open_control(&self.app.settings(), &self.data, self.app.clock()).await?;
+        self.app.plug_control(Some(Arc::new(control)));
+        Ok(())
+    }
+
+    async fn health(&self) -> Result<HealthStatus, BoxError> {
+        self.app.control().map_err(|fault| fault.message())?.ping().await?;
+        Ok(HealthStatus::healthy())
+    }
+
+    async fn cleanup(&self) -> Result<(), BoxError> {
+        if let Some(control) = self.app.plug_control(None) {
+            control.close().await;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the control database that the settings name; SQLite in the data folder by default.
+pub async fn open_control(
+    settings: &kit::Settings,
+    data: &Path,
+    clock: kit::SharedClock,
+) -> Result<control::Control, BoxError> {
+    let mut options = DatabaseSettings::from(&settings.database);
+    if options.url.is_empty() {
+        options.url = format!("sqlite://{}", std::path::absolute(data)?.display());
+    }
+    let database = Database::open(options, clock.clone()).await?;
+    Ok(control::Control::open(database, clock).await?)
+}

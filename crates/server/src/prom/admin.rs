@@ -1,0 +1,37 @@
+//! `/api/v1/admin/tsdb/*`: deletion by matcher. Always needs a token.
+
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use model::TimeRange;
+
+use super::metadata::selectors;
+use super::params::Params;
+use crate::access::Identity;
+use crate::app::SharedApp;
+use crate::error::{Fault, PromFault};
+
+/// Hides the samples of the matching series at once; their bytes go when their segments are next rewritten.
+pub(crate) async fn delete_series(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    params: Params,
+) -> Result<StatusCode, PromFault> {
+    let sets = selectors(&params)?;
+    if sets.is_empty() {
+        return Err(Fault::invalid("match[]", "no match[] parameter provided").into());
+    }
+    let range = TimeRange {
+        start_ms: params.time("start")?.unwrap_or(i64::MIN),
+        end_ms: params.time("end")?.map_or(i64::MAX, |t| t.saturating_add(1)),
+    };
+    for matchers in sets {
+        app.delete_series(&identity.tenant, matchers, range).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Upstream's call to drop deleted bytes now; here compaction does it by itself within a day.
+pub(crate) async fn clean_tombstones(State(app): State<SharedApp>) -> StatusCode {
+    app.compact_soon();
+    StatusCode::NO_CONTENT
+}

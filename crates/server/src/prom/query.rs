@@ -1,0 +1,147 @@
+//! `/api/v1/query` and `/api/v1/query_range`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::extract::{Extension, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use promql::{QueryContext, QueryError, QueryResult};
+
+use super::export::{self, Format};
+use super::params::Params;
+use super::result;
+use crate::access::Identity;
+use crate::app::SharedApp;
+use crate::error::{Fault, PromFault};
+
+/// Points of one series; upstream's limit, which Grafana's own step calculation relies on.
+const POINTS_PER_SERIES_MAX: i64 = 11_000;
+
+/// What to evaluate.
+#[derive(Clone, Copy, Debug)]
+enum Span {
+    Instant(i64),
+    Range { start_ms: i64, end_ms: i64, step_ms: i64 },
+}
+
+/// An expression at one instant.
+pub(crate) async fn instant(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    params: Params,
+) -> Result<Response, PromFault> {
+    let t_ms = params.time("time")?.unwrap_or_else(|| app.now_ms());
+    answer(&app, &identity, &params, Span::Instant(t_ms)).await
+}
+
+/// An expression over a grid of instants.
+pub(crate) async fn range(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    params: Params,
+) -> Result<Response, PromFault> {
+    params.required("query")?;
+    let required = |name: &str| params.time(name)?.ok_or_else(|| Fault::invalid(name, "it is required"));
+    let (start_ms, end_ms) = (required("start")?, required("end")?);
+    if end_ms < start_ms {
+        return Err(Fault::invalid("end", "end timestamp must not be before start time").into());
+    }
+    let step_ms = params.duration("step")?.ok_or_else(|| Fault::invalid("step", "it is required"))?;
+    if step_ms <= 0 {
+        let why = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        return Err(Fault::invalid("step", why).into());
+    }
+    if end_ms.saturating_sub(start_ms) / step_ms > POINTS_PER_SERIES_MAX {
+        let why = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
+        return Err(Fault::invalid("", why).into());
+    }
+    answer(&app, &identity, &params, Span::Range { start_ms, end_ms, step_ms }).await
+}
+
+async fn answer(
+    app: &SharedApp,
+    identity: &Identity,
+    params: &Params,
+    span: Span,
+) -> Result<Response, PromFault> {
+    let query = params.required("query")?.to_owned();
+    let format = Format::parse(params.get("format"))?;
+    let mut context = QueryContext { lookback_ms: params.duration("lookback_delta")?, ..app.query_context() };
+    let timeout = params.duration("timeout")?.map_or(app.limits().query_timeout, |ms| {
+        Duration::from_millis(ms.max(0) as u64).min(app.limits().query_timeout)
+    });
+    let started = Instant::now();
+    context.deadline = Some(started + timeout);
+    let outcome = run(app, identity, query, span, context).await;
+    let seconds = started.elapsed().as_secs_f64();
+    let kind = if matches!(span, Span::Instant(_)) { "instant" } else { "range" };
+    let samples = outcome.as_ref().map_or(0, |r| r.stats.samples_read);
+    app.telemetry().query(kind, outcome.as_ref().map_or_else(outcome_label, |_| "ok"), seconds, samples);
+    let result = outcome?;
+    let body = match format {
+        Format::Json => result::to_json(&result, seconds * 1000.0),
+        Format::Csv => export::csv(&result.value),
+        Format::Prometheus => export::prometheus(&result.value),
+    };
+    let mut response = body.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    Ok(response)
+}
+
+/// Evaluates on a thread that may block. When the caller goes away the future is dropped, which cancels it.
+async fn run(
+    app: &SharedApp,
+    identity: &Identity,
+    query: String,
+    span: Span,
+    context: QueryContext,
+) -> Result<QueryResult, Fault> {
+    let deadline = context.deadline.expect("set by the caller");
+    let _cancel = CancelOnDrop(Arc::clone(&context.cancelled));
+    let _slot = tokio::time::timeout_at(deadline.into(), app.query_slot())
+        .await
+        .map_err(|_| Fault::Timeout("no query slot became free in time: run fewer queries at once".into()))?;
+    let source = app.source(&identity.tenant, deadline).await?;
+    let engine = app.engine();
+    let work = move || match span {
+        Span::Instant(t_ms) => engine.instant(&source, &query, t_ms, &context),
+        Span::Range { start_ms, end_ms, step_ms } => {
+            engine.range(&source, &query, (start_ms, end_ms), step_ms, &context)
+        }
+    };
+    kit::spawn::spawn_blocking("promql", work)
+        .await
+        .map_err(|_| Fault::Internal("the query ended abnormally; the log has the reason".into()))?
+        .map_err(fault)
+}
+
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn outcome_label(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Timeout(_) => "timeout",
+        Fault::Cancelled => "cancelled",
+        Fault::Invalid { .. } | Fault::Execution(_) => "invalid",
+        _ => "failed",
+    }
+}
+
+/// What an engine's error means to the caller.
+pub(crate) fn fault(error: QueryError) -> Fault {
+    match error {
+        QueryError::Parse(text) => Fault::invalid("query", text),
+        QueryError::Execution(text) | QueryError::Limit(text) => Fault::Execution(text),
+        QueryError::Timeout => Fault::Timeout(error.to_string()),
+        QueryError::Cancelled => Fault::Cancelled,
+        QueryError::TooManySamples => Fault::Execution(error.to_string()),
+        QueryError::Storage(text) => Fault::Internal(text),
+    }
+}

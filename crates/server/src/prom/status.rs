@@ -1,0 +1,110 @@
+//! `/api/v1/status/*` and the pages a Prometheus would answer with nothing: rules, alerts, notifications.
+
+use axum::extract::{Extension, State};
+use axum::response::Response;
+use model::TimeRange;
+use serde_json::{Value, json};
+
+use super::params::Params;
+use super::{blocking, success};
+use crate::access::Identity;
+use crate::app::SharedApp;
+use crate::error::PromFault;
+
+/// The version of Prometheus whose API this is: clients switch features by it. Ours is beside it.
+const PROMETHEUS_VERSION: &str = "3.8.0";
+
+/// Versions. `features` stays away: Grafana takes a non-empty one for Mimir.
+pub(crate) async fn buildinfo() -> Response {
+    success(&json!({
+        "version": PROMETHEUS_VERSION,
+        "revision": option_env!("BELLWETHER_REVISION").unwrap_or(""),
+        "branch": "main",
+        "buildUser": "",
+        "buildDate": "",
+        "goVersion": "",
+        "application": "bellwether",
+        "applicationVersion": env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+/// The configuration in force, without secrets.
+pub(crate) async fn config(State(app): State<SharedApp>) -> Response {
+    success(&json!({ "yaml": app.config_text() }))
+}
+
+/// Settings by name, as upstream's flags are.
+pub(crate) async fn flags(State(app): State<SharedApp>) -> Response {
+    let flags: serde_json::Map<String, Value> =
+        app.config_rows().into_iter().map(|(key, value)| (key, Value::String(value))).collect();
+    success(&Value::Object(flags))
+}
+
+/// When it started and how much it holds.
+pub(crate) async fn runtimeinfo(State(app): State<SharedApp>) -> Response {
+    success(&json!({
+        "startTime": crate::realtime::timestamp(app.started_ms()),
+        "CWD": "",
+        "hostname": "",
+        "serverTime": crate::realtime::timestamp(app.now_ms()),
+        "reloadConfigSuccess": app.config_is_good(),
+        "lastConfigTime": crate::realtime::timestamp(app.started_ms()),
+        "corruptionCount": 0,
+        "goroutineCount": 0,
+        "GOMAXPROCS": std::thread::available_parallelism().map_or(1, usize::from),
+        "GOMEMLIMIT": app.memory_limit(),
+        "GOGC": "",
+        "GODEBUG": "",
+        "storageRetention": app.retention_text(),
+    }))
+}
+
+/// How many series there are, and of what.
+pub(crate) async fn tsdb(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    params: Params,
+) -> Result<Response, PromFault> {
+    let limit = params.count("limit")?.filter(|n| *n > 0).unwrap_or(10).min(10_000);
+    let reader = app.reader(&identity.tenant).await?;
+    // What a Prometheus would have in its head: the last two to three hours.
+    let range = TimeRange { start_ms: app.now_ms() - 3 * 3600 * 1000, end_ms: i64::MAX };
+    let stats = blocking("tsdb status", move || reader.cardinality(range, limit)).await?;
+    let rows = |list: &[(String, u64)]| -> Vec<Value> {
+        list.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+    };
+    Ok(success(&json!({
+        "headStats": {
+            "numSeries": stats.series,
+            "numLabelPairs": stats.label_pairs,
+            "chunkCount": stats.chunks,
+            "minTime": stats.min_ms,
+            "maxTime": stats.max_ms,
+        },
+        "seriesCountByMetricName": rows(&stats.series_by_metric),
+        "labelValueCountByLabelName": rows(&stats.values_by_label),
+        "memoryInBytesByLabelName": rows(&stats.bytes_by_label),
+        "seriesCountByLabelValuePair": rows(&stats.series_by_pair),
+    })))
+}
+
+/// Replay of the log: done once the server is ready for all rows.
+pub(crate) async fn walreplay(State(app): State<SharedApp>) -> Response {
+    let state = if app.is_replayed() { "done" } else { "in progress" };
+    success(&json!({ "min": 0, "max": 0, "current": 0, "state": state }))
+}
+
+/// No rules are evaluated here yet.
+pub(crate) async fn rules() -> Response {
+    success(&json!({ "groups": [] }))
+}
+
+/// No rule, no alert.
+pub(crate) async fn alerts() -> Response {
+    success(&json!({ "alerts": [] }))
+}
+
+/// No Alertmanager is notified.
+pub(crate) async fn alertmanagers() -> Response {
+    success(&json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }))
+}

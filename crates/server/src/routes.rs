@@ -1,0 +1,178 @@
+//! Every route, by who may ask. Two routers that claim one path make [`router`] panic, which a test runs.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post, put};
+use serde_json::json;
+use tower_http::compression::CompressionLayer;
+
+use crate::app::SharedApp;
+use crate::prom::{admin, federate, metadata, query, remote_read, status, targets, text};
+use crate::write::{import, json as json_intake, otlp, remote_write};
+use crate::{access, account, health, monitoring, objects, realtime, services, ui};
+
+/// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
+pub(crate) fn router(app: &SharedApp) -> Router {
+    let reads = prometheus()
+        .merge(Router::new().nest("/prometheus", prometheus()))
+        .route_layer(middleware::from_fn_with_state(app.clone(), access::reads));
+    let writes = Router::new()
+        .route("/api/metrics", post(json_intake::batch))
+        .route("/api/v1/import/prometheus", post(import::prometheus))
+        .route_layer(middleware::from_fn_with_state(app.clone(), access::writes));
+    let protected = Router::new()
+        .route("/api/v1/auth/session", get(account::session))
+        .route("/api/v1/services", get(services::list))
+        .route("/api/v1/services/{name}", get(services::get))
+        .route("/api/v1/services/{name}/restart", post(services::restart))
+        .route("/api/v1/ws", get(realtime::upgrade))
+        .route("/api/v1/monitoring/metrics", get(monitoring::metrics))
+        .route("/api/v1/monitoring/metrics/collect", post(monitoring::collect))
+        .route("/api/v1/monitoring/metrics/custom", post(json_intake::custom))
+        .route("/api/v1/monitoring/objects/{kind}", get(objects::list))
+        .route("/api/v1/monitoring/objects/{kind}/{name}", object())
+        .route("/api/v1/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
+        .route(
+            "/api/v1/admin/tsdb/clean_tombstones",
+            post(admin::clean_tombstones).put(admin::clean_tombstones),
+        )
+        .route("/-/reload", post(health::reload).put(health::reload))
+        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected));
+    let public = Router::new()
+        .route("/healthz", get(health::healthy))
+        .route("/-/healthy", get(health::healthy))
+        .route("/-/ready", get(health::ready))
+        .route("/version", get(health::version))
+        .route("/metrics", get(health::metrics))
+        .route("/api/v1/monitoring/health", get(monitoring::health))
+        .route("/api/v1/auth/link", post(account::redeem))
+        .route("/api/v1/auth/logout", post(account::sign_out));
+    // These decide about access themselves, to refuse in their own protocol.
+    let intakes = Router::new()
+        .route("/api/v1/write", post(remote_write::write))
+        .route("/prometheus/api/v1/write", post(remote_write::write))
+        .route("/api/v1/otlp/v1/metrics", post(otlp::metrics))
+        .route("/prometheus/api/v1/otlp/v1/metrics", post(otlp::metrics))
+        .merge(otlp_routes(app));
+    finish(reads.merge(writes).merge(protected).merge(public).merge(intakes).fallback(fallback), app)
+}
+
+/// Port 4318.
+pub(crate) fn otlp_http(app: &SharedApp) -> Router {
+    finish(Router::new().route("/v1/metrics", post(otlp::metrics)).fallback(no_such_route), app)
+}
+
+/// Port 4317.
+pub(crate) fn otlp_grpc(app: &SharedApp) -> Router {
+    let service = crate::write::grpc_service(app.clone());
+    let router = Router::new()
+        .route_service("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", service)
+        .fallback(crate::write::unknown_method);
+    finish(router, app)
+}
+
+fn otlp_routes(app: &SharedApp) -> Router<SharedApp> {
+    let service = crate::write::grpc_service(app.clone());
+    Router::new()
+        .route("/v1/metrics", post(otlp::metrics))
+        .route_service("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", service)
+}
+
+/// Prometheus's read API, served at the root and under `/prometheus`.
+fn prometheus() -> Router<SharedApp> {
+    Router::new()
+        .route("/api/v1/query", both(query::instant))
+        .route("/api/v1/query_range", both(query::range))
+        .route("/api/v1/query_exemplars", both(metadata::exemplars))
+        .route("/api/v1/labels", both(metadata::labels))
+        .route("/api/v1/label/{name}/values", both(metadata::label_values))
+        .route("/api/v1/series", both(metadata::series))
+        .route("/api/v1/metadata", get(metadata::metadata))
+        .route("/api/v1/format_query", both(text::format))
+        .route("/api/v1/parse_query", both(text::parse_query))
+        .route("/api/v1/read", post(remote_read::read))
+        .route("/api/v1/rules", get(status::rules))
+        .route("/api/v1/alerts", get(status::alerts))
+        .route("/api/v1/alertmanagers", get(status::alertmanagers))
+        .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/targets/metadata", get(targets::metadata))
+        .route("/api/v1/scrape_pools", get(targets::pools))
+        .route("/api/v1/status/buildinfo", get(status::buildinfo))
+        .route("/api/v1/status/config", get(status::config))
+        .route("/api/v1/status/flags", get(status::flags))
+        .route("/api/v1/status/runtimeinfo", get(status::runtimeinfo))
+        .route("/api/v1/status/tsdb", get(status::tsdb))
+        .route("/api/v1/status/walreplay", get(status::walreplay))
+        .route("/federate", get(federate::federate))
+}
+
+fn both<H, T>(handler: H) -> MethodRouter<SharedApp>
+where
+    H: axum::handler::Handler<T, SharedApp> + Copy,
+    T: 'static,
+{
+    get(handler).post(handler)
+}
+
+fn object() -> MethodRouter<SharedApp> {
+    put(objects::put).get(objects::get).merge(delete(objects::delete))
+}
+
+fn finish(router: Router<SharedApp>, app: &SharedApp) -> Router {
+    router
+        // Every handler bounds its own body, by the live setting.
+        .layer(DefaultBodyLimit::disable())
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(app.clone(), observe))
+        .layer(middleware::from_fn(harden))
+        .with_state(app.clone())
+}
+
+/// Counts and times every request by its route template, and keeps a panic from ending the connection.
+async fn observe(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let started = std::time::Instant::now();
+    let method = request.method().as_str().to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));
+    let response = caught.await.unwrap_or_else(|_| {
+        tracing::error!(%route, "a handler panicked");
+        crate::error::Fault::Internal("the request failed; the log has the reason".into()).api()
+    });
+    app.telemetry().request(&method, &route, response.status().as_u16(), started.elapsed().as_secs_f64());
+    response
+}
+
+/// Headers that every answer carries.
+async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    response
+}
+
+/// Files and pages of the web application; what is neither is not found, in the words of an API.
+async fn fallback(headers: HeaderMap, request: Request) -> Response {
+    let path = request.uri().path();
+    if let Some(asset) = ui::asset(path, &headers) {
+        return asset;
+    }
+    let wants_page = headers
+        .get(header::ACCEPT)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    if wants_page && !path.starts_with("/api/") {
+        return ui::page(&headers);
+    }
+    no_such_route().await
+}
+
+async fn no_such_route() -> Response {
+    let error =
+        json!({ "type": "MonitoringError", "code": "NOT_FOUND", "message": "there is no such route" });
+    (StatusCode::NOT_FOUND, axum::Json(json!({ "error": error }))).into_response()
+}

@@ -1,0 +1,227 @@
+//! What the server says about itself: one declared registry, every name prefixed `bellwether_`.
+//!
+//! Served at `/metrics`, and read back into our own store by the same decoder that reads everybody's.
+
+mod store_metrics; // figures of the store
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use model::{Refusals, TenantId};
+
+use store_metrics::StoreMetrics;
+
+/// Which items: one tenant's, of one signal, over one protocol.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Items {
+    tenant: String,
+    signal: &'static str,
+    protocol: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RefusedItems {
+    tenant: String,
+    signal: &'static str,
+    protocol: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Request {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Query {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct MemoryClass {
+    class: &'static str,
+}
+
+fn latency() -> Histogram {
+    // 0.5 ms to 16 s by doubling.
+    Histogram::new(exponential_buckets(0.0005, 2.0, 16))
+}
+
+/// Every metric of the server.
+pub(crate) struct Telemetry {
+    registry: Registry,
+    accepted: Family<Items, Counter>,
+    refused: Family<RefusedItems, Counter>,
+    requests: Family<Request, Counter>,
+    request_seconds: Family<Route, Histogram, fn() -> Histogram>,
+    queries: Family<Query, Counter>,
+    query_seconds: Family<Query, Histogram, fn() -> Histogram>,
+    query_samples: Counter,
+    memory: Family<MemoryClass, Gauge>,
+    memory_limit: Gauge,
+    listeners: Gauge,
+    store: StoreMetrics,
+    uptime: Gauge<i64, AtomicI64>,
+}
+
+impl Telemetry {
+    /// Declares every metric.
+    pub(crate) fn new(version: &'static str) -> Self {
+        let mut registry = Registry::with_prefix("bellwether");
+        let info = prometheus_client::metrics::info::Info::new([("version", version)]);
+        registry.register("build", "Version of the running binary", info);
+        let mut this = Self {
+            registry,
+            accepted: Family::default(),
+            refused: Family::default(),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(latency),
+            queries: Family::default(),
+            query_seconds: Family::new_with_constructor(latency),
+            query_samples: Counter::default(),
+            memory: Family::default(),
+            memory_limit: Gauge::default(),
+            listeners: Gauge::default(),
+            store: StoreMetrics::default(),
+            uptime: Gauge::default(),
+        };
+        this.register();
+        this
+    }
+
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("items_accepted", "Items stored durably", self.accepted.clone());
+        r.register("items_refused", "Items refused, by reason", self.refused.clone());
+        r.register("http_requests", "HTTP requests served, by route template", self.requests.clone());
+        let seconds = Unit::Seconds;
+        r.register_with_unit(
+            "http_request_duration",
+            "Time from the head of a request to the head of its answer",
+            seconds.clone(),
+            self.request_seconds.clone(),
+        );
+        r.register("queries", "PromQL queries, by outcome", self.queries.clone());
+        r.register_with_unit(
+            "query_duration",
+            "Time of a PromQL query",
+            seconds.clone(),
+            self.query_seconds.clone(),
+        );
+        r.register("query_samples", "Samples read by PromQL queries", self.query_samples.clone());
+        r.register_with_unit(
+            "memory_reserved",
+            "Memory reserved from the budget",
+            Unit::Bytes,
+            self.memory.clone(),
+        );
+        r.register_with_unit("memory_limit", "The memory budget", Unit::Bytes, self.memory_limit.clone());
+        r.register("realtime_subscriptions", "Open realtime subscriptions", self.listeners.clone());
+        self.store.register(r);
+        r.register_with_unit("uptime", "Time since the start of the process", seconds, self.uptime.clone());
+    }
+
+    /// Counts the outcome of one write. The sums of accepted and refused are what was sent.
+    pub(crate) fn outcome(
+        &self,
+        tenant: &TenantId,
+        signal: &'static str,
+        protocol: &'static str,
+        accepted: usize,
+        refused: &Refusals,
+    ) {
+        let tenant = tenant.as_str();
+        let items = Items { tenant: tenant.into(), signal, protocol };
+        self.accepted.get_or_create(&items).inc_by(accepted as u64);
+        for (reason, count) in refused.counts() {
+            let labels = RefusedItems { tenant: tenant.into(), signal, protocol, reason: reason.as_str() };
+            self.refused.get_or_create(&labels).inc_by(*count as u64);
+        }
+    }
+
+    /// Counts one HTTP request.
+    pub(crate) fn request(&self, method: &str, route: &str, status: u16, seconds: f64) {
+        let labels = Request { method: method.into(), route: route.into(), status };
+        self.requests.get_or_create(&labels).inc();
+        self.request_seconds.get_or_create(&Route { route: route.into() }).observe(seconds);
+    }
+
+    /// Counts one query.
+    pub(crate) fn query(&self, kind: &'static str, outcome: &'static str, seconds: f64, samples: u64) {
+        let labels = Query { kind, outcome };
+        self.queries.get_or_create(&labels).inc();
+        self.query_seconds.get_or_create(&labels).observe(seconds);
+        self.query_samples.inc_by(samples);
+    }
+
+    /// Takes a picture of what is measured rather than counted, and writes everything as OpenMetrics text.
+    pub(crate) fn gather(&self, picture: &Picture) -> String {
+        for (class, bytes) in &picture.memory {
+            self.memory.get_or_create(&MemoryClass { class }).set(*bytes as i64);
+        }
+        self.memory_limit.set(picture.memory_limit as i64);
+        self.listeners.set(picture.listeners as i64);
+        if let Some(stats) = &picture.store {
+            self.store.set(stats);
+        }
+        self.uptime.set(picture.uptime_seconds);
+        let mut text = String::with_capacity(16 << 10);
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to memory succeeds");
+        text
+    }
+}
+
+/// What is measured at the moment of looking.
+#[derive(Debug, Default)]
+pub(crate) struct Picture {
+    pub(crate) memory: Vec<(&'static str, u64)>,
+    pub(crate) memory_limit: u64,
+    pub(crate) listeners: usize,
+    pub(crate) store: Option<store::Stats>,
+    pub(crate) uptime_seconds: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Reason, Refusal};
+
+    use super::*;
+
+    #[test]
+    fn outcomes_add_up_by_tenant_signal_and_reason() {
+        let telemetry = Telemetry::new("1");
+        let mut refused = Refusals::default();
+        refused.push(Refusal {
+            index: 0,
+            field: "x".into(),
+            reason: Reason::InvalidLabels,
+            message: String::new(),
+            items: 2,
+        });
+        telemetry.outcome(&TenantId::default_tenant(), "metrics", "otlp", 3, &refused);
+        telemetry.outcome(&TenantId::default_tenant(), "metrics", "otlp", 4, &Refusals::default());
+        let text = telemetry.gather(&Picture::default());
+        for line in [
+            r#"bellwether_items_accepted_total{tenant="default",signal="metrics",protocol="otlp"} 7"#,
+            r#"bellwether_items_refused_total{tenant="default",signal="metrics",protocol="otlp",reason="invalid_labels"} 2"#,
+            "# EOF",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+}

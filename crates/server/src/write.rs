@@ -1,0 +1,79 @@
+//! Intakes. Every one is the same walk: read the body within its bounds, decode, accumulate increments,
+//! append durably, count the outcome, tell the listeners, answer in the protocol's own words.
+
+mod grpc; // OTLP over gRPC
+pub(crate) mod import; // text exposition with timestamps
+pub(crate) mod json; // our own batches
+pub(crate) mod otlp; // OTLP over HTTP
+pub(crate) mod remote_write; // Prometheus remote write
+pub(crate) mod statsd; // StatsD over UDP
+
+pub(crate) use grpc::{service as grpc_service, unknown_method};
+
+use ingest::compress::decompress;
+use ingest::{DecodeError, Decoded};
+use model::{Refusals, TenantId};
+
+use crate::app::SharedApp;
+use crate::error::Fault;
+
+/// What became of a request: items stored, items refused.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Float and histogram samples stored.
+    pub(crate) samples: usize,
+    /// Of those, histograms.
+    pub(crate) histograms: usize,
+    /// Exemplars stored.
+    pub(crate) exemplars: usize,
+    /// What was refused, by decoder and store together.
+    pub(crate) refusals: Refusals,
+}
+
+/// Stores what was decoded. Durable when it returns; on an error nothing was stored.
+pub(crate) async fn append(
+    app: &SharedApp,
+    tenant: &TenantId,
+    protocol: &'static str,
+    mut decoded: Decoded,
+) -> Result<Written, Fault> {
+    // Increments of one tenant are added up one request at a time, until they are durable: a request that
+    // fails takes its increments back, and nobody has built on them.
+    let mut adding = None;
+    if !decoded.deltas.is_empty() {
+        adding = Some(app.add_increments(tenant, &mut decoded).await?);
+    }
+    let previews = app.hub().preview(tenant, &decoded.batch);
+    let outcome = app.store_metrics(tenant, &decoded.batch).await;
+    if let (Some(adding), Err(_)) = (&mut adding, &outcome) {
+        adding.undo();
+    }
+    drop(adding);
+    let appended = outcome?;
+    let mut refusals = decoded.refusals;
+    refusals.append(appended.refusals);
+    app.telemetry().outcome(tenant, "metrics", protocol, appended.accepted, &refusals);
+    if let Some(previews) = previews {
+        app.hub().deliver(tenant, previews, app.now_ms());
+    }
+    Ok(Written {
+        samples: appended.accepted,
+        histograms: appended.histograms,
+        exemplars: appended.exemplars,
+        refusals,
+    })
+}
+
+/// A body as the sender meant it, within the limit.
+pub(crate) fn unpack(app: &SharedApp, encoding: &str, raw: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    decompress(encoding, raw, app.limits().body_bytes).map_err(|error| fault(error.into()))
+}
+
+/// What a request that cannot be read at all means to its sender.
+pub(crate) fn fault(error: DecodeError) -> Fault {
+    match error {
+        DecodeError::TooLarge(_) => Fault::TooLarge(error.to_string()),
+        DecodeError::Malformed(_) => Fault::invalid("", error.to_string()),
+        DecodeError::Unsupported(_) => Fault::Unsupported(error.to_string()),
+    }
+}

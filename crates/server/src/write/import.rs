@@ -1,0 +1,31 @@
+//! `POST /api/v1/import/prometheus`: text exposition or OpenMetrics, with timestamps where it has them.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use ingest::text::{Context, Format};
+
+use crate::access::Identity;
+use crate::app::SharedApp;
+use crate::body;
+use crate::error::ApiFault;
+
+/// One file of lines. A bad line costs that line.
+pub(crate) async fn prometheus(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Result<Response, ApiFault> {
+    let (raw, _memory) = app.admit(&headers, request.into_body()).await?;
+    let plain = super::unpack(&app, body::encoding(&headers), raw)?;
+    let (_, content_type) = body::content_type(&headers);
+    let format = Format::of_content_type(content_type).unwrap_or(Format::Text);
+    let decoded =
+        ingest::text::decode(plain, &Context::import(format, app.now_ms())).map_err(super::fault)?;
+    let written = super::append(&app, &identity.tenant, "import", decoded).await?;
+    Ok((StatusCode::OK, Json(super::json::report(&written))).into_response())
+}

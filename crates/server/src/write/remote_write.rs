@@ -1,0 +1,64 @@
+//! `POST /api/v1/write`: Prometheus remote write 1.0 and 2.0.
+//!
+//! Good series are stored whatever their neighbours are. A request with refused series is answered 400,
+//! which senders do not repeat, with the counts of what was written. Overload is 503, never 429: stock
+//! senders drop on 429 unless told otherwise.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use ingest::remote_write::{Context, Version};
+
+use super::Written;
+use crate::access;
+use crate::app::SharedApp;
+use crate::body;
+use crate::error::Fault;
+
+/// One write request.
+pub(crate) async fn write(State(app): State<SharedApp>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    match accept(&app, &head.method, &head.headers, body).await {
+        Ok(written) => answer(&written),
+        Err(Fault::TooMany(why)) => Fault::Unavailable(why).text(),
+        Err(fault) => fault.text(),
+    }
+}
+
+async fn accept(app: &SharedApp, method: &Method, headers: &HeaderMap, body: Body) -> Result<Written, Fault> {
+    let identity = access::of_ingest(app, method, headers).await?;
+    let (_, content_type) = body::content_type(headers);
+    let version = Version::of_content_type(content_type).ok_or_else(|| {
+        Fault::Unsupported(format!(
+            "content type {content_type:?}: send application/x-protobuf, for 2.0 with proto=io.prometheus.write.v2.Request"
+        ))
+    })?;
+    let encoding = body::encoding(headers);
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("snappy") {
+        return Err(Fault::Unsupported(format!(
+            "content encoding {encoding:?}: remote write is sent as snappy"
+        )));
+    }
+    let (raw, _memory) = app.admit(headers, body).await?;
+    let plain = super::unpack(app, "snappy", raw)?;
+    let decoded = version.decode(plain, &Context { received_at_ms: app.now_ms() }).map_err(super::fault)?;
+    super::append(app, &identity.tenant, "remote_write", decoded).await
+}
+
+fn answer(written: &Written) -> Response {
+    let mut response = if written.refusals.is_empty() {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        (StatusCode::BAD_REQUEST, written.refusals.summary() + "\n").into_response()
+    };
+    let counts = [
+        ("x-prometheus-remote-write-samples-written", written.samples - written.histograms),
+        ("x-prometheus-remote-write-histograms-written", written.histograms),
+        ("x-prometheus-remote-write-exemplars-written", written.exemplars),
+    ];
+    for (name, count) in counts {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(count as u64));
+    }
+    response
+}
