@@ -266,4 +266,6 @@ fn remove_unlisted(disk: &dyn Disk, state: &State) -> Result<()> {
 }
 
 #[cfg(test)]
+mod kinds_tests;
+#[cfg(test)]
 mod tests;
