@@ -47,6 +47,7 @@ class Server:
         self.args, self.env, self.wrap, self.binary = list(args), dict(env or {}), list(wrap), binary
         self.process = None
         self.key = self.link = None
+        self.starts = 0
         self.log = self.data.parent / (self.data.name + ".log")
 
     @property
@@ -75,6 +76,9 @@ class Server:
             return requests.get(self.url + "/-/ready", timeout=2).status_code == 200
 
         wait_for("the server is ready", ready, seconds, every=0.02)
+        # The greeting follows; a later start of the same folder appends another.
+        self.starts += 1
+        wait_for("the greeting", lambda: self.text().count("is ready at http") >= self.starts, 10, every=0.01)
         text = self.text()
         if found := re.search(r"(http\S+/signin\?token=\S+)", text):
             self.link = found.group(1)
@@ -86,7 +90,10 @@ class Server:
 
     def kill(self, how=signal.SIGKILL):
         if self.process and self.process.poll() is None:
-            self.process.send_signal(how)
+            # A tracer around the server keeps signals to itself, so its child is told.
+            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split() if self.wrap else []
+            for pid in children or [self.process.pid]:
+                os.kill(int(pid), how)
             self.process.wait(30)
         if self.process:
             self.output.close()

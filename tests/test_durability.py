@@ -165,7 +165,7 @@ def test_a_read_only_folder_is_a_clear_start_up_failure(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--listen", "nonsense"], "--listen"),
+        (["--listen", "nonsense"], "server.listen"),
         (["--set", "retention.metrics=soon"], "retention.metrics"),
         (["--set", "retenton.metrics=1d"], "retention"),
     ],

@@ -3,11 +3,12 @@
 import gzip
 import json
 import subprocess
-import sys
 import time
+from pathlib import Path
 
 import pytest
 import requests
+import rotel
 import zstandard
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
@@ -115,7 +116,7 @@ def test_a_bad_point_is_a_partial_success_and_its_neighbours_stay(server):
     answer = server.post("/v1/metrics", json=request)
     assert answer.status_code == 200
     partial = answer.json()["partialSuccess"]
-    assert int(partial["rejectedDataPoints"]) == 1 and "future" in partial["errorMessage"]
+    assert int(partial["rejectedDataPoints"]) == 1 and "ahead of the server's clock" in partial["errorMessage"]
     assert server.value("partial_good") == 1.5
 
 
@@ -152,7 +153,7 @@ def test_the_remote_write_exporter_of_pypi(server):
 def test_rotel_forwards(server):
     grpc_port, http_port = free_port(), free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "rotel", "start", "--otlp-grpc-endpoint", f"127.0.0.1:{grpc_port}",
+        [str(Path(rotel.__file__).parent / "rotel-agent"), "start", "--otlp-grpc-endpoint", f"127.0.0.1:{grpc_port}",
          "--otlp-http-endpoint", f"127.0.0.1:{http_port}", "--exporter", "otlp",
          "--otlp-exporter-endpoint", f"http://127.0.0.1:{server.grpc_port}", "--otlp-exporter-protocol", "grpc"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

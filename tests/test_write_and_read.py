@@ -100,7 +100,7 @@ def test_a_bad_series_costs_only_itself(server):
         (rw.snappy(rw.v1([({"__name__": "x"}, [(1, 1.0)])]))[:-3], rw.V1, 400, ""),
         (b"{}", {**rw.V1, "Content-Type": "application/json"}, 415, "application/x-protobuf"),
         (b"x", {**rw.V1, "Content-Encoding": "br"}, 415, "snappy"),
-        (b"\xff\xff\xff\xff\x07" + b"\0" * 20, rw.V1, 413, "limit"),
+        (b"\xff\xff\xff\xff\x07" + b"\0" * 20, rw.V1, 413, "too large"),
     ],
 )
 def test_bad_input_is_answered_with_the_reason(server, body, headers, status, says):

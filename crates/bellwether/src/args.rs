@@ -84,7 +84,7 @@ pub(crate) enum UserAction {
     /// Print a new one-time sign-in link
     Link {
         /// Who signs in
-        #[arg(default_value = "admin")]
+        #[arg(default_value = "admin@localhost")]
         name: String,
     },
 }

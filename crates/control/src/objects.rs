@@ -61,7 +61,7 @@ impl ObjectKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dashboard => "dashboard",
-            Self::Query => "query",
+            Self::Query => "saved_query",
             Self::Rule => "rule",
             Self::Check => "check",
             Self::Channel => "channel",

@@ -46,11 +46,14 @@ pub(super) async fn system(
     limit: usize,
 ) -> Result<Vec<(i64, Value)>, Fault> {
     let step_ms = app.collect_interval_ms();
-    // Rows stand on whole intervals, so that a row keeps its id whenever it is asked for.
+    // Rows stand on whole intervals, so that a row keeps its id whenever it is asked for; the newest stands at
+    // the end that was asked for, so that what was just collected is there.
     let last = if start_ms == end_ms { end_ms } else { end_ms - end_ms.rem_euclid(step_ms) };
     let first = start_ms.max(last.saturating_sub(step_ms.saturating_mul(limit as i64 - 1)));
-    if first > last {
-        return Ok(Vec::new());
+    let mut spans = vec![(end_ms, end_ms)];
+    if first <= last && last < end_ms {
+        // `start` need not be on the grid.
+        spans.push((last - (last - first) / step_ms * step_ms, last));
     }
     let deadline = app.query_deadline();
     let source = app.source(tenant, deadline).await?;
@@ -58,8 +61,10 @@ pub(super) async fn system(
     let context = QueryContext { deadline: Some(deadline), ..app.query_context() };
     let work = move || {
         let mut rows: BTreeMap<i64, Row> = BTreeMap::new();
-        for (column, field, expr) in FIELDS {
-            let result = engine.range(&source, expr, (first, last), step_ms, &context).map_err(fault)?;
+        for (span, (column, field, expr)) in
+            spans.iter().flat_map(|span| FIELDS.iter().map(move |f| (*span, f)))
+        {
+            let result = engine.range(&source, expr, span, step_ms, &context).map_err(fault)?;
             let QueryValue::Matrix(series) = result.value else { continue };
             for one in series {
                 let entry = one.labels.iter().next().map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -68,12 +73,8 @@ pub(super) async fn system(
                 }
             }
         }
-        Ok(rows
-            .into_iter()
-            .rev()
-            .filter(|(_, row)| row.is_whole())
-            .map(|(t_ms, row)| (t_ms, row.to_json(t_ms)))
-            .collect())
+        let whole = rows.into_iter().rev().filter(|(_, row)| row.is_whole());
+        Ok(whole.take(limit).map(|(t_ms, row)| (t_ms, row.to_json(t_ms))).collect())
     };
     kit::spawn::spawn_blocking("system metrics", work)
         .await
