@@ -22,7 +22,7 @@ def calls(trace):
     """(pid, call, rest of the line) in order; resumed calls count where they end."""
     pending = {}
     for line in trace.read_text(errors="replace").splitlines():
-        if not (found := re.match(r"(\d+)\s+[\d.]+ (.*)", line)):
+        if not (found := re.match(r"(\d+)\s+[\d:.]+ (.*)", line)):
             continue
         pid, text = found.groups()
         if text.endswith("<unfinished ...>"):
