@@ -148,8 +148,8 @@ impl Runner {
             let (job, url) = (&self.context.job.name, &self.target.target.labels);
             tracing::debug!(%job, target = %url, %error, "scrape failed");
         }
-        self.target.ended(t_ms, duration, error);
         self.append(out).await;
+        self.target.ended(t_ms, duration, error);
         None
     }
 

@@ -170,6 +170,8 @@ mod tests {
     use super::*;
     use crate::scrape::config::ScrapeConfig;
 
+    type Pairs = &'static [(&'static str, &'static str)];
+
     fn job(rest: &str) -> JobConfig {
         let text = format!("scrape_configs: [{{job_name: j, {rest}}}]");
         ScrapeConfig::parse(&text, Path::new("x.yml"), &|_| None).expect("valid").jobs.remove(0)
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn labels_that_make_no_target_say_why() {
-        let rows: [(&str, &[(&str, &str)], &str); 6] = [
+        let rows: [(&str, Pairs, &str); 6] = [
             ("", &[], "no address"),
             ("", &[("__address__", "http://a")], "leave out the scheme"),
             ("", &[("__address__", "a:1"), ("__scrape_interval__", "x")], "__scrape_interval__"),
