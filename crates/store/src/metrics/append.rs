@@ -73,8 +73,10 @@ pub(crate) fn stage(
         },
         refusals: Refusals::default(),
     };
-    for (row, fingerprint) in batch.series.iter().zip(fingerprints) {
-        stager.add(row, fingerprint);
+    // A loop of its own, so that the processor waits for many look-ups at once.
+    let found: Vec<Option<Slot>> = fingerprints.iter().map(|f| stager.staging.table.find(*f)).collect();
+    for ((row, fingerprint), found) in batch.series.iter().zip(fingerprints).zip(found) {
+        stager.add(row, fingerprint, found);
     }
     stager.rows.metadata.clone_from(&batch.metadata);
     let Stager { staging, rows, refusals, .. } = stager;
@@ -120,7 +122,7 @@ struct Stager<'a> {
 type Fault = (&'static str, Reason, String);
 
 impl Stager<'_> {
-    fn add(&mut self, row: &SeriesRow, fingerprint: u128) {
+    fn add(&mut self, row: &SeriesRow, fingerprint: u128, found: Option<Slot>) {
         let batch = self.batch;
         let points = slice(&batch.points, &row.points);
         let histograms = slice(&batch.histograms, &row.histograms);
@@ -134,7 +136,7 @@ impl Stager<'_> {
         if fits == 0 && exemplars.is_empty() {
             return;
         }
-        let local = match self.resolve(row, fingerprint) {
+        let local = match self.resolve(row, fingerprint, found) {
             Ok(local) => local,
             Err((field, reason, message)) => {
                 // Exemplars alone are an item too.
@@ -230,8 +232,9 @@ impl Stager<'_> {
     }
 
     /// The number of a series in the current head; declares the series where the head does not have it.
-    fn resolve(&mut self, row: &SeriesRow, fingerprint: u128) -> Result<LocalId, Fault> {
-        let slot = match self.staging.table.find(fingerprint) {
+    fn resolve(&mut self, row: &SeriesRow, fingerprint: u128, found: Option<Slot>) -> Result<LocalId, Fault> {
+        // A series that is new in this write may come in it again.
+        let slot = match found.or_else(|| self.staging.table.find(fingerprint)) {
             Some(slot) => slot,
             None => self.meet(row, fingerprint)?,
         };

@@ -1,6 +1,6 @@
 //! What staging keeps of each series: where to find it by fingerprint, and its number in the current head.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use hashbrown::HashMap;
 use model::Labels;
@@ -11,11 +11,30 @@ use super::rows::{LocalId, Slot};
 /// Other spellings (orders, protocols) of one series that are remembered; more are looked up the slow way.
 const ALIASES_MAX: u8 = 8;
 
+/// A fingerprint in halves, which takes a quarter less room in the map than a whole number with its alignment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key {
+    low: u64,
+    high: u64,
+}
+
+impl From<u128> for Key {
+    fn from(fingerprint: u128) -> Self {
+        Self { low: fingerprint as u64, high: (fingerprint >> 64) as u64 }
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.low);
+    }
+}
+
 /// Fingerprints are hashes already.
 #[derive(Default)]
-pub(crate) struct FirstBytes(u64);
+struct Low(u64);
 
-impl Hasher for FirstBytes {
+impl Hasher for Low {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -26,8 +45,8 @@ impl Hasher for FirstBytes {
         }
     }
 
-    fn write_u128(&mut self, fingerprint: u128) {
-        self.0 = fingerprint as u64;
+    fn write_u64(&mut self, low: u64) {
+        self.0 = low;
     }
 }
 
@@ -46,7 +65,7 @@ const UNUSED: SlotState = SlotState { epoch: 0, local: 0, aliases: 0, in_use: fa
 /// The series that a shard has seen within the last hour or so.
 #[derive(Default)]
 pub(crate) struct SeriesTable {
-    by_fingerprint: HashMap<u128, Slot, BuildHasherDefault<FirstBytes>>,
+    by_fingerprint: HashMap<Key, Slot, BuildHasherDefault<Low>>,
     states: Vec<SlotState>,
     in_use: usize,
 }
@@ -59,13 +78,13 @@ impl SeriesTable {
 
     /// Rough size in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.by_fingerprint.capacity() * (size_of::<(u128, Slot)>() + 1)
+        self.by_fingerprint.capacity() * (size_of::<(Key, Slot)>() + 1)
             + self.states.capacity() * size_of::<SlotState>()
     }
 
     /// The series of a fingerprint.
     pub(crate) fn find(&self, fingerprint: u128) -> Option<Slot> {
-        self.by_fingerprint.get(&fingerprint).copied()
+        self.by_fingerprint.get(&Key::from(fingerprint)).copied()
     }
 
     /// The series' number in the head of this epoch; `None` where it has to be declared first.
@@ -106,7 +125,7 @@ impl SeriesTable {
             self.states.resize(slot as usize + 1, UNUSED);
         }
         self.states[slot as usize] = SlotState { in_use: true, seen_ms: now_ms, ..UNUSED };
-        self.by_fingerprint.insert(canonical, slot);
+        self.by_fingerprint.insert(canonical.into(), slot);
         self.in_use += 1;
         slot
     }
@@ -116,7 +135,7 @@ impl SeriesTable {
         let state = &mut self.states[slot as usize];
         if state.aliases < ALIASES_MAX {
             state.aliases += 1;
-            self.by_fingerprint.insert(fingerprint, slot);
+            self.by_fingerprint.insert(fingerprint.into(), slot);
         }
     }
 
