@@ -10,6 +10,7 @@ mod flush; // heads to segments
 mod replay; // log to heads
 mod upkeep; // what is due
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -62,7 +63,7 @@ pub struct Engine {
     wal: Mutex<Wal>,
     manifest: Mutex<Manifest>,
     view: RwLock<Arc<View>>,
-    shards: RwLock<HashMap<TenantId, Arc<MetricShard>>>,
+    shards: RwLock<BTreeMap<TenantId, Arc<MetricShard>>>,
     retention: RwLock<HashMap<TenantId, Option<i64>>>,
     replay: Mutex<Option<replay::Replay>>,
     replayed: watch::Sender<bool>,

@@ -1,5 +1,6 @@
 //! What a query may look at: open segments and tombstones by shard, as of one manifest version.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -48,7 +49,7 @@ pub(crate) struct ShardView {
 /// The segments of all shards.
 #[derive(Clone, Default)]
 pub(crate) struct View {
-    pub(crate) shards: HashMap<ShardKey, ShardView>,
+    pub(crate) shards: BTreeMap<ShardKey, ShardView>,
 }
 
 impl View {

@@ -7,10 +7,9 @@
 mod reader; // a file to records
 pub(crate) mod record; // what is on disk
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use model::{Signal, TenantId};
 
 pub(crate) use reader::FileReader;
@@ -52,7 +51,7 @@ struct FileInfo {
     no: u64,
     bytes: u64,
     /// The last sequence of each shard that has a record in it.
-    last: HashMap<ShardKey, u64>,
+    last: BTreeMap<ShardKey, u64>,
 }
 
 struct Current {
@@ -92,15 +91,27 @@ impl Wal {
             durable::remove_files(&*disk, [SPARE_UNFINISHED])?;
         }
         // What the log itself holds. Flushed sequences may be higher: those of a write that failed.
-        let mut logged_seq = 0;
+        let (mut logged_seq, mut last_seq) = (0, flushed_seq);
         // Only the newest file can be unwritten; it takes the last sequence from the one before.
         while let Some(no) = file_nos.last() {
             if let Some(mut reader) = FileReader::open(&*disk, &file_path(*no), *no)? {
                 logged_seq = reader.header().acknowledged_seq;
                 let mut seq = reader.header().first_seq;
+                // The group that needed this file may have begun in the one before.
+                last_seq = last_seq.max(seq.saturating_sub(1));
+                let (mut unproven, mut end) = (None, reader.offset());
                 while reader.next_record()?.is_some_and(|record| record.seq == seq) {
+                    if seq > flushed_seq {
+                        unproven.get_or_insert(end);
+                    }
+                    end = reader.offset();
                     logged_seq = logged_seq.max(seq);
                     seq += 1;
+                }
+                // The last process may have ended before its sync, or after one that failed. From now on
+                // these records count, so they must be durable.
+                if let Some(start) = unproven {
+                    reader.write_again(start, end)?;
                 }
                 break;
             }
@@ -117,7 +128,7 @@ impl Wal {
             acknowledged_seq: logged_seq,
             group: Vec::new(),
         };
-        Ok((wal, Leftover { file_nos, last_seq: logged_seq.max(flushed_seq) }))
+        Ok((wal, Leftover { file_nos, last_seq: last_seq.max(logged_seq) }))
     }
 
     /// Opens a file that a crash left behind.
@@ -128,7 +139,7 @@ impl Wal {
     }
 
     /// Takes note of a file that has been replayed, so that it goes when its shards are flushed.
-    pub(crate) fn adopt(&mut self, no: u64, bytes: u64, last: HashMap<ShardKey, u64>) {
+    pub(crate) fn adopt(&mut self, no: u64, bytes: u64, last: BTreeMap<ShardKey, u64>) {
         let at = self.files.partition_point(|file| file.no < no);
         self.files.insert(at, FileInfo { no, bytes, last });
     }
@@ -161,7 +172,7 @@ impl Wal {
             return Err(error);
         }
         self.current = Some(Current { file, offset: HEADER_BYTES, len });
-        self.files.push_back(FileInfo { no, bytes: len, last: HashMap::new() });
+        self.files.push_back(FileInfo { no, bytes: len, last: BTreeMap::new() });
         Ok(())
     }
 
@@ -214,6 +225,11 @@ impl Wal {
     /// Notes that everything up to a sequence was acknowledged; the next file's header says so.
     pub(crate) fn acknowledge(&mut self, seq: u64) {
         self.acknowledged_seq = seq;
+    }
+
+    /// The last sequence that was acknowledged.
+    pub(crate) fn acknowledged_seq(&self) -> u64 {
+        self.acknowledged_seq
     }
 
     /// Number of the newest file.
@@ -279,6 +295,10 @@ impl Wal {
             return Ok(());
         }
         let io = |action| move |e| StoreError::io(action, SPARE_UNFINISHED, e);
+        // What an earlier attempt could not take away again would stand in the way.
+        if self.disk.exists(SPARE_UNFINISHED).map_err(io("look at"))? {
+            self.disk.remove(SPARE_UNFINISHED).map_err(io("remove"))?;
+        }
         let made = self.disk.create(SPARE_UNFINISHED).map_err(io("create")).and_then(|file| {
             file.allocate(self.file_bytes).map_err(io("allocate"))?;
             file.sync_data().map_err(io("sync"))

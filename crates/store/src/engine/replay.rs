@@ -3,7 +3,7 @@
 //! Each shard gets a head of its own for what is replayed, before all others, so that new writes win. It is
 //! frozen when the last file is read. Records that are in segments are passed over.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -26,14 +26,14 @@ pub(super) struct Replay {
     current: Option<CurrentFile>,
     /// The file before and the last sequence in it.
     before: Option<(String, u64, u64)>,
-    shards: HashMap<ShardKey, ReplayShard>,
+    shards: BTreeMap<ShardKey, ReplayShard>,
 }
 
 struct CurrentFile {
     no: u64,
     reader: FileReader,
     seq_next: u64,
-    last: HashMap<ShardKey, u64>,
+    last: BTreeMap<ShardKey, u64>,
 }
 
 struct ReplayShard {
@@ -47,7 +47,7 @@ struct ReplayShard {
 impl Replay {
     pub(super) fn new(file_nos: Vec<u64>, last_seq: u64, state: Arc<State>) -> Self {
         let file_nos = file_nos.into();
-        Self { file_nos, last_seq, state, current: None, before: None, shards: HashMap::new() }
+        Self { file_nos, last_seq, state, current: None, before: None, shards: BTreeMap::new() }
     }
 }
 
@@ -106,7 +106,7 @@ impl Engine {
         }
         replay.file_nos.pop_front();
         let seq_next = header.first_seq;
-        replay.current = Some(CurrentFile { no, reader, seq_next, last: HashMap::new() });
+        replay.current = Some(CurrentFile { no, reader, seq_next, last: BTreeMap::new() });
         Ok(true)
     }
 
@@ -152,7 +152,7 @@ impl Engine {
     }
 
     fn finish_replay(&self, replay: &mut Replay) {
-        for (_, ReplayShard { shard, head, .. }) in replay.shards.drain() {
+        for (_, ReplayShard { shard, head, .. }) in std::mem::take(&mut replay.shards) {
             let frozen = Frozen { head, boundary_seq: replay.last_seq };
             shard.with_heads(|heads| heads.frozen.push_front(frozen));
         }

@@ -105,24 +105,29 @@ impl Engine {
         }
     }
 
+    /// After a failed write, freezes what was applied before it: rows that were queued will not come any more.
+    pub(super) fn rotate_failed(&self) {
+        let _committing = self.committing.lock();
+        if std::mem::take(&mut self.upkeep.lock().must_rotate_all) {
+            let seq_last = self.queue.seq_last();
+            self.all_shards().iter().for_each(|shard| shard.rotate_after_failure(seq_last));
+        }
+    }
+
     /// Takes writes again after a failure: all heads are flushed, then a new file is started.
     fn recover(&self, now_ms: i64) -> Result<()> {
-        {
-            let _committing = self.committing.lock();
-            if std::mem::take(&mut self.upkeep.lock().must_rotate_all) {
-                let seq_last = self.queue.seq_last();
-                self.all_shards().iter().for_each(|shard| shard.rotate_after_failure(seq_last));
-            }
-        }
+        self.rotate_failed();
         if !self.is_replayed() {
             return Ok(());
         }
         self.flush_frozen(now_ms)?;
         self.retain_once(now_ms)?;
         self.collect_wal()?;
+        let seq_last = self.queue.seq_last();
         let mut wal = self.wal.lock();
-        if !wal.is_open() {
-            wal.roll(self.queue.seq_last() + 1, 0)?;
+        // Replay would stop at the gap that a refused write leaves in the numbers of a file.
+        if !wal.is_open() || wal.acknowledged_seq() < seq_last {
+            wal.roll(seq_last + 1, 0)?;
         }
         wal.ensure_spare()?;
         drop(wal);

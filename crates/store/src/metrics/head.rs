@@ -3,6 +3,7 @@
 //! The committer adds; queries read at the same time, series by series. A head that is frozen gets no more
 //! rows and lives until its segment is in the manifest and the last snapshot that has it ends.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -54,7 +55,7 @@ struct Inner {
     arena: Arena,
     sides: HashMap<LocalId, Side>,
     side_bytes: usize,
-    metadata: HashMap<String, StoredMetadata>,
+    metadata: BTreeMap<String, StoredMetadata>,
     facts: Facts,
 }
 
@@ -472,7 +473,7 @@ mod tests {
         #[test]
         fn the_last_write_of_each_time_wins(writes: Vec<Vec<(i8, i8, u32)>>, start in -20..20i64, end in -20..20i64) {
             let head = head_with(3);
-            let mut want = std::collections::BTreeMap::new();
+            let mut want = BTreeMap::new();
             for (seq, write) in writes.iter().enumerate() {
                 for (t, series, value) in write {
                     let (series, t) = (series.rem_euclid(3) as u32, i64::from(*t));

@@ -116,6 +116,20 @@ impl FileReader {
         self.len
     }
 
+    /// Writes a piece of the file again and makes it durable. A sync alone is not enough: where one failed
+    /// before, the system holds bytes in memory that it no longer means to write.
+    pub(crate) fn write_again(&self, start: u64, end: u64) -> Result<()> {
+        let mut bytes = vec![0; BUFFER_BYTES];
+        let mut at = start;
+        while at < end {
+            let piece = &mut bytes[..(end - at).min(BUFFER_BYTES as u64) as usize];
+            self.file.read_at(at, piece).map_err(|e| StoreError::io("read", &self.path, e))?;
+            self.file.write_at(at, piece).map_err(|e| StoreError::io("write", &self.path, e))?;
+            at += piece.len() as u64;
+        }
+        self.file.sync_data().map_err(|e| StoreError::io("sync", &self.path, e))
+    }
+
     /// The next record; `None` at the first place where no whole record of this file starts.
     pub(crate) fn next_record(&mut self) -> Result<Option<Record<'_>>> {
         if !self.fill(4)? {

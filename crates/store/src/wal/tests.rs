@@ -49,7 +49,7 @@ fn open(disk: &MemoryDisk) -> (Wal, Vec<u64>) {
 fn what_was_written_is_replayed_after_a_crash() {
     let disk = MemoryDisk::new();
     let (mut wal, seqs) = open(&disk);
-    assert_eq!(seqs, []);
+    assert!(seqs.is_empty(), "{seqs:?}");
     write(&mut wal, "a", 1, &[10, 0, 3000]).expect("write");
     write(&mut wal, "a", 4, &[2000, 100]).expect("write into two files");
     write(&mut wal, "a", 6, &[50_000]).expect("a record larger than a file");
