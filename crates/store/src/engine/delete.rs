@@ -40,6 +40,7 @@ impl Engine {
         let seq_before = self.queue().seq_last();
         let seq = self.rotate(tenant).unwrap_or(seq_before);
         self.commit_once();
+        self.rotate_failed();
         while self.flush_oldest(&flushing, Some(tenant), now_ms)? {}
         let tombstone =
             Tombstone { id: self.take_id(), matchers: matchers.to_vec(), range, seq, created_ms: now_ms };

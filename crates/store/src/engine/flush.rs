@@ -63,6 +63,7 @@ impl Engine {
         self.rotate_all();
         // A head is swapped when the last row before the rotation is committed.
         self.commit_once();
+        self.rotate_failed();
         self.flush_frozen(now_ms)
     }
 
