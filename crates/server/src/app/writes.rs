@@ -20,6 +20,9 @@ use crate::error::Fault;
 const MEMORY_PER_WIRE_BYTE: u64 = 8;
 /// Reserved for a body that does not declare its size.
 const UNDECLARED_BYTES: u64 = 1 << 20;
+/// Memory that an active series takes in tables, index and head, rounded up. Series may take half of the
+/// budget; beyond it new ones are refused while known ones go on.
+const SERIES_BYTES: u64 = 1200;
 /// How far back the last total of an unknown series is looked for; beyond it a counter begins anew.
 const TOTAL_LOOKBACK_MS: i64 = 24 * 3600 * 1000;
 
@@ -86,15 +89,16 @@ impl App {
         batch: &MetricBatch,
     ) -> Result<Appended, Fault> {
         let store = self.store()?;
-        let limits = Self::metric_limits(&self.settings());
+        let limits = self.metric_limits(&self.settings());
         store.append_metrics(tenant, batch, &limits).await.map_err(|error| store_fault(&error))
     }
 
     /// Limits of a tenant's metrics, from the live configuration.
-    pub(crate) fn metric_limits(settings: &kit::Settings) -> MetricLimits {
+    pub(crate) fn metric_limits(&self, settings: &kit::Settings) -> MetricLimits {
         let limits = &settings.limits;
+        let fitting = self.budget.limit() / 2 / SERIES_BYTES;
         MetricLimits {
-            series_max: usize::try_from(limits.series).unwrap_or(usize::MAX),
+            series_max: usize::try_from(limits.series.min(fitting)).unwrap_or(usize::MAX),
             labels_max: limits.labels as usize,
             name_bytes_max: limits.label_name_bytes as usize,
             value_bytes_max: limits.label_value_bytes as usize,

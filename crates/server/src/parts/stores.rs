@@ -24,15 +24,22 @@ impl StorePart {
 }
 
 /// What the configuration says about the store.
-fn store_settings(settings: &kit::Settings) -> StoreSettings {
+fn store_settings(settings: &kit::Settings, memory: u64) -> StoreSettings {
+    let defaults = StoreSettings::default();
+    // Shares of the memory budget: heads at twice their bound refuse writes, so both fit beside the tables
+    // of series (half of the budget) and queries.
+    let share = |part: u64, most: usize| usize::try_from(memory / part).unwrap_or(usize::MAX).min(most);
     StoreSettings {
+        heads_bytes_max: share(8, defaults.heads_bytes_max),
+        queue_bytes_max: share(16, defaults.queue_bytes_max),
+        cache_bytes_max: share(8, defaults.cache_bytes_max),
         wal_file_bytes: settings.storage.wal_file_bytes.0,
         wal_bytes_max: settings.storage.wal_bytes.0,
-        head_bytes_max: settings.storage.head_bytes.0 as usize,
+        head_bytes_max: share(8, settings.storage.head_bytes.0 as usize),
         head_age_ms_max: millis(settings.storage.head_age),
         retention_ms: settings.retention.metrics.map(millis),
         seed: rand_seed(),
-        ..StoreSettings::default()
+        ..defaults
     }
 }
 
@@ -45,7 +52,7 @@ fn rand_seed() -> u64 {
 #[async_trait]
 impl Service for StorePart {
     async fn init(&self) -> Result<(), BoxError> {
-        let settings = store_settings(&self.app.settings());
+        let settings = store_settings(&self.app.settings(), self.app.memory_limit());
         let (data, clock) = (self.data.clone(), self.app.clock());
         let opened =
             kit::spawn::spawn_blocking("open store", move || Store::open(&data, settings, clock)).await??;
