@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use control::{ControlError, KeyScope, Remedy};
+use control::{ControlError, KeyScope, Remedy, Role};
 use model::TenantId;
 
 use crate::app::SharedApp;
@@ -44,36 +44,56 @@ pub(crate) enum Who {
 }
 
 /// Middleware of open routes that read, in Prometheus's words.
-pub(crate) async fn reads(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
-    match decide(&app, request.method(), request.headers(), Need::Open(KeyScope::Query)).await {
-        Ok(identity) => {
-            request.extensions_mut().insert(identity);
-            next.run(request).await
-        }
-        Err(fault) => fault.prometheus(),
-    }
+pub(crate) async fn reads(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let need = Need { open: true, scope: KeyScope::Query, role: Role::Viewer };
+    admit(&app, need, request, next, Fault::prometheus).await
 }
 
 /// Middleware of open routes that write, in our own words.
-pub(crate) async fn writes(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
-    match of_ingest(&app, request.method(), request.headers()).await {
-        Ok(identity) => {
-            request.extensions_mut().insert(identity);
-            next.run(request).await
-        }
-        Err(fault) => fault.api(),
-    }
+pub(crate) async fn writes(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    admit(&app, INGEST, request, next, Fault::api).await
 }
 
-/// Middleware of protected routes.
-pub(crate) async fn protected(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
-    let need = Need::Protected(if request.method().is_safe() { KeyScope::Query } else { KeyScope::Admin });
-    match decide(&app, request.method(), request.headers(), need).await {
+/// Middleware of protected routes that store telemetry.
+pub(crate) async fn protected_writes(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    admit(&app, Need { open: false, ..INGEST }, request, next, Fault::api).await
+}
+
+/// Middleware of saved objects, which editors may change.
+pub(crate) async fn protected_objects(
+    State(app): State<SharedApp>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let need = protected_need(request.method(), Role::Editor);
+    admit(&app, need, request, next, Fault::api).await
+}
+
+/// Middleware of protected routes; changes are for administrators.
+pub(crate) async fn protected(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let need = protected_need(request.method(), Role::Admin);
+    admit(&app, need, request, next, Fault::api).await
+}
+
+fn protected_need(method: &Method, changes: Role) -> Need {
+    let (scope, role) =
+        if method.is_safe() { (KeyScope::Query, Role::Viewer) } else { (KeyScope::Admin, changes) };
+    Need { open: false, scope, role }
+}
+
+async fn admit(
+    app: &SharedApp,
+    need: Need,
+    mut request: Request,
+    next: Next,
+    refuse: fn(&Fault) -> Response,
+) -> Response {
+    match decide(app, request.method(), request.headers(), need).await {
         Ok(identity) => {
             request.extensions_mut().insert(identity);
             next.run(request).await
         }
-        Err(fault) => fault.api(),
+        Err(fault) => refuse(&fault),
     }
 }
 
@@ -83,17 +103,19 @@ pub(crate) async fn of_ingest(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Identity, Fault> {
-    decide(app, method, headers, Need::Open(KeyScope::Ingest)).await
+    decide(app, method, headers, INGEST).await
 }
 
-/// What a route asks of its caller.
+/// What a route asks of its caller: a key with the scope or a session with the role.
 #[derive(Clone, Copy)]
-enum Need {
-    /// A key with this scope, or nothing while access is open.
-    Open(KeyScope),
-    /// A key with this scope, or a session, always.
-    Protected(KeyScope),
+struct Need {
+    /// Nothing is asked while access is open.
+    open: bool,
+    scope: KeyScope,
+    role: Role,
 }
+
+const INGEST: Need = Need { open: true, scope: KeyScope::Ingest, role: Role::Editor };
 
 async fn decide(
     app: &SharedApp,
@@ -102,10 +124,7 @@ async fn decide(
     need: Need,
 ) -> Result<Identity, Fault> {
     refuse_strangers(app, headers)?;
-    let (open, scope) = match need {
-        Need::Open(scope) => (app.is_open(), scope),
-        Need::Protected(scope) => (false, scope),
-    };
+    let (open, scope) = (need.open && app.is_open(), need.scope);
     let identity = match credential(headers) {
         Some(Credential::Key(key)) => {
             let principal = app.control()?.authenticate_key(&key).await.map_err(|error| denied(&error))?;
@@ -117,6 +136,10 @@ async fn decide(
         Some(Credential::Session(token)) => match app.control()?.authenticate_session(&token).await {
             Ok(session) => {
                 check_csrf(method, headers, &session)?;
+                if session.user.role < need.role {
+                    let (has, role) = (session.user.role.as_str(), need.role.as_str());
+                    return Err(Fault::Forbidden(format!("the role {has} may not do this: ask for {role}")));
+                }
                 Identity { tenant: session.user.tenant.clone(), who: Who::Session(Box::new(session)) }
             }
             // An old cookie on an open route is no reason to refuse what needs none.
@@ -127,8 +150,7 @@ async fn decide(
         None => return Err(Fault::Unauthorized),
     };
     for name in TENANT_HEADERS {
-        let named = headers.get(name).and_then(|v| v.to_str().ok());
-        if named.is_some_and(|named| named != identity.tenant.as_str()) {
+        if headers.get_all(name).iter().any(|named| named.as_bytes() != identity.tenant.as_str().as_bytes()) {
             return Err(Fault::Forbidden(format!(
                 "{name} names a tenant that the credential does not belong to"
             )));
@@ -206,36 +228,72 @@ fn check_csrf(
     }
 }
 
-/// While access is open, a page of another site must not reach us through a visitor's browser: neither by
-/// a request it makes itself (`Origin`) nor by a name of its own that resolves to loopback (`Host`).
+/// A page of another site must not reach us through a visitor's browser: while access is open, neither by a
+/// name of its own that resolves to loopback (`Host`) nor by a request it makes itself (`Origin`); and never
+/// with the visitor's cookie, which a browser also sends when a page opens a WebSocket.
 fn refuse_strangers(app: &SharedApp, headers: &HeaderMap) -> Result<(), Fault> {
-    if !app.is_open() {
+    if app.is_open() {
+        let host = authority(headers, header::HOST)?;
+        if !host.is_empty() && !is_loopback_name(host) && !is_allowed_name(app, host) {
+            return Err(Fault::Forbidden(format!(
+                "Host {host:?} is not this machine: with auth.local = \"open\" use localhost, name it in \
+                 server.allowed_hosts, or set auth.local = \"required\""
+            )));
+        }
+    } else if session_cookie(headers).is_none() {
         return Ok(());
     }
-    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    let host = text(header::HOST).unwrap_or("");
-    let allowed =
-        |name: &str| is_loopback_name(name) || app.settings().server.allowed_hosts.iter().any(|h| h == name);
-    if !host.is_empty() && !allowed(host) {
-        return Err(Fault::Forbidden(format!(
-            "Host {host:?} is not this machine: with auth.local = \"open\" use localhost, or set auth.local = \"required\""
-        )));
+    refuse_other_sites(app, headers)
+}
+
+/// Refuses what a page of another site asks a browser to do. Requests without `Origin` are no page's, or one
+/// that browsers keep from carrying cookies.
+pub(crate) fn refuse_other_sites(app: &SharedApp, headers: &HeaderMap) -> Result<(), Fault> {
+    let origin = authority(headers, header::ORIGIN)?;
+    if origin.is_empty() {
+        return Ok(());
     }
-    if let Some(origin) = text(header::ORIGIN) {
-        let same = origin.split_once("://").is_some_and(|(_, name)| name == host || allowed(name));
-        if !same {
-            return Err(Fault::Forbidden(format!("Origin {origin:?} is another site")));
-        }
+    let host = authority(headers, header::HOST)?;
+    let same = origin.split_once("://").is_some_and(|(_, name)| {
+        name.eq_ignore_ascii_case(host)
+            || is_allowed_name(app, name)
+            || is_loopback_name(name) && (app.is_open() || is_loopback_name(host))
+    });
+    if same {
+        return Ok(());
     }
-    Ok(())
+    Err(Fault::Forbidden(format!(
+        "Origin {origin:?} is another site: if people reach the server by that name, set server.external_url"
+    )))
+}
+
+/// A header that names who is talked to; empty without it. One that is no text names nobody we know.
+fn authority(headers: &HeaderMap, name: header::HeaderName) -> Result<&str, Fault> {
+    let Some(value) = headers.get(&name) else { return Ok("") };
+    value.to_str().map_err(|_| Fault::Forbidden(format!("{name} is not plain text")))
+}
+
+/// One of `server.allowed_hosts`, with or without a port, or the name in `server.external_url`.
+fn is_allowed_name(app: &SharedApp, authority: &str) -> bool {
+    let settings = app.settings();
+    let is =
+        |name: &str| name.eq_ignore_ascii_case(authority) || name.eq_ignore_ascii_case(host_of(authority));
+    let external = settings.server.external_url.split_once("://").map_or("", |(_, rest)| rest);
+    let external = external.split('/').next().unwrap_or("");
+    settings.server.allowed_hosts.iter().any(|name| is(name)) || !external.is_empty() && is(external)
+}
+
+/// The name or address without the port.
+fn host_of(authority: &str) -> &str {
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => authority.rsplit_once(':').map_or(authority, |(name, _)| name),
+    }
 }
 
 /// `localhost`, `*.localhost` or a loopback address, with or without a port.
 fn is_loopback_name(authority: &str) -> bool {
-    let name = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(""),
-        None => authority.rsplit_once(':').map_or(authority, |(name, _)| name),
-    };
+    let name = host_of(authority).to_ascii_lowercase();
     name == "localhost"
         || name.ends_with(".localhost")
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -251,6 +309,7 @@ mod tests {
             ("localhost", true),
             ("localhost:4300", true),
             ("app.localhost:1", true),
+            ("LOCALHOST", true),
             ("127.0.0.1:4300", true),
             ("[::1]:4300", true),
             ("evil.example", false),

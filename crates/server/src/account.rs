@@ -21,14 +21,20 @@ pub(crate) struct Link {
 /// Exchanges a link's token, once, for a session.
 pub(crate) async fn redeem(
     State(app): State<SharedApp>,
+    headers: HeaderMap,
     body: super::json::Body<Link>,
 ) -> Result<Response, ApiFault> {
+    // Another site must not sign a visitor in as somebody else.
+    access::refuse_other_sites(&app, &headers)?;
     let session = app.control()?.redeem_link(&body.0.token).await.map_err(|error| access::denied(&error))?;
     let event = json!({ "event": "signed_in", "user": session.user.name });
     app.hub().broadcast(&session.user.tenant, "session_event", &event, app.now_ms());
     let seconds = (session.expires_at - app.now_ms()) / 1000;
     let token = session.token.expose();
-    let cookie = format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}");
+    let external = &app.settings().server.external_url;
+    let secure = if external.starts_with("https://") { "; Secure" } else { "" };
+    let cookie =
+        format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
     let mut response = Json(json!({ "csrf": session.csrf.expose() })).into_response();
     response.headers_mut().insert(header::SET_COOKIE, cookie_value(&cookie));
     Ok(response)
@@ -49,6 +55,7 @@ pub(crate) async fn session(Extension(identity): Extension<Identity>) -> Respons
 
 /// Ends the session; the cookie is worth nothing afterwards.
 pub(crate) async fn sign_out(State(app): State<SharedApp>, headers: HeaderMap) -> Result<Response, ApiFault> {
+    access::refuse_other_sites(&app, &headers)?;
     if let Some(token) = access::session_cookie(&headers) {
         app.control()?.end_session(&token).await.map_err(|error| access::denied(&error))?;
     }

@@ -1,12 +1,16 @@
 //! What handlers share: the parts of the server, each behind a handle that stays good when its service is
 //! started anew.
 
+mod admission; // what a body may take
 mod operations; // health, reload, configuration as text, targets
 mod queries; // snapshots, engine, slots
-pub(crate) mod writes; // admission, storing, increments
+pub(crate) mod writes; // storing, increments
+
+pub(crate) use admission::Admission;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -53,6 +57,8 @@ pub struct App {
     increments: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<DeltaState>>>>,
     /// The window of time now, and the writes in it.
     requests: Mutex<(u64, u64)>,
+    /// Bytes of bodies being received or decoded.
+    in_flight: Arc<AtomicU64>,
     open: bool,
     started_ms: i64,
     started: Duration,
@@ -86,6 +92,7 @@ impl App {
             engine: Arc::new(engine),
             increments: Mutex::default(),
             requests: Mutex::default(),
+            in_flight: Arc::default(),
             open,
             started_ms: clock.now_ms(),
             started: clock.monotonic(),

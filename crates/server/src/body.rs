@@ -1,21 +1,50 @@
 //! Request bodies: bounded before and after decompression, and accounted while they are in memory.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 
 use crate::error::Fault;
 
+/// How long a client may take to send a body. What is reserved for it is held that long at most.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Reads a body of at most `limit` bytes as it came over the wire.
 pub(crate) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Fault> {
-    let collected = Limited::new(body, limit).collect().await.map_err(|error| {
-        if error.downcast_ref::<LengthLimitError>().is_some() {
-            Fault::TooLarge(format!("the body is over {limit} bytes: send smaller batches"))
-        } else {
-            Fault::invalid("body", "the request ended before its body did")
+    read_with(body, limit, |_| Ok(())).await
+}
+
+/// The same; `account` hears how many bytes there will be before they are kept, and may refuse.
+pub(crate) async fn read_with(
+    mut body: Body,
+    limit: usize,
+    mut account: impl FnMut(usize) -> Result<(), Fault>,
+) -> Result<Vec<u8>, Fault> {
+    let mut bytes: Vec<u8> = Vec::new();
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Fault::invalid("body", "the request ended before its body did"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let total = bytes.len() + data.len();
+            if total > limit {
+                return Err(too_large(limit));
+            }
+            account(total)?;
+            bytes.extend_from_slice(&data);
         }
-    })?;
-    Ok(collected.to_bytes().into())
+        Ok(())
+    };
+    tokio::time::timeout(BODY_TIMEOUT, reading)
+        .await
+        .map_err(|_| Fault::Timeout(format!("the body did not arrive within {BODY_TIMEOUT:?}")))??;
+    Ok(bytes)
+}
+
+/// A body over the limit.
+pub(crate) fn too_large(limit: usize) -> Fault {
+    Fault::TooLarge(format!("the body is over {limit} bytes: send smaller batches"))
 }
 
 /// The declared content encoding; empty when there is none.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 /// Seconds a client is asked to wait after a transient refusal.
-const RETRY_AFTER_SECONDS: u64 = 5;
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// Why a request was not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,9 +97,8 @@ impl Fault {
     /// The google.rpc code that OTLP answers carry.
     pub(crate) fn grpc_code(&self) -> tonic::Code {
         match self {
-            Self::Invalid { .. } | Self::TooLarge(_) | Self::Unsupported(_) | Self::Execution(_) => {
-                tonic::Code::InvalidArgument
-            }
+            Self::Invalid { .. } | Self::TooLarge(_) | Self::Execution(_) => tonic::Code::InvalidArgument,
+            Self::Unsupported(_) => tonic::Code::Unimplemented,
             Self::Unauthorized => tonic::Code::Unauthenticated,
             Self::Forbidden(_) => tonic::Code::PermissionDenied,
             Self::NotFound(_) => tonic::Code::NotFound,
@@ -157,13 +156,15 @@ impl Fault {
     pub(crate) fn finish(&self, mut response: Response) -> Response {
         let headers = response.headers_mut();
         match self {
-            Self::Unavailable(_) | Self::TooMany(_) => {
+            Self::Unavailable(_) | Self::TooMany(_) | Self::Timeout(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
             Self::Unauthorized => {
                 headers.insert(
                     header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static("Bearer, Basic realm=\"bellwether\""),
+                    // No word of basic authentication, although it is understood: a browser would ask for a
+                    // password over our own page.
+                    HeaderValue::from_static("Bearer realm=\"bellwether\""),
                 );
             }
             _ => {}

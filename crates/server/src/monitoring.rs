@@ -17,6 +17,10 @@ use crate::realtime::timestamp;
 /// Rows of one answer; `limit` may only lower it.
 const ROWS_MAX: usize = 1000;
 const ROWS_DEFAULT: usize = 100;
+/// Rows of one instant that a cursor may pass over.
+const SKIP_MAX: usize = 200_000;
+/// The last millisecond of the year 9999, beyond which RFC 3339 has no time.
+const T_MS_MAX: i64 = 253_402_300_799_999;
 
 /// Public: one word for the whole server, no details.
 pub(crate) async fn health(State(app): State<SharedApp>) -> Response {
@@ -32,21 +36,38 @@ pub(crate) async fn metrics(
     params: Params,
 ) -> Result<Response, ApiFault> {
     let limit = params.count("limit")?.unwrap_or(ROWS_DEFAULT).clamp(1, ROWS_MAX);
-    let end_ms = match params.get("cursor") {
-        Some(cursor) => cursor.parse::<i64>().map_err(|_| {
-            Fault::invalid("cursor", format!("{cursor:?} is not a cursor of an earlier answer"))
-        })?,
+    let bounded = |t_ms: i64| t_ms.clamp(-T_MS_MAX, T_MS_MAX);
+    let cursor = params.get("cursor").map(parse_cursor).transpose()?;
+    let end_ms = match cursor {
+        Some((t_ms, _)) => t_ms,
         None => params.time("end")?.unwrap_or_else(|| app.now_ms()),
     };
-    let start_ms = params.time("start")?.unwrap_or(i64::MIN);
+    // Rows that an earlier page showed of the instant that this one starts at.
+    let skip = cursor.map_or(0, |(_, skip)| skip);
+    let (start_ms, end_ms) = (bounded(params.time("start")?.unwrap_or(i64::MIN)), bounded(end_ms));
+    if start_ms > end_ms {
+        return Err(Fault::invalid("end", "it must not be before start").into());
+    }
+    let wanted = limit + 1 + skip;
     let rows = match params.get("name") {
-        Some(name) => rows::named(&app, &identity.tenant, name, start_ms, end_ms, limit + 1).await?,
-        None => rows::system(&app, &identity.tenant, start_ms, end_ms, limit + 1).await?,
+        Some(name) => rows::named(&app, &identity.tenant, name, start_ms, end_ms, wanted).await?,
+        None => rows::system(&app, &identity.tenant, start_ms, end_ms, wanted).await?,
     };
-    let next = (rows.len() > limit).then(|| rows[limit].0);
-    let data: Vec<Value> = rows.into_iter().take(limit).map(|(_, row)| row).collect();
-    Ok(Json(json!({ "success": true, "data": data, "nextCursor": next.map(|t| t.to_string()) }))
-        .into_response())
+    let next = rows.get(skip + limit).map(|(t_ms, _)| {
+        let shown = rows[..skip + limit].iter().rev().take_while(|(t, _)| t == t_ms).count();
+        format!("{t_ms}.{shown}")
+    });
+    let data: Vec<Value> = rows.into_iter().skip(skip).take(limit).map(|(_, row)| row).collect();
+    Ok(Json(json!({ "success": true, "data": data, "nextCursor": next })).into_response())
+}
+
+/// `<milliseconds>.<rows of that instant already shown>`.
+fn parse_cursor(text: &str) -> Result<(i64, usize), Fault> {
+    let parsed = text.split_once('.').and_then(|(t, n)| Some((t.parse().ok()?, n.parse().ok()?)));
+    parsed.filter(|(_, shown)| *shown <= SKIP_MAX).ok_or_else(|| {
+        let shown: String = text.chars().take(60).collect();
+        Fault::invalid("cursor", format!("{shown:?} is not a cursor of an earlier answer"))
+    })
 }
 
 /// Collects now; the row is stored and answered.

@@ -17,6 +17,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::app::SharedApp;
 use crate::error::Fault;
 
 /// `{"status": "success", "data": …}`.
@@ -32,16 +33,17 @@ pub(crate) fn success_with(data: &Value, warnings: &[String]) -> Response {
     Json(json!({ "status": "success", "data": data, "warnings": warnings })).into_response()
 }
 
-/// Runs a look-up that reads files on a thread that may block.
+/// Runs a look-up that reads files on a thread that may block, in a query's slot.
 pub(crate) async fn blocking<T: Send + 'static>(
+    app: &SharedApp,
     name: &'static str,
     work: impl FnOnce() -> Result<T, ::query::QueryFault> + Send + 'static,
 ) -> Result<T, Fault> {
-    kit::spawn::spawn_blocking(name, work)
-        .await
-        .map_err(|_| Fault::Internal("the look-up ended abnormally; the log has the reason".into()))?
-        .map_err(|error| match error {
+    let work = move || {
+        work().map_err(|error| match error {
             ::query::QueryFault::Limit(text) => Fault::Execution(text),
             ::query::QueryFault::Storage(text) => Fault::Internal(text),
         })
+    };
+    app.in_slot(name, app.query_deadline(), work).await
 }

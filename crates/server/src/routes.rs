@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
@@ -18,6 +18,7 @@ use crate::{access, account, health, monitoring, objects, realtime, services, ui
 pub(crate) fn router(app: &SharedApp) -> Router {
     let reads = prometheus()
         .merge(Router::new().nest("/prometheus", prometheus()))
+        .route("/metrics", get(health::metrics))
         .route_layer(middleware::from_fn_with_state(app.clone(), access::reads));
     let writes = Router::new()
         .route("/api/metrics", post(json_intake::batch))
@@ -30,23 +31,23 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .route("/api/v1/services/{name}/restart", post(services::restart))
         .route("/api/v1/ws", get(realtime::upgrade))
         .route("/api/v1/monitoring/metrics", get(monitoring::metrics))
+        .route("/-/reload", post(health::reload).put(health::reload))
+        .merge(prometheus_admin())
+        .merge(Router::new().nest("/prometheus", prometheus_admin()))
+        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected));
+    let protected_writes = Router::new()
         .route("/api/v1/monitoring/metrics/collect", post(monitoring::collect))
         .route("/api/v1/monitoring/metrics/custom", post(json_intake::custom))
+        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected_writes));
+    let protected_objects = Router::new()
         .route("/api/v1/monitoring/objects/{kind}", get(objects::list))
         .route("/api/v1/monitoring/objects/{kind}/{name}", object())
-        .route("/api/v1/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
-        .route(
-            "/api/v1/admin/tsdb/clean_tombstones",
-            post(admin::clean_tombstones).put(admin::clean_tombstones),
-        )
-        .route("/-/reload", post(health::reload).put(health::reload))
-        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected));
+        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected_objects));
     let public = Router::new()
         .route("/healthz", get(health::healthy))
         .route("/-/healthy", get(health::healthy))
         .route("/-/ready", get(health::ready))
         .route("/version", get(health::version))
-        .route("/metrics", get(health::metrics))
         .route("/api/v1/monitoring/health", get(monitoring::health))
         .route("/api/v1/auth/link", post(account::redeem))
         .route("/api/v1/auth/logout", post(account::sign_out));
@@ -57,7 +58,8 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .route("/api/v1/otlp/v1/metrics", post(otlp::metrics))
         .route("/prometheus/api/v1/otlp/v1/metrics", post(otlp::metrics))
         .merge(otlp_routes(app));
-    finish(reads.merge(writes).merge(protected).merge(public).merge(intakes).fallback(fallback), app)
+    let all = reads.merge(writes).merge(protected).merge(protected_writes).merge(protected_objects);
+    finish(all.merge(public).merge(intakes).fallback(fallback), app)
 }
 
 /// Port 4318.
@@ -79,6 +81,14 @@ fn otlp_routes(app: &SharedApp) -> Router<SharedApp> {
     Router::new()
         .route("/v1/metrics", post(otlp::metrics))
         .route_service("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", service)
+}
+
+/// What Prometheus keeps behind a flag.
+fn prometheus_admin() -> Router<SharedApp> {
+    let (delete, clean) = (admin::delete_series, admin::clean_tombstones);
+    Router::new()
+        .route("/api/v1/admin/tsdb/delete_series", post(delete).put(delete))
+        .route("/api/v1/admin/tsdb/clean_tombstones", post(clean).put(clean))
 }
 
 /// Prometheus's read API, served at the root and under `/prometheus`.
@@ -134,7 +144,7 @@ fn finish(router: Router<SharedApp>, app: &SharedApp) -> Router {
 /// Counts and times every request by its route template, and keeps a panic from ending the connection.
 async fn observe(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     let started = std::time::Instant::now();
-    let method = request.method().as_str().to_owned();
+    let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));
     let response = caught.await.unwrap_or_else(|_| {
@@ -158,6 +168,9 @@ async fn harden(request: Request, next: Next) -> Response {
 /// Files and pages of the web application; what is neither is not found, in the words of an API.
 async fn fallback(headers: HeaderMap, request: Request) -> Response {
     let path = request.uri().path();
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return no_such_route().await;
+    }
     if let Some(asset) = ui::asset(path, &headers) {
         return asset;
     }

@@ -14,7 +14,7 @@ use ingest::compress::decompress;
 use ingest::{DecodeError, Decoded};
 use model::{Refusals, TenantId};
 
-use crate::app::SharedApp;
+use crate::app::{Admission, SharedApp};
 use crate::error::Fault;
 
 /// What became of a request: items stored, items refused.
@@ -31,7 +31,23 @@ pub(crate) struct Written {
 }
 
 /// Stores what was decoded. Durable when it returns; on an error nothing was stored.
+///
+/// It is a task of its own: a sender that goes away while the disk works must not leave increments that are
+/// neither stored nor taken back, nor an outcome that nobody counted.
 pub(crate) async fn append(
+    app: &SharedApp,
+    tenant: &TenantId,
+    protocol: &'static str,
+    decoded: Decoded,
+) -> Result<Written, Fault> {
+    let (app, tenant) = (app.clone(), tenant.clone());
+    let storing = async move { store(&app, &tenant, protocol, decoded).await };
+    kit::spawn::spawn("append", storing)
+        .await
+        .map_err(|_| Fault::Internal("the write ended abnormally; the log has the reason".into()))?
+}
+
+async fn store(
     app: &SharedApp,
     tenant: &TenantId,
     protocol: &'static str,
@@ -64,9 +80,16 @@ pub(crate) async fn append(
     })
 }
 
-/// A body as the sender meant it, within the limit.
-pub(crate) fn unpack(app: &SharedApp, encoding: &str, raw: Vec<u8>) -> Result<Vec<u8>, Fault> {
-    decompress(encoding, raw, app.limits().body_bytes).map_err(|error| fault(error.into()))
+/// A body as the sender meant it, within the limit, and accounted.
+pub(crate) fn unpack(
+    app: &SharedApp,
+    encoding: &str,
+    raw: Vec<u8>,
+    admission: &mut Admission,
+) -> Result<Vec<u8>, Fault> {
+    let plain = decompress(encoding, raw, app.limits().body_bytes).map_err(|error| fault(error.into()))?;
+    admission.unpacked(plain.len())?;
+    Ok(plain)
 }
 
 /// What a request that cannot be read at all means to its sender.

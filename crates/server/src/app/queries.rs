@@ -6,21 +6,32 @@ use std::time::Instant;
 use model::TenantId;
 use promql::{Engine, QueryContext};
 use query::{Reader, StoreSource};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{App, millis};
 use crate::error::Fault;
+
+/// One query may take up to this part of the memory budget.
+const QUERY_SHARE: u64 = 3;
+/// A value and its time, in columns.
+const BYTES_PER_SAMPLE: u64 = 16;
+/// A selected series with its labels.
+const BYTES_PER_SERIES: u64 = 512;
+/// However small the budget is, this much is always granted.
+const SAMPLES_MIN: u64 = 1_000_000;
+const SERIES_MIN: u64 = 20_000;
 
 impl App {
     pub(crate) fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.engine)
     }
 
-    /// What the configuration grants to a query; the deadline is the caller's to set.
+    /// What the configuration and the memory budget grant to a query; the deadline is the caller's to set.
     pub(crate) fn query_context(&self) -> QueryContext {
         let settings = self.config.settings();
+        let share = self.memory_limit() / QUERY_SHARE;
         QueryContext {
-            samples_max: Some(settings.query.samples),
+            samples_max: Some(settings.query.samples.min((share / BYTES_PER_SAMPLE).max(SAMPLES_MIN))),
+            series_max: Some((share / BYTES_PER_SERIES).max(SERIES_MIN)),
             lookback_ms: Some(millis(settings.query.lookback)),
             ..QueryContext::default()
         }
@@ -31,9 +42,27 @@ impl App {
         Instant::now() + self.limits().query_timeout
     }
 
-    /// Waits for one of the slots that bound how many queries run at once.
-    pub(crate) async fn query_slot(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.query_slots).acquire_owned().await.expect("the semaphore is never closed")
+    /// Runs a query or a look-up on a thread that may block, in one of the slots that bound how many run at
+    /// once. The slot is held until the work ends, also when nobody waits for it any more.
+    pub(crate) async fn in_slot<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        deadline: Instant,
+        work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let slot = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.query_slots).acquire_owned())
+            .await
+            .map_err(|_| {
+                Fault::Timeout("no query slot became free in time: run fewer queries at once".into())
+            })?
+            .expect("the semaphore is never closed");
+        let work = move || {
+            let _slot = slot;
+            work()
+        };
+        kit::spawn::spawn_blocking(name, work)
+            .await
+            .map_err(|_| Fault::Internal("the query ended abnormally; the log has the reason".into()))?
     }
 
     /// Series of a tenant as of now, for the evaluator. Waits for replay within the deadline.

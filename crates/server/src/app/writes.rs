@@ -1,30 +1,21 @@
-//! What an intake needs: admission of a body, increments, the store.
+//! What an intake needs after decoding: increments, the store.
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, header};
 use ingest::Decoded;
 use ingest::otlp::delta::{Changes, DeltaState, Last, Total};
-use kit::{Class, Reservation};
 use model::{Labels, MatchOp, Matcher, MetricBatch, MetricLimits, SampleColumns, TenantId, TimeRange};
 use store::{Appended, MetricSnapshot};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{App, millis};
-use crate::body;
 use crate::error::Fault;
 
-/// Memory that a body takes while it is read, unpacked and decoded, as a multiple of its size on the wire:
-/// compressed telemetry unpacks about fivefold, and the decoded columns are about as large as the body.
-const MEMORY_PER_WIRE_BYTE: u64 = 8;
-/// Reserved for a body that does not declare its size.
-const UNDECLARED_BYTES: u64 = 1 << 20;
+/// How far back the last total of an unknown series is looked for; beyond it a counter begins anew.
+const TOTAL_LOOKBACK_MS: i64 = 24 * 3600 * 1000;
 /// Memory that an active series takes in tables, index and head, rounded up. Series may take half of the
 /// budget; beyond it new ones are refused while known ones go on.
 const SERIES_BYTES: u64 = 1200;
-/// How far back the last total of an unknown series is looked for; beyond it a counter begins anew.
-const TOTAL_LOOKBACK_MS: i64 = 24 * 3600 * 1000;
 
 /// Increments of one tenant, added up but not yet durable. Holds the tenant's lock.
 pub(crate) struct Increments {
@@ -42,46 +33,6 @@ impl Increments {
 }
 
 impl App {
-    /// Reads a body within the limit, with its memory reserved for as long as the reservation is held.
-    pub(crate) async fn admit(
-        &self,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<(Vec<u8>, Reservation), Fault> {
-        self.count_request()?;
-        let limit = self.limits().body_bytes;
-        let declared =
-            headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-        if declared.is_some_and(|bytes: u64| bytes > limit as u64) {
-            return Err(Fault::TooLarge(format!("the body is over {limit} bytes: send smaller batches")));
-        }
-        let wanted = declared.unwrap_or(UNDECLARED_BYTES).saturating_mul(MEMORY_PER_WIRE_BYTE);
-        let reservation = self
-            .budget
-            .reserve(wanted, Class::Request)
-            .map_err(|error| Fault::Unavailable(error.to_string()))?;
-        Ok((body::read(body, limit).await?, reservation))
-    }
-
-    /// Refuses a write above the configured number in a window of time.
-    fn count_request(&self) -> Result<(), Fault> {
-        let settings = self.settings();
-        let Some(most) = settings.limits.requests else { return Ok(()) };
-        let window_ms = settings.performance.rate_limit_window_ms.max(1);
-        let window = self.clock.monotonic().as_millis() as u64 / window_ms;
-        let mut counted = self.requests.lock();
-        if counted.0 != window {
-            *counted = (window, 0);
-        }
-        counted.1 += 1;
-        if counted.1 > most {
-            return Err(Fault::TooMany(format!(
-                "over {most} requests in {window_ms} ms (limits.requests): send larger batches"
-            )));
-        }
-        Ok(())
-    }
-
     /// Stores a batch durably.
     pub(crate) async fn store_metrics(
         &self,
@@ -89,7 +40,13 @@ impl App {
         batch: &MetricBatch,
     ) -> Result<Appended, Fault> {
         let store = self.store()?;
-        let limits = self.metric_limits(&self.settings());
+        let settings = self.settings();
+        let limits = self.metric_limits(&settings);
+        // A tenant that came after the setting was changed does not know of the change.
+        let retention_ms = settings.retention.metrics.map(millis);
+        if store.engine().retention_ms(tenant) != retention_ms {
+            store.engine().set_retention(tenant, retention_ms);
+        }
         store.append_metrics(tenant, batch, &limits).await.map_err(|error| store_fault(&error))
     }
 

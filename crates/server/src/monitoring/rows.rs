@@ -76,9 +76,7 @@ pub(super) async fn system(
         let whole = rows.into_iter().rev().filter(|(_, row)| row.is_whole());
         Ok(whole.take(limit).map(|(t_ms, row)| (t_ms, row.to_json(t_ms))).collect())
     };
-    kit::spawn::spawn_blocking("system metrics", work)
-        .await
-        .map_err(|_| Fault::Internal("the look-up ended abnormally; the log has the reason".into()))?
+    app.in_slot("system metrics", deadline, work).await
 }
 
 /// One row in the making: fields by column, and lists of entries for columns that have several.
@@ -145,7 +143,8 @@ pub(super) async fn named(
     end_ms: i64,
     limit: usize,
 ) -> Result<Vec<(i64, Value)>, Fault> {
-    let source = app.source(tenant, app.query_deadline()).await?;
+    let deadline = app.query_deadline();
+    let source = app.source(tenant, deadline).await?;
     let matcher = model::Matcher::new(model::METRIC_NAME, model::MatchOp::Equal, name)
         .map_err(|error| Fault::invalid("name", error.to_string()))?;
     let range = TimeRange { start_ms, end_ms: end_ms.saturating_add(1) };
@@ -168,9 +167,7 @@ pub(super) async fn named(
         newest.truncate(limit);
         Ok(newest)
     };
-    let rows = kit::spawn::spawn_blocking("samples by name", work)
-        .await
-        .map_err(|_| Fault::Internal("the look-up ended abnormally; the log has the reason".into()))??;
+    let rows = app.in_slot("samples by name", deadline, work).await?;
     Ok(rows
         .into_iter()
         .map(|(t, labels, v)| {

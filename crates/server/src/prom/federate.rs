@@ -1,6 +1,6 @@
 //! `/federate`: the latest value of every series that any `match[]` selects, as text.
 
-use std::time::Instant;
+use std::collections::HashMap;
 
 use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, header};
@@ -26,7 +26,7 @@ pub(crate) async fn federate(
         return Err(Fault::invalid("match[]", "no match[] parameter provided").into());
     }
     super::metadata::selectors(&params)?;
-    let deadline = Instant::now() + app.limits().query_timeout;
+    let deadline = app.query_deadline();
     let mut context = app.query_context();
     context.deadline = Some(deadline);
     let source = app.source(&identity.tenant, deadline).await?;
@@ -43,14 +43,15 @@ pub(crate) async fn federate(
         samples.sort_by(|a, b| a.labels.cmp(&b.labels));
         samples.dedup_by(|a, b| a.labels == b.labels);
         let known = reader.metadata(None).map_err(|error| Fault::Internal(error.to_string()))?;
+        let known: HashMap<&str, &str> =
+            known.iter().map(|one| (one.metric.as_str(), one.kind.as_str())).collect();
         let mut out = Vec::new();
         let mut last = "";
         for sample in &samples {
             let SampleValue::Float(value) = sample.value else { continue };
             let name = sample.labels.get(METRIC_NAME).unwrap_or("");
             if name != last {
-                let kind = known.iter().find(|m| m.metric == name).map_or("untyped", |m| m.kind.as_str());
-                let kind = if kind == "unknown" { "untyped" } else { kind };
+                let kind = known.get(name).copied().filter(|kind| *kind != "unknown").unwrap_or("untyped");
                 out.extend_from_slice(format!("# TYPE {name} {kind}\n").as_bytes());
                 last = name;
             }
@@ -58,9 +59,7 @@ pub(crate) async fn federate(
         }
         Ok::<_, Fault>(out)
     };
-    let body = kit::spawn::spawn_blocking("federate", work)
-        .await
-        .map_err(|_| Fault::Internal("the look-up ended abnormally; the log has the reason".into()))??;
+    let body = app.in_slot("federate", deadline, work).await?;
     let mut response = body.into_response();
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);

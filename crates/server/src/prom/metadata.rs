@@ -54,7 +54,7 @@ pub(crate) async fn labels(
 ) -> Result<Response, PromFault> {
     let (range, sets, limit) = (time_range(&params)?, selectors(&params)?, limit(&params)?);
     let reader = app.reader(&identity.tenant).await?;
-    let mut names = blocking("labels", move || reader.label_names(&sets, range)).await?;
+    let mut names = blocking(&app, "labels", move || reader.label_names(&sets, range)).await?;
     let warnings = cut(&mut names, limit);
     Ok(success_with(&json!(names), &warnings))
 }
@@ -69,7 +69,7 @@ pub(crate) async fn label_values(
     let (range, sets, limit) = (time_range(&params)?, selectors(&params)?, limit(&params)?);
     let name = unescape(&name);
     let reader = app.reader(&identity.tenant).await?;
-    let mut values = blocking("label values", move || reader.label_values(&name, &sets, range)).await?;
+    let mut values = blocking(&app, "label values", move || reader.label_values(&name, &sets, range)).await?;
     let warnings = cut(&mut values, limit);
     Ok(success_with(&json!(values), &warnings))
 }
@@ -110,7 +110,7 @@ pub(crate) async fn series(
         return Err(Fault::invalid("match[]", "no match[] parameter provided").into());
     }
     let reader = app.reader(&identity.tenant).await?;
-    let mut found = blocking("series", move || reader.series(&sets, range, limit + 1)).await?;
+    let mut found = blocking(&app, "series", move || reader.series(&sets, range, limit + 1)).await?;
     let warnings = cut(&mut found, limit);
     let list: Vec<Value> = found.iter().map(labels_json).collect();
     Ok(success_with(&Value::Array(list), &warnings))
@@ -131,7 +131,7 @@ pub(crate) async fn metadata(
     let per_metric = params.count("limit_per_metric")?.filter(|n| *n > 0).unwrap_or(usize::MAX);
     let metric = params.get("metric").map(str::to_owned);
     let reader = app.reader(&identity.tenant).await?;
-    let found = blocking("metadata", move || reader.metadata(metric.as_deref())).await?;
+    let found = blocking(&app, "metadata", move || reader.metadata(metric.as_deref())).await?;
     let mut by_metric: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for one in found {
         if by_metric.len() >= limit && !by_metric.contains_key(&one.metric) {
@@ -156,7 +156,7 @@ pub(crate) async fn exemplars(
     let range = time_range(&params)?;
     let sets: Vec<Vec<Matcher>> = expr.selectors().into_iter().map(|s| s.matchers.clone()).collect();
     let reader = app.reader(&identity.tenant).await?;
-    let found = blocking("exemplars", move || reader.exemplars(&sets, range)).await?;
+    let found = blocking(&app, "exemplars", move || reader.exemplars(&sets, range)).await?;
     let list: Vec<Value> = found
         .iter()
         .map(|(labels, exemplars)| {

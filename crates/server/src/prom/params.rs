@@ -70,7 +70,7 @@ impl<S: Send + Sync> FromRequest<S> for Params {
             .and_then(|v| v.to_str().ok())
             .is_some_and(|t| t.starts_with("application/x-www-form-urlencoded"));
         let query = request.uri().query().unwrap_or_default().to_owned();
-        if request.method() == Method::POST && is_form {
+        if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) && is_form {
             let body = axum::body::to_bytes(request.into_body(), FORM_BYTES_MAX).await.map_err(|_| {
                 Fault::TooLarge(format!("the form is over {FORM_BYTES_MAX} bytes")).prometheus()
             })?;
@@ -83,7 +83,14 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 
 /// Unix seconds with a fraction, or RFC 3339, to milliseconds.
 pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
-    let refuse = || format!("cannot parse {text:?} to a valid timestamp: give Unix seconds or RFC 3339");
+    // What client libraries send for "since ever" and "for ever"; no calendar reaches that far.
+    match text {
+        "-292273086-05-16T16:47:06Z" => return Ok(i64::MIN),
+        "292277025-08-18T07:12:54.999999999Z" | "292277025-08-18T07:12:54.999Z" => return Ok(i64::MAX),
+        _ => {}
+    }
+    let shown: String = text.chars().take(60).collect();
+    let refuse = || format!("cannot parse {shown:?} to a valid timestamp: give Unix seconds or RFC 3339");
     if let Ok(seconds) = text.parse::<f64>() {
         return to_millis(seconds).ok_or_else(refuse);
     }
@@ -92,8 +99,9 @@ pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
 
 /// Seconds with a fraction, or `1h30m`, to milliseconds.
 pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
+    let shown: String = text.chars().take(60).collect();
     let refuse =
-        || format!("cannot parse {text:?} to a valid duration: give seconds or a duration such as 5m");
+        || format!("cannot parse {shown:?} to a valid duration: give seconds or a duration such as 5m");
     if let Ok(seconds) = text.parse::<f64>() {
         return to_millis(seconds).ok_or_else(refuse);
     }
@@ -143,6 +151,8 @@ mod tests {
             ("NaN", None),
             ("Inf", None),
             ("yesterday", None),
+            ("-292273086-05-16T16:47:06Z", Some(i64::MIN)),
+            ("9999-12-30T23:59:59Z", Some(253_402_214_399_000)),
         ] {
             assert_eq!(parse_time(text).ok(), want, "{text}");
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use promql::{QueryContext, QueryError, QueryResult};
+use promql::QueryError;
 
 use super::export::{self, Format};
 use super::params::Params;
@@ -68,53 +68,45 @@ async fn answer(
 ) -> Result<Response, PromFault> {
     let query = params.required("query")?.to_owned();
     let format = Format::parse(params.get("format"))?;
-    let mut context = QueryContext { lookback_ms: params.duration("lookback_delta")?, ..app.query_context() };
+    let mut context = app.query_context();
+    context.lookback_ms = params.duration("lookback_delta")?.or(context.lookback_ms);
     let timeout = params.duration("timeout")?.map_or(app.limits().query_timeout, |ms| {
         Duration::from_millis(ms.max(0) as u64).min(app.limits().query_timeout)
     });
     let started = Instant::now();
-    context.deadline = Some(started + timeout);
-    let outcome = run(app, identity, query, span, context).await;
-    let seconds = started.elapsed().as_secs_f64();
-    let kind = if matches!(span, Span::Instant(_)) { "instant" } else { "range" };
-    let samples = outcome.as_ref().map_or(0, |r| r.stats.samples_read);
-    app.telemetry().query(kind, outcome.as_ref().map_or_else(outcome_label, |_| "ok"), seconds, samples);
-    let result = outcome?;
-    let body = match format {
-        Format::Json => result::to_json(&result, seconds * 1000.0),
-        Format::Csv => export::csv(&result.value),
-        Format::Prometheus => export::prometheus(&result.value),
+    let deadline = started + timeout;
+    context.deadline = Some(deadline);
+    let (engine, kind) = (app.engine(), if matches!(span, Span::Instant(_)) { "instant" } else { "range" });
+    // When the caller goes away the future is dropped, which cancels the evaluation.
+    let _cancel = CancelOnDrop(Arc::clone(&context.cancelled));
+    let outcome = match app.source(&identity.tenant, deadline).await {
+        Ok(source) => {
+            let work = move || {
+                let result = match span {
+                    Span::Instant(t_ms) => engine.instant(&source, &query, t_ms, &context),
+                    Span::Range { start_ms, end_ms, step_ms } => {
+                        engine.range(&source, &query, (start_ms, end_ms), step_ms, &context)
+                    }
+                };
+                let result = result.map_err(fault)?;
+                let millis = started.elapsed().as_secs_f64() * 1000.0;
+                let body = match format {
+                    Format::Json => result::to_json(&result, millis),
+                    Format::Csv => export::csv(&result.value),
+                    Format::Prometheus => export::prometheus(&result.value),
+                };
+                Ok((body, result.stats.samples_read))
+            };
+            app.in_slot("promql", deadline, work).await
+        }
+        Err(fault) => Err(fault),
     };
-    let mut response = body.into_response();
+    let seconds = started.elapsed().as_secs_f64();
+    let samples = outcome.as_ref().map_or(0, |(_, samples)| *samples);
+    app.telemetry().query(kind, outcome.as_ref().map_or_else(outcome_label, |_| "ok"), seconds, samples);
+    let mut response = outcome?.0.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     Ok(response)
-}
-
-/// Evaluates on a thread that may block. When the caller goes away the future is dropped, which cancels it.
-async fn run(
-    app: &SharedApp,
-    identity: &Identity,
-    query: String,
-    span: Span,
-    context: QueryContext,
-) -> Result<QueryResult, Fault> {
-    let deadline = context.deadline.expect("set by the caller");
-    let _cancel = CancelOnDrop(Arc::clone(&context.cancelled));
-    let _slot = tokio::time::timeout_at(deadline.into(), app.query_slot())
-        .await
-        .map_err(|_| Fault::Timeout("no query slot became free in time: run fewer queries at once".into()))?;
-    let source = app.source(&identity.tenant, deadline).await?;
-    let engine = app.engine();
-    let work = move || match span {
-        Span::Instant(t_ms) => engine.instant(&source, &query, t_ms, &context),
-        Span::Range { start_ms, end_ms, step_ms } => {
-            engine.range(&source, &query, (start_ms, end_ms), step_ms, &context)
-        }
-    };
-    kit::spawn::spawn_blocking("promql", work)
-        .await
-        .map_err(|_| Fault::Internal("the query ended abnormally; the log has the reason".into()))?
-        .map_err(fault)
 }
 
 struct CancelOnDrop(Arc<AtomicBool>);

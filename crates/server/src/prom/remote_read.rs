@@ -2,10 +2,13 @@
 //!
 //! Always answered with whole samples, the response type that every client understands.
 
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use ingest::compress::decompress;
 use model::{MatchOp, Matcher, SampleColumns, TimeRange};
 use promql::source::{SelectRequest, SeriesSource, SourceError};
 use prost::Message;
@@ -17,6 +20,10 @@ use crate::{body, write};
 
 /// Largest answer; a reader asks for less at once.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
+/// Largest request, packed and unpacked: some matchers.
+const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// Queries of one request.
+const QUERIES_MAX: usize = 1000;
 
 #[derive(Clone, PartialEq, Message)]
 struct ReadRequest {
@@ -99,27 +106,52 @@ pub(crate) async fn read(
 }
 
 async fn answer(app: &SharedApp, identity: &Identity, body: Body) -> Result<Vec<u8>, Fault> {
-    let raw = body::read(body, 1 << 20).await?;
-    let plain = write::unpack(app, "snappy", raw)?;
+    let raw = body::read(body, REQUEST_BYTES_MAX).await?;
+    let plain = decompress("snappy", raw, REQUEST_BYTES_MAX).map_err(|error| write::fault(error.into()))?;
     let request = ReadRequest::decode(plain.as_slice()).map_err(|e| Fault::invalid("body", e.to_string()))?;
-    let deadline = std::time::Instant::now() + app.limits().query_timeout;
+    if request.queries.len() > QUERIES_MAX {
+        let why = format!("{} queries in one request: send at most {QUERIES_MAX}", request.queries.len());
+        return Err(Fault::invalid("queries", why));
+    }
+    let deadline = app.query_deadline();
+    // The answer stands in memory three times: as rows, encoded, and packed.
+    let bytes_max = usize::try_from(app.memory_limit() / 12).unwrap_or(usize::MAX).min(ANSWER_BYTES_MAX);
     let source = app.source(&identity.tenant, deadline).await?;
     let work = move || {
         let mut response = ReadResponse::default();
-        let mut bytes = 0;
+        let mut room = Room { bytes: 0, bytes_max, deadline };
         for query in &request.queries {
-            response.results.push(select(&source, query, &mut bytes)?);
+            response.results.push(select(&source, query, &mut room)?);
         }
         snap::raw::Encoder::new()
             .compress_vec(&response.encode_to_vec())
             .map_err(|e| Fault::Internal(e.to_string()))
     };
-    kit::spawn::spawn_blocking("remote read", work)
-        .await
-        .map_err(|_| Fault::Internal("the read ended abnormally; the log has the reason".into()))?
+    app.in_slot("remote read", deadline, work).await
 }
 
-fn select(source: &dyn SeriesSource, query: &Query, bytes: &mut usize) -> Result<QueryResult, Fault> {
+/// What is left of an answer's size and time.
+struct Room {
+    bytes: usize,
+    bytes_max: usize,
+    deadline: Instant,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.bytes += bytes;
+        if self.bytes > self.bytes_max {
+            let max = self.bytes_max;
+            return Err(Fault::Execution(format!("the answer is over {max} bytes: ask for less at once")));
+        }
+        if Instant::now() >= self.deadline {
+            return Err(Fault::Timeout("the read took too long: ask for less at once".into()));
+        }
+        Ok(())
+    }
+}
+
+fn select(source: &dyn SeriesSource, query: &Query, room: &mut Room) -> Result<QueryResult, Fault> {
     let matchers: Result<Vec<Matcher>, Fault> = query
         .matchers
         .iter()
@@ -144,16 +176,12 @@ fn select(source: &dyn SeriesSource, query: &Query, bytes: &mut usize) -> Result
     let mut columns = SampleColumns::default();
     let mut result = QueryResult::default();
     for handle in handles {
+        room.take(0)?;
         handle.read(range, &mut columns).map_err(storage)?;
         if columns.t_ms.is_empty() {
             continue;
         }
-        *bytes += handle.labels().bytes() + 16 * columns.t_ms.len();
-        if *bytes > ANSWER_BYTES_MAX {
-            return Err(Fault::Execution(format!(
-                "the answer is over {ANSWER_BYTES_MAX} bytes: ask for less at once"
-            )));
-        }
+        room.take(handle.labels().bytes() + 16 * columns.t_ms.len())?;
         let labels =
             handle.labels().iter().map(|(name, value)| Label { name: name.into(), value: value.into() });
         let samples = columns.t_ms.iter().zip(&columns.values);

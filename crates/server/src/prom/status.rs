@@ -69,7 +69,7 @@ pub(crate) async fn tsdb(
     let reader = app.reader(&identity.tenant).await?;
     // What a Prometheus would have in its head: the last two to three hours.
     let range = TimeRange { start_ms: app.now_ms() - 3 * 3600 * 1000, end_ms: i64::MAX };
-    let stats = blocking("tsdb status", move || reader.cardinality(range, limit)).await?;
+    let stats = blocking(&app, "tsdb status", move || reader.cardinality(range, limit)).await?;
     let rows = |list: &[(String, u64)]| -> Vec<Value> {
         list.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
     };

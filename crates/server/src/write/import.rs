@@ -20,8 +20,8 @@ pub(crate) async fn prometheus(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, _memory) = app.admit(&headers, request.into_body()).await?;
-    let plain = super::unpack(&app, body::encoding(&headers), raw)?;
+    let (raw, mut admission) = app.admit(&headers, request.into_body()).await?;
+    let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let (_, content_type) = body::content_type(&headers);
     let format = Format::of_content_type(content_type).unwrap_or(Format::Text);
     let decoded =

@@ -21,8 +21,8 @@ pub(crate) async fn batch(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, _memory) = app.admit(&headers, request.into_body()).await?;
-    let plain = super::unpack(&app, body::encoding(&headers), raw)?;
+    let (raw, mut admission) = app.admit(&headers, request.into_body()).await?;
+    let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let request = decoder::decode(&plain, &context(&app)).map_err(super::fault)?;
     if request.transaction && !request.decoded.refusals.is_empty() {
         let nothing = Written { refusals: request.decoded.refusals, ..Written::default() };
@@ -42,8 +42,8 @@ pub(crate) async fn custom(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, _memory) = app.admit(&headers, request.into_body()).await?;
-    let plain = super::unpack(&app, body::encoding(&headers), raw)?;
+    let (raw, mut admission) = app.admit(&headers, request.into_body()).await?;
+    let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let mut metric: Value = crate::json::parse(&plain)?;
     let received_at_ms = app.now_ms();
     if let Some(object) = metric.as_object_mut() {

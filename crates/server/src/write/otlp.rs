@@ -22,8 +22,8 @@ pub(crate) async fn metrics(State(app): State<SharedApp>, request: Request<Body>
     };
     let accepted = async {
         let identity = access::of_ingest(&app, &head.method, &head.headers).await?;
-        let (raw, _memory) = app.admit(&head.headers, body).await?;
-        let plain = super::unpack(&app, body::encoding(&head.headers), raw)?;
+        let (raw, mut admission) = app.admit(&head.headers, body).await?;
+        let plain = super::unpack(&app, body::encoding(&head.headers), raw, &mut admission)?;
         accept(&app, &identity, encoding, plain).await
     };
     match accepted.await {

@@ -21,8 +21,8 @@ pub(crate) async fn write(State(app): State<SharedApp>, request: Request<Body>) 
     let (head, body) = request.into_parts();
     match accept(&app, &head.method, &head.headers, body).await {
         Ok(written) => answer(&written),
-        Err(Fault::TooMany(why)) => Fault::Unavailable(why).text(),
-        Err(fault) => fault.text(),
+        Err(Fault::TooMany(why)) => counted(Fault::Unavailable(why).text(), &Written::default()),
+        Err(fault) => counted(fault.text(), &Written::default()),
     }
 }
 
@@ -40,20 +40,27 @@ async fn accept(app: &SharedApp, method: &Method, headers: &HeaderMap, body: Bod
             "content encoding {encoding:?}: remote write is sent as snappy"
         )));
     }
-    let (raw, _memory) = app.admit(headers, body).await?;
-    let plain = super::unpack(app, "snappy", raw)?;
+    let (raw, mut admission) = app.admit(headers, body).await?;
+    let plain = super::unpack(app, "snappy", raw, &mut admission)?;
     let decoded = version.decode(plain, &Context { received_at_ms: app.now_ms() }).map_err(super::fault)?;
     super::append(app, &identity.tenant, "remote_write", decoded).await
 }
 
 fn answer(written: &Written) -> Response {
-    let mut response = if written.refusals.is_empty() {
+    // What was refused without a sample (an exemplar, a piece of metadata) is a remark: a sender would count
+    // the whole request as lost.
+    let response = if written.refusals.items() == 0 {
         StatusCode::NO_CONTENT.into_response()
     } else {
         (StatusCode::BAD_REQUEST, written.refusals.summary() + "\n").into_response()
     };
+    counted(response, written)
+}
+
+/// Says what was written, which 2.0 asks of failures too.
+fn counted(mut response: Response, written: &Written) -> Response {
     let counts = [
-        ("x-prometheus-remote-write-samples-written", written.samples - written.histograms),
+        ("x-prometheus-remote-write-samples-written", written.samples.saturating_sub(written.histograms)),
         ("x-prometheus-remote-write-histograms-written", written.histograms),
         ("x-prometheus-remote-write-exemplars-written", written.exemplars),
     ];
