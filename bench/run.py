@@ -71,7 +71,14 @@ class Peer:
         self.process.wait(120)
 
     def bytes(self):
-        return sum(f.stat().st_blocks * 512 for f in self.data.rglob("*") if f.is_file())
+        """Data and index, and beside them the write-ahead log, whose files may be reserved ahead of their use."""
+        log = total = 0
+        for file in self.data.rglob("*"):
+            if file.is_file():
+                size = file.stat().st_blocks * 512
+                total += size
+                log += size if "wal" in file.parts else 0
+        return total - log, log
 
     def query(self, expr, hours, step, end, runs):
         if step:
@@ -143,7 +150,8 @@ def measure(peer, args, from_ms, end):
     row["recovery_s"] = peer.start()
     row["kept"] = rows_at(peer, end)
     peer.stop()
-    row["bytes_per_sample"] = peer.bytes() / written["samples"]
+    data, log = peer.bytes()
+    row["bytes_per_sample"], row["log_mb"] = data / written["samples"], log / (1 << 20)
     row["start_again_s"] = peer.start()
     peer.stop(signal.SIGKILL)
     shutil.rmtree(peer.data, ignore_errors=True)
@@ -221,7 +229,8 @@ def table(rows, args):
     line("CPU-s per million samples, until the last answer", lambda r: r["cpu_after_write"])
     line("CPU-s per million samples, settled", lambda r: r["cpu_settled"])
     line("samples per second", lambda r: r["samples_per_s"], "{:.0f}")
-    line("bytes per sample on disk, settled and stopped", lambda r: r["bytes_per_sample"])
+    line("bytes per sample on disk, data and index, settled and stopped", lambda r: r["bytes_per_sample"])
+    line("MB of write-ahead log beside it", lambda r: r["log_mb"], "{:.0f}")
     line("resident MB: idle at start", lambda r: r["idle_mb"], "{:.0f}")
     line("resident MB: peak while writing", lambda r: r["peak_mb"], "{:.0f}")
     line("resident MB: settled", lambda r: r["resident_mb"], "{:.0f}")

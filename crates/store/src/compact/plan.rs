@@ -7,8 +7,9 @@ use crate::segment::{SegmentId, SegmentMeta};
 const DAY_MS: i64 = 24 * 3600 * 1000;
 const WEEK_DAYS: i64 = 7;
 
-/// Flushed heads that are merged at once.
-const FLUSHED_MIN: usize = 8;
+/// Flushed heads that are merged at once. Four make chunks of more than 1,000 samples at the usual sizes, where
+/// the compact code pays; waiting for more would leave the newest hours in the bulky one.
+const FLUSHED_MIN: usize = 4;
 const FLUSHED_MAX: usize = 32;
 
 /// Pieces of a day that are merged before the day is over.

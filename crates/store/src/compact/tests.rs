@@ -39,9 +39,9 @@ fn heads(count: u64) -> Vec<SegmentMeta> {
 }
 
 #[test]
-fn flushed_heads_are_merged_when_there_are_eight() {
-    check(&heads(7), 10, None);
-    check(&heads(8), 10, Some((&[0, 1, 2, 3, 4, 5, 6, 7], 1, 1)));
+fn flushed_heads_are_merged_when_there_are_four() {
+    check(&heads(3), 10, None);
+    check(&heads(4), 10, Some((&[0, 1, 2, 3], 1, 1)));
 }
 
 #[test]
