@@ -90,6 +90,15 @@ impl Manifest {
         let file = self.disk.open(&path).map_err(|e| StoreError::io("open", &path, e))?;
         self.checkpoint_bytes = bytes.len() as u64;
         self.current = Some((file, self.checkpoint_bytes));
+        // The new file is in effect, so nothing may fail the commit any more. What cannot be removed now goes
+        // with the next checkpoint.
+        if let Err(error) = self.remove_older() {
+            tracing::warn!(%error, "cannot remove an older manifest");
+        }
+        Ok(())
+    }
+
+    fn remove_older(&self) -> Result<()> {
         let names = self.disk.list(DIR).map_err(|e| StoreError::io("list", DIR, e))?;
         let older = names.iter().filter(|name| file_no(name).is_some_and(|no| no < self.no));
         let older: Vec<String> = older.map(|name| format!("{DIR}/{name}")).collect();

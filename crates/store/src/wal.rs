@@ -131,11 +131,10 @@ impl Wal {
         Ok((wal, Leftover { file_nos, last_seq: last_seq.max(logged_seq) }))
     }
 
-    /// Opens a file that a crash left behind.
-    pub(crate) fn leftover(disk: &dyn Disk, no: u64) -> Result<FileReader> {
-        let path = file_path(no);
-        let reader = FileReader::open(disk, &path, no)?;
-        reader.ok_or_else(|| StoreError::corrupt(&path, 0, "the header is not readable"))
+    /// Opens a file that a crash left behind; `None` when nothing was ever acknowledged in it, because it
+    /// could neither be started nor removed.
+    pub(crate) fn leftover(disk: &dyn Disk, no: u64) -> Result<Option<FileReader>> {
+        FileReader::open(disk, &file_path(no), no)
     }
 
     /// Takes note of a file that has been replayed, so that it goes when its shards are flushed.
@@ -146,31 +145,41 @@ impl Wal {
 
     /// Starts a new file, large enough for a record of `record_bytes`. Nothing is lost when it fails.
     pub(crate) fn roll(&mut self, first_seq: u64, record_bytes: usize) -> Result<()> {
+        self.current = None;
         let no = self.no_next;
+        // The name may be taken from here on, whatever happens.
+        self.no_next += 1;
         let path = file_path(no);
         let len = self.file_bytes.max(HEADER_BYTES + record_bytes as u64);
         let io = |action| {
             let path = path.clone();
             move |e| StoreError::io(action, &path, e)
         };
-        let file = if self.has_spare && len == self.file_bytes {
+        let opened = if self.has_spare && len == self.file_bytes {
             self.has_spare = false;
-            self.disk.rename(SPARE, &path).map_err(io("rename"))?;
-            self.disk.open(&path).map_err(io("open"))?
+            let renamed = self.disk.rename(SPARE, &path).map_err(io("rename"));
+            renamed.and_then(|()| self.disk.open(&path).map_err(io("open")))
         } else {
-            self.disk.create(&path).map_err(io("create"))?
+            self.disk.create(&path).map_err(io("create"))
         };
-        // From here on the name is taken, whatever happens.
-        self.no_next += 1;
         let header = Header { file_no: no, first_seq, acknowledged_seq: self.acknowledged_seq };
-        let prepared = file.allocate(len).map_err(io("allocate"));
-        let prepared = prepared.and_then(|()| file.write_at(0, &header.encode()).map_err(io("write")));
-        let prepared = prepared.and_then(|()| durable::seal(&*self.disk, &path, &*file));
-        if let Err(error) = prepared {
-            // Give the room back; if that fails too, the next start finds a file without records.
-            let _ = self.disk.remove(&path);
-            return Err(error);
-        }
+        let prepared = opened.and_then(|file| {
+            file.allocate(len).map_err(io("allocate"))?;
+            file.write_at(0, &header.encode()).map_err(io("write"))?;
+            durable::seal(&*self.disk, &path, &*file)?;
+            Ok(file)
+        });
+        let file = match prepared {
+            Ok(file) => file,
+            Err(error) => {
+                // Give the room back. A file without records that stays goes in its turn.
+                let removed = self.disk.remove(&path);
+                if removed.is_err_and(|e| e.kind() != std::io::ErrorKind::NotFound) {
+                    self.files.push_back(FileInfo { no, bytes: 0, last: BTreeMap::new() });
+                }
+                return Err(error);
+            }
+        };
         self.current = Some(Current { file, offset: HEADER_BYTES, len });
         self.files.push_back(FileInfo { no, bytes: len, last: BTreeMap::new() });
         Ok(())
@@ -264,29 +273,27 @@ impl Wal {
         pins.map(|(shard, _)| shard.clone()).collect()
     }
 
-    /// Removes the oldest files that no shard needs. The first one becomes the spare if there is none.
+    /// Removes the oldest files that no shard needs. The first one becomes the spare if there is none. Each
+    /// is gone for good before the next goes, because a file that is missing between others counts as lost.
     pub(crate) fn collect(&mut self, flushed: impl Fn(&ShardKey) -> u64) -> Result<()> {
         let kept = usize::from(self.current.is_some());
-        let mut gone = Vec::new();
         while self.files.len() > kept {
             let Some(oldest) = self.files.front() else { break };
             if oldest.last.iter().any(|(shard, last)| flushed(shard) < *last) {
                 break;
             }
-            gone.extend(self.files.pop_front());
-        }
-        let mut removed = Vec::new();
-        for file in gone {
-            let path = file_path(file.no);
-            if !self.has_spare && file.bytes == self.file_bytes {
+            let path = file_path(oldest.no);
+            if !self.has_spare && oldest.bytes == self.file_bytes {
                 self.disk.rename(&path, SPARE).map_err(|e| StoreError::io("rename", &path, e))?;
-                durable::sync_dir(&*self.disk, DIR)?;
                 self.has_spare = true;
+                durable::sync_dir(&*self.disk, DIR)?;
             } else {
-                removed.push(path);
+                // After a rename whose sync failed there is nothing left to remove, only to sync.
+                durable::remove_files(&*self.disk, [path.as_str()])?;
             }
+            self.files.pop_front();
         }
-        durable::remove_files(&*self.disk, removed.iter().map(String::as_str))
+        Ok(())
     }
 
     /// Makes the spare file if it is missing.

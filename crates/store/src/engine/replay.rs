@@ -92,7 +92,12 @@ impl Engine {
 
     fn next_file(&self, replay: &mut Replay) -> Result<bool> {
         let Some(no) = replay.file_nos.front().copied() else { return Ok(false) };
-        let reader = Wal::leftover(&*self.disk, no)?;
+        let Some(reader) = Wal::leftover(&*self.disk, no)? else {
+            // If a record was lost with it, the next file's header tells.
+            replay.file_nos.pop_front();
+            self.wal.lock().adopt(no, 0, BTreeMap::new());
+            return Ok(true);
+        };
         let header = reader.header();
         if let Some((path, offset, last_seq)) = &replay.before
             && *last_seq < header.acknowledged_seq

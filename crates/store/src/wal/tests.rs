@@ -32,7 +32,7 @@ fn open(disk: &MemoryDisk) -> (Wal, Vec<u64>) {
     let (mut wal, leftover) = Wal::open(Arc::new(disk.clone()), FILE_BYTES, 0).expect("open");
     let mut seqs = Vec::new();
     for no in &leftover.file_nos {
-        let mut reader = Wal::leftover(disk, *no).expect("file");
+        let mut reader = Wal::leftover(disk, *no).expect("file").expect("header");
         while let Some(record) = reader.next_record().expect("read") {
             assert!(record.payload.iter().all(|b| *b == record.seq as u8));
             seqs.push(record.seq);
