@@ -139,7 +139,8 @@ impl World {
             now_ms: 1_700_000_000_000 + rng.random_range(0..DAY_MS),
             weights,
             steps: *pick(&mut rng, &[40, 120, 250]),
-            roughness: *pick(&mut rng, &[0, 0, 1, 3]),
+            // A few machines are falling apart.
+            roughness: u32::max(*pick(&mut rng, &[0, 0, 1, 3]), if seed % 16 == 5 { 10 } else { 0 }),
             held: Vec::new(),
             on_its_way: Vec::new(),
             well_at: 0,

@@ -93,6 +93,10 @@ const FOUND: &[(u64, &str)] = &[
     (510, "a spare file that could not be removed stood in the way of the next"),
     (559, "a delete returned while the rows of a failed rotation stayed visible"),
     (621, "rows behind a gap in the numbers of a file were not replayed"),
+    (501, "a log file that could be neither started nor removed counted as damaged"),
+    (3158, "a log file whose removal failed was forgotten, and the gap after it counted as a loss"),
+    (3655, "the same as 501"),
+    (3676, "the name of a log file that could not be opened was used again"),
     (1168, "a backup left out rows that waited for a rotation after a failed write"),
     (1210, "the same"),
 ];
