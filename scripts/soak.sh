@@ -15,7 +15,7 @@ run() {
 }
 cargo build -p bellwether
 python_environment
-run "${SIM_SEEDS:-10000} simulation seeds" env SIM_SEEDS="${SIM_SEEDS:-10000}" cargo nextest run -p sim --no-capture
+run "${SIM_SEEDS:-10000} simulation seeds" env SIM_SEEDS="${SIM_SEEDS:-10000}" cargo test -p sim
 run "${KILLS:-1000} kills under load" env KILLS="${KILLS:-1000}" target/venv/bin/python -m pytest -q tests/test_crash.py
 run "fuzzing, ${SECONDS_EACH:-300} s for each decoder" env SECONDS_EACH="${SECONDS_EACH:-300}" scripts/fuzz.sh
 {
