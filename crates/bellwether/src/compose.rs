@@ -1,5 +1,6 @@
 //! The composition root: configuration, listeners, services, signals. One page, no hidden globals.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -66,7 +67,9 @@ async fn run(config: Arc<ConfigurationManager>) -> Result<(), Failure> {
     server::register(&app, data, listeners)?;
     registry.start_all().await?;
     let first = first_secrets(&app).await?;
-    print!("{}", greeting::text(&addresses, &settings.server.external_url, first.as_ref()));
+    // Whoever reads the greeting may be gone by now, which is no reason to stop.
+    let greeting = greeting::text(&addresses, &settings.server.external_url, first.as_ref());
+    let _ = std::io::stdout().write_all(greeting.as_bytes());
     notify("READY=1");
     let watching = kit::spawn::spawn("supervision", watch(registry.clone(), shutdown));
     wait_for_the_end(&app).await?;

@@ -11,7 +11,11 @@ pub(crate) fn start(settings: &Settings) {
     let level = settings.logging.level.as_str();
     let ours: String = CRATES.iter().map(|name| format!(",{name}={level}")).collect();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn{ours}")));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that nobody reads any more is no reason to panic, as reporting its failure would.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match settings.logging.format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),

@@ -20,6 +20,10 @@ mod routes; // every path
 mod services; // /api/v1/services
 mod targets_json; // scrape targets on the wire
 mod telemetry; // the server about itself
+#[cfg(test)]
+mod testing; // a server for tests
+#[cfg(test)]
+mod tests; // protocols, row by row
 mod ui; // embedded pages
 mod write; // intakes
 

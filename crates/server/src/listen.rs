@@ -15,10 +15,11 @@ use kit::spawn::spawn;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long open requests may go on once shutdown began.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to send the head of a request, and how long a connection may idle between two:
+/// longer than the intervals at which senders use theirs, or they would meet closed ones.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long open requests may go on once shutdown began; a service has ten seconds to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// Streams one HTTP/2 connection may have open.
 const STREAMS_MAX: u32 = 256;
 
@@ -53,8 +54,9 @@ pub async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListe
     })
 }
 
-/// Serves until `stop`, then lets open requests finish for a while.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Shutdown) {
+/// Serves until `stop` or the end of the whole process is asked for, then lets open requests finish for a
+/// while. At the end of the process all listeners do that at the same time.
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Shutdown, end: Shutdown) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder
@@ -66,6 +68,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Shutdown)
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.requested() => break,
+            () = end.requested() => break,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -90,6 +93,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Shutdown)
             }
         });
     }
+    drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, open.shutdown()).await.is_err() {
         tracing::warn!("requests were still open after {DRAIN_TIMEOUT:?}");
     }

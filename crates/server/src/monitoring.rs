@@ -19,8 +19,8 @@ const ROWS_MAX: usize = 1000;
 const ROWS_DEFAULT: usize = 100;
 /// Rows of one instant that a cursor may pass over.
 const SKIP_MAX: usize = 200_000;
-/// The last millisecond of the year 9999, beyond which RFC 3339 has no time.
-const T_MS_MAX: i64 = 253_402_300_799_999;
+/// The last moment that every zone's calendar has, in the year 9999.
+const T_MS_MAX: i64 = 253_402_207_199_999;
 
 /// Public: one word for the whole server, no details.
 pub(crate) async fn health(State(app): State<SharedApp>) -> Response {

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
@@ -30,7 +31,23 @@ pub(crate) async fn restart(
     Path(name): Path<String>,
 ) -> Result<Response, ApiFault> {
     app.registry().info(&name).map_err(|error| Fault::NotFound(error.to_string()))?;
-    app.registry().restart(&name).await.map_err(|error| Fault::Internal(error.to_string()))?;
+    let (registry, service) = (app.registry().clone(), name.clone());
+    // A task of its own, so that a caller that goes away leaves no service stopped halfway.
+    let restarting = kit::spawn::spawn("restart service", async move {
+        let outcome = registry.restart(&service).await;
+        if let Err(error) = &outcome {
+            tracing::error!(service, %error, "restart failed");
+        }
+        outcome
+    });
+    // The listener that this request came by waits for it to end.
+    if name == "http" {
+        return Ok(StatusCode::ACCEPTED.into_response());
+    }
+    restarting
+        .await
+        .map_err(|_| Fault::Internal("the restart ended abnormally; the log has the reason".into()))?
+        .map_err(|error| Fault::Internal(error.to_string()))?;
     get(State(app), Path(name)).await
 }
 

@@ -54,6 +54,6 @@ async fn serve(
         (None, Some(address)) => listen::bind(setting, address).await?,
         (None, None) => return Err("the listener's address is not known".into()),
     };
-    listen::serve(listener, router(&app), stop).await;
+    listen::serve(listener, router(&app), stop, app.shutdown()).await;
     Ok(())
 }

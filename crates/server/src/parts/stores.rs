@@ -3,11 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use db::{Database, DatabaseSettings};
 use kit::{BoxError, HealthStatus, Service};
-use store::{Settings as StoreSettings, Store};
+use store::{Settings as StoreSettings, Store, StoreError};
 
 use crate::app::{SharedApp, millis};
 
@@ -15,11 +17,36 @@ use crate::app::{SharedApp, millis};
 pub(super) struct StorePart {
     app: SharedApp,
     data: PathBuf,
+    /// Set by the first opening; later ones follow a restart.
+    opened: AtomicBool,
 }
+
+/// How long a store that is opened again waits for queries that still read the one before.
+const REOPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl StorePart {
     pub(super) fn new(app: SharedApp, data: PathBuf) -> Self {
-        Self { app, data }
+        Self { app, data, opened: AtomicBool::new(false) }
+    }
+}
+
+/// Opens the folder; while `patient`, waits for whoever holds its lock.
+fn open(
+    data: &Path,
+    settings: &StoreSettings,
+    clock: &kit::SharedClock,
+    patient: bool,
+) -> store::Result<Store> {
+    let started = clock.monotonic();
+    loop {
+        match Store::open(data, settings.clone(), Arc::clone(clock)) {
+            Err(StoreError::Locked { .. })
+                if patient && clock.monotonic().saturating_sub(started) < REOPEN_TIMEOUT =>
+            {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            outcome => return outcome,
+        }
     }
 }
 
@@ -43,6 +70,12 @@ fn store_settings(settings: &kit::Settings, memory: u64) -> StoreSettings {
     }
 }
 
+/// A store with its settings, outside the registry.
+#[cfg(test)]
+pub(crate) fn open_store(app: &SharedApp, data: &Path) -> store::Result<Store> {
+    open(data, &store_settings(&app.settings(), app.memory_limit()), &app.clock(), false)
+}
+
 /// A number nobody outside can know: the hasher's own random keys.
 fn rand_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
@@ -54,9 +87,13 @@ impl Service for StorePart {
     async fn init(&self) -> Result<(), BoxError> {
         let settings = store_settings(&self.app.settings(), self.app.memory_limit());
         let (data, clock) = (self.data.clone(), self.app.clock());
-        let opened =
-            kit::spawn::spawn_blocking("open store", move || Store::open(&data, settings, clock)).await??;
+        let again = self.opened.swap(true, Ordering::Relaxed);
+        let open = move || open(&data, &settings, &clock, again);
+        let opened = kit::spawn::spawn_blocking("open store", open).await??;
         self.app.plug_store(Some(Arc::new(opened)));
+        if again {
+            return Ok(());
+        }
         let app = self.app.clone();
         self.app.on_settings(move |settings| {
             if let Ok(store) = app.store() {

@@ -94,7 +94,13 @@ pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return to_millis(seconds).ok_or_else(refuse);
     }
-    text.parse::<jiff::Timestamp>().map(|t| t.as_millisecond()).map_err(|_| refuse())
+    if let Ok(t) = text.parse::<jiff::Timestamp>() {
+        return Ok(t.as_millisecond());
+    }
+    // The last day of the year 9999, which not every zone has.
+    let civil = text.strip_suffix('Z').and_then(|text| text.parse::<jiff::civil::DateTime>().ok());
+    let since = civil.map(|t| t.duration_since(jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0)));
+    since.and_then(|t| i64::try_from(t.as_millis()).ok()).ok_or_else(refuse)
 }
 
 /// Seconds with a fraction, or `1h30m`, to milliseconds.
@@ -152,7 +158,7 @@ mod tests {
             ("Inf", None),
             ("yesterday", None),
             ("-292273086-05-16T16:47:06Z", Some(i64::MIN)),
-            ("9999-12-30T23:59:59Z", Some(253_402_214_399_000)),
+            ("9999-12-31T23:59:59Z", Some(253_402_300_799_000)),
         ] {
             assert_eq!(parse_time(text).ok(), want, "{text}");
         }

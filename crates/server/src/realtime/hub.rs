@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use model::{Matcher, MetricBatch, SeriesRow, TenantId};
 use parking_lot::RwLock;
@@ -14,15 +14,69 @@ use tokio::sync::mpsc;
 
 /// Messages that wait for one connection before it misses some.
 const QUEUE_MAX: usize = 256;
+/// Bytes, about, that wait for one connection before it misses some.
+const QUEUE_BYTES_MAX: usize = 8 << 20;
 /// Series in one message; a batch with more is cut and says so.
 const SERIES_PER_MESSAGE_MAX: usize = 5_000;
 
 /// What waits for a connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) kind: &'static str,
     pub(crate) data: Value,
     pub(crate) t_ms: i64,
+}
+
+/// What a batch means to one subscription.
+#[derive(Debug)]
+pub(crate) struct Preview {
+    connection: u64,
+    subscription: Arc<str>,
+    series: Vec<Value>,
+    bytes: usize,
+}
+
+/// The hub's end of a connection's queue, bounded by messages and by bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    messages: mpsc::Sender<(Message, usize)>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// The connection's end.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    messages: mpsc::Receiver<(Message, usize)>,
+    bytes: Arc<AtomicUsize>,
+}
+
+impl Queue {
+    /// False when there is no room. A message on its own always fits.
+    fn push(&self, message: Message, bytes: usize) -> bool {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before == 0 || before.saturating_add(bytes) <= QUEUE_BYTES_MAX;
+        let sent = fits && self.messages.try_send((message, bytes)).is_ok();
+        if !sent {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        sent
+    }
+}
+
+impl Waiting {
+    /// The next message; `None` when nobody can send any more.
+    pub(crate) async fn next(&mut self) -> Option<Message> {
+        let (message, bytes) = self.messages.recv().await?;
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Some(message)
+    }
+
+    #[cfg(test)]
+    fn try_next(&mut self) -> Option<Message> {
+        let (message, bytes) = self.messages.try_recv().ok()?;
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Some(message)
+    }
 }
 
 /// All rooms.
@@ -37,7 +91,7 @@ struct Listener {
     connection: u64,
     subscription: Arc<str>,
     interest: Interest,
-    queue: mpsc::Sender<Message>,
+    queue: Queue,
     sequence: AtomicU64,
     missed: AtomicU64,
 }
@@ -53,9 +107,11 @@ pub(crate) enum Interest {
 
 impl Hub {
     /// A queue for a new connection, and the connection's number.
-    pub(crate) fn connect(&self) -> (u64, mpsc::Sender<Message>, mpsc::Receiver<Message>) {
+    pub(crate) fn connect(&self) -> (u64, Queue, Waiting) {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        (self.next_id.fetch_add(1, Ordering::Relaxed), sender, receiver)
+        let bytes = Arc::<AtomicUsize>::default();
+        let queue = Queue { messages: sender, bytes: Arc::clone(&bytes) };
+        (self.next_id.fetch_add(1, Ordering::Relaxed), queue, Waiting { messages: receiver, bytes })
     }
 
     /// Adds a subscription of a connection, replacing one of the same id.
@@ -65,7 +121,7 @@ impl Hub {
         connection: u64,
         id: &str,
         interest: Interest,
-        queue: mpsc::Sender<Message>,
+        queue: Queue,
     ) {
         self.unsubscribe(tenant, connection, Some(id));
         self.rooms.write().entry(tenant.clone()).or_default().push(Listener {
@@ -95,38 +151,37 @@ impl Hub {
 
     /// What a batch means to the tenant's listeners: to be taken before the batch is handed to the store, and
     /// delivered once it is durable. `None` when nobody listens.
-    pub(crate) fn preview(
-        &self,
-        tenant: &TenantId,
-        batch: &MetricBatch,
-    ) -> Option<Vec<(u64, Arc<str>, Value)>> {
+    pub(crate) fn preview(&self, tenant: &TenantId, batch: &MetricBatch) -> Option<Vec<Preview>> {
         let rooms = self.rooms.read();
         let room = rooms.get(tenant)?;
         let mut previews = Vec::new();
         for listener in room {
             let Interest::Metrics(selectors) = &listener.interest else { continue };
             let matching = batch.series.iter().filter(|row| selectors.iter().any(|s| selects(s, batch, row)));
-            let series: Vec<Value> =
-                matching.take(SERIES_PER_MESSAGE_MAX).map(|row| series_json(batch, row)).collect();
+            let (mut series, mut bytes) = (Vec::new(), 0);
+            for row in matching.take(SERIES_PER_MESSAGE_MAX) {
+                bytes += series_bytes(batch, row);
+                if bytes > QUEUE_BYTES_MAX {
+                    break;
+                }
+                series.push(series_json(batch, row));
+            }
             if !series.is_empty() {
-                previews.push((
-                    listener.connection,
-                    Arc::clone(&listener.subscription),
-                    Value::Array(series),
-                ));
+                let (connection, subscription) = (listener.connection, Arc::clone(&listener.subscription));
+                previews.push(Preview { connection, subscription, series, bytes });
             }
         }
         (!previews.is_empty()).then_some(previews)
     }
 
     /// Delivers what [`Self::preview`] took.
-    pub(crate) fn deliver(&self, tenant: &TenantId, previews: Vec<(u64, Arc<str>, Value)>, t_ms: i64) {
+    pub(crate) fn deliver(&self, tenant: &TenantId, previews: Vec<Preview>, t_ms: i64) {
         let rooms = self.rooms.read();
         let Some(room) = rooms.get(tenant) else { return };
-        for (connection, subscription, series) in previews {
+        for Preview { connection, subscription, series, bytes } in previews {
             let to = room.iter().find(|l| l.connection == connection && l.subscription == subscription);
             if let Some(listener) = to {
-                listener.send("metrics_update", json!({ "series": series }), t_ms);
+                listener.send("metrics_update", json!({ "series": series }), bytes, t_ms);
             }
         }
     }
@@ -136,19 +191,19 @@ impl Hub {
         let rooms = self.rooms.read();
         for listener in rooms.get(tenant).into_iter().flatten() {
             if matches!(&listener.interest, Interest::Kind(wanted) if wanted == kind) {
-                listener.send(kind, data.clone(), t_ms);
+                listener.send(kind, data.clone(), 0, t_ms);
             }
         }
     }
 }
 
 impl Listener {
-    fn send(&self, kind: &'static str, mut data: Value, t_ms: i64) {
+    fn send(&self, kind: &'static str, mut data: Value, bytes: usize, t_ms: i64) {
         let missed = self.missed.swap(0, Ordering::Relaxed);
         data["subscription"] = json!(&*self.subscription);
         data["sequence"] = json!(self.sequence.fetch_add(1, Ordering::Relaxed) + 1);
         data["missed"] = json!(missed);
-        if self.queue.try_send(Message { kind, data, t_ms }).is_err() {
+        if !self.queue.push(Message { kind, data, t_ms }, bytes) {
             self.missed.fetch_add(missed + 1, Ordering::Relaxed);
         }
     }
@@ -163,6 +218,14 @@ fn selects(matchers: &[Matcher], batch: &MetricBatch, row: &SeriesRow) -> bool {
     matchers
         .iter()
         .all(|m| std::str::from_utf8(label(batch, row, &m.name)).is_ok_and(|value| m.matches(value)))
+}
+
+/// What a series takes in memory as JSON, about: every name and value is a text of its own.
+fn series_bytes(batch: &MetricBatch, row: &SeriesRow) -> usize {
+    let labels = &batch.labels[row.labels.start as usize..row.labels.end as usize];
+    let text: usize =
+        labels.iter().map(|l| l.name.of(&batch.text).len() + l.value.of(&batch.text).len()).sum();
+    256 + text + 128 * labels.len() + 160 * row.points.len()
 }
 
 fn series_json(batch: &MetricBatch, row: &SeriesRow) -> Value {
@@ -203,13 +266,13 @@ mod tests {
         hub.subscribe(&b, two, "s", Interest::Metrics(vec![by_name("up")]), to_two);
         let previews = hub.preview(&a, &batch()).unwrap();
         hub.deliver(&a, previews, 5);
-        let message = from_one.try_recv().unwrap();
+        let message = from_one.try_next().unwrap();
         assert_eq!(message.kind, "metrics_update");
         assert_eq!(
             message.data["series"],
             json!([{"labels": {"__name__": "up", "job": "a"}, "points": [[1, 1.0]]}])
         );
-        assert!(from_two.try_recv().is_err());
+        assert!(from_two.try_next().is_none());
     }
 
     #[tokio::test]
@@ -221,9 +284,31 @@ mod tests {
         for _ in 0..QUEUE_MAX + 3 {
             hub.broadcast(&tenant, "system_alert", &json!({}), 0);
         }
-        while from_one.try_recv().is_ok() {}
+        while from_one.try_next().is_some() {}
         hub.broadcast(&tenant, "system_alert", &json!({}), 0);
-        assert_eq!(from_one.try_recv().unwrap().data["missed"], 3);
+        assert_eq!(from_one.try_next().unwrap().data["missed"], 3);
+    }
+
+    #[tokio::test]
+    async fn large_messages_wait_only_up_to_the_bound_of_bytes() {
+        let hub = Hub::default();
+        let tenant = TenantId::default_tenant();
+        let (one, to_one, mut from_one) = hub.connect();
+        hub.subscribe(&tenant, one, "s", Interest::Metrics(vec![by_name("up")]), to_one);
+        let mut large = MetricBatch::default();
+        let text = "x".repeat(1 << 20);
+        large.push_float([(METRIC_NAME, "up"), ("text", &text)], Point { t_ms: 1, value: 1.0 });
+        for _ in 0..20 {
+            let previews = hub.preview(&tenant, &large).unwrap();
+            hub.deliver(&tenant, previews, 0);
+        }
+        let mut waited = 0;
+        while from_one.try_next().is_some() {
+            waited += 1;
+        }
+        assert_eq!(waited, 7);
+        hub.deliver(&tenant, hub.preview(&tenant, &large).unwrap(), 0);
+        assert_eq!(from_one.try_next().unwrap().data["missed"], 13);
     }
 
     #[test]

@@ -31,12 +31,13 @@ pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
             () = stop.requested() => break,
             _ = beat.tick() => {
                 silent_beats += 1;
-                if silent_beats > 2 || sink.send(Frame::Ping(Vec::new().into())).await.is_err() {
+                let ping = tokio::time::timeout(HEARTBEAT, sink.send(Frame::Ping(Vec::new().into())));
+                if silent_beats > 2 || !matches!(ping.await, Ok(Ok(()))) {
                     break;
                 }
                 continue;
             }
-            message = messages.recv() => match message {
+            message = messages.next() => match message {
                 Some(message) => message,
                 None => break,
             },
@@ -83,7 +84,8 @@ pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
         }
     }
     app.hub().unsubscribe(&tenant, connection, None);
-    let _ = sink.close().await;
+    // A peer that does not read must not keep this task.
+    let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
 }
 
 fn interest(wanted: &Subscribe, open: &[String]) -> Result<Interest, String> {

@@ -1,0 +1,111 @@
+//! A server for tests: real store and control database in a folder of their own, no sockets. Requests go
+//! to the routers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use control::{KeyScope, KeyScopes, NewKey};
+use http_body_util::BodyExt;
+use kit::{Budget, ConfigSources, ConfigurationManager, ServiceRegistry, ShutdownTrigger, SystemClock};
+use model::TenantId;
+use tower::ServiceExt;
+
+use crate::app::{App, SharedApp};
+use crate::parts::stores::{open_control, open_store};
+use crate::routes;
+
+/// A running server without listeners. Needs a runtime of several threads.
+pub(crate) struct Server {
+    pub(crate) app: SharedApp,
+    folder: tempfile::TempDir,
+    _end: ShutdownTrigger,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: HeaderMap,
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")
+    }
+}
+
+impl Server {
+    /// With `auth.local` open or required, and settings as flags.
+    pub(crate) async fn new(open: bool, settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let flags = settings.iter().map(|flag| (*flag).to_owned()).collect();
+        let sources = ConfigSources { folder: folder.path().to_owned(), flags, ..ConfigSources::default() };
+        let clock = SystemClock::shared();
+        let config = ConfigurationManager::load("testing", sources, clock.clone()).expect("settings");
+        let registry = ServiceRegistry::new(clock.clone());
+        let (end, shutdown) = ShutdownTrigger::new();
+        let budget = Budget::new(512 << 20);
+        let app = App::new(config, registry, clock.clone(), budget, shutdown, open);
+        let data = folder.path().join("data");
+        std::fs::create_dir_all(&data).expect("folder");
+        app.plug_store(Some(Arc::new(open_store(&app, &data).expect("store"))));
+        let control = open_control(&app.settings(), &data, clock).await.expect("control");
+        app.plug_control(Some(Arc::new(control)));
+        Self { app, folder, _end: end }
+    }
+
+    /// A file beside the data.
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A key with these scopes.
+    pub(crate) async fn key(&self, scopes: &[KeyScope]) -> String {
+        let scopes = KeyScopes::of(scopes).expect("scopes");
+        let new = NewKey { name: "test", scopes, expires_at: None };
+        let control = self.app.control().expect("control");
+        let (_, secret) = control.create_key(&TenantId::default_tenant(), new).await.expect("key");
+        secret.expose().to_owned()
+    }
+
+    /// To the main port.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        send(routes::router(&self.app), request).await
+    }
+
+    /// A request to the main port: method and path, header lines, body.
+    pub(crate) async fn ask(&self, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        self.send(request(line, headers, body)).await
+    }
+}
+
+/// A request from `GET /path`, header lines and a body.
+pub(crate) fn request(line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+    let (method, path) = line.split_once(' ').expect("method and path");
+    let mut builder = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(body.into()).expect("request")
+}
+
+/// Sends to any router.
+pub(crate) async fn send(router: Router, request: Request<Body>) -> Answer {
+    let response: Response<Body> = router.oneshot(request).await.expect("routers answer");
+    let (head, body) = response.into_parts();
+    let collected = body.collect().await.expect("body");
+    let trailers = collected.trailers().cloned().unwrap_or_default();
+    Answer { status: head.status, headers: head.headers, body: collected.to_bytes().into(), trailers }
+}
