@@ -50,7 +50,9 @@ impl Server {
     /// With `auth.local` open or required, and settings as flags.
     pub(crate) async fn new(open: bool, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("folder");
-        let flags = settings.iter().map(|flag| (*flag).to_owned()).collect();
+        let data = folder.path().join("data");
+        let mut flags: Vec<String> = settings.iter().map(|flag| (*flag).to_owned()).collect();
+        flags.push(format!("data={}", data.display()));
         let sources = ConfigSources { folder: folder.path().to_owned(), flags, ..ConfigSources::default() };
         let clock = SystemClock::shared();
         let config = ConfigurationManager::load("testing", sources, clock.clone()).expect("settings");
@@ -58,7 +60,6 @@ impl Server {
         let (end, shutdown) = ShutdownTrigger::new();
         let budget = Budget::new(512 << 20);
         let app = App::new(config, registry, clock.clone(), budget, shutdown, open);
-        let data = folder.path().join("data");
         std::fs::create_dir_all(&data).expect("folder");
         app.plug_store(Some(Arc::new(open_store(&app, &data).expect("store"))));
         let control = open_control(&app.settings(), &data, clock).await.expect("control");
