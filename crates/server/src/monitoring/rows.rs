@@ -74,7 +74,7 @@ pub(super) async fn system(
             }
         }
         let whole = rows.into_iter().rev().filter(|(_, row)| row.is_whole());
-        Ok(whole.take(limit).map(|(t_ms, row)| (t_ms, row.to_json(t_ms))).collect())
+        Ok(whole.take(limit).map(|(t_ms, row)| (t_ms, row.into_json(t_ms))).collect())
     };
     app.in_slot("system metrics", deadline, work).await
 }
@@ -105,7 +105,7 @@ impl Row {
         self.fields.contains_key("memory") || self.fields.contains_key("cpu")
     }
 
-    fn to_json(mut self, t_ms: i64) -> Value {
+    fn into_json(mut self, t_ms: i64) -> Value {
         let number = |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_f64);
         if let Some(memory) = self.fields.get_mut("memory")
             && let (Some(total), Some(free)) = (number(memory, "total"), number(memory, "free"))

@@ -71,8 +71,8 @@ async fn remote_write_says_what_was_written_whatever_happens() {
     let good = snappy(&series(&["a", "b"], now));
     let mixed = snappy(&[series(&["c"], now), series(&["d"], now + 10 * 86_400_000)].concat());
     let long = snappy(&vec![0; 1 << 20]);
-    let rows: Vec<(&str, Vec<(&str, &str)>, Body, u16, &str)> = vec![
-        ("good", vec![V1], good.clone().into(), 204, "2"),
+    let rows = vec![
+        ("good", vec![V1], Body::from(good.clone()), 204, "2"),
         ("no declared size", vec![V1], streamed(good.clone()), 204, "2"),
         ("one too far ahead", vec![V1], mixed.into(), 400, "1"),
         ("empty 2.0", vec![V2], snappy(&[]).into(), 204, "0"),
