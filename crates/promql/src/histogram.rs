@@ -5,6 +5,7 @@
 
 mod buckets; // bounds and counts
 mod combine; // sums, differences, products
+mod hints; // what a storage knows of resets
 mod kahan; // sums of many, with compensation
 mod layout; // spans
 mod quantile; // what the buckets say about the observations
@@ -14,6 +15,7 @@ mod trim; // observations on one side of a bound
 
 pub use buckets::{Bucket, buckets, negative_buckets, positive_buckets, upper_bound};
 pub use combine::{Combined, IncompatibleSchemas, add, div, has_overflow, mul, reduce_resolution, sub};
+pub use hints::set_hint;
 pub use kahan::KahanHistogram;
 pub use layout::compact;
 pub use quantile::{average, fraction, quantile, variance};

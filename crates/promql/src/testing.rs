@@ -5,7 +5,6 @@
 
 mod check; // answers against expectations
 mod compare; // when two values are the same
-mod hints; // counter reset hints as a storage gives them
 mod load; // series of a load command
 mod memory; // a series source in memory
 mod nhcb; // classic histograms to custom buckets

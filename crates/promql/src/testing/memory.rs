@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use model::{FloatHistogram, Labels, SampleColumns, TimeRange};
 
-use super::hints::{Before, with_hint};
 use super::load::Load;
+use crate::histogram::set_hint;
 use crate::source::{SelectRequest, SeriesHandle, SeriesSource, SourceError};
 
 /// Series by labels. Loading adds samples; one at the same time replaces the earlier. Histograms come back
@@ -29,10 +29,10 @@ enum SampleValue {
 }
 
 impl Sample {
-    fn before(&self) -> Before<'_> {
+    fn before(&self) -> Option<&FloatHistogram> {
         match &self.value {
-            SampleValue::Float(_) => Before::NoHistogram,
-            SampleValue::Histogram(h) => Before::Histogram(h),
+            SampleValue::Float(_) => None,
+            SampleValue::Histogram(h) => Some(h),
         }
     }
 }
@@ -93,7 +93,7 @@ impl SeriesHandle for Handle {
             return Ok(());
         }
         let last = self.samples.range(..range.start_ms).next_back();
-        let mut before = last.map_or(Before::NoHistogram, |(_, sample)| sample.before());
+        let mut before = last.and_then(|(_, sample)| sample.before());
         for (t_ms, sample) in self.samples.range(range.start_ms..range.end_ms) {
             match &sample.value {
                 SampleValue::Float(value) => {
@@ -103,7 +103,9 @@ impl SeriesHandle for Handle {
                 }
                 SampleValue::Histogram(h) => {
                     out.histogram_t_ms.push(*t_ms);
-                    out.histograms.push(with_hint(h, &before));
+                    let mut hinted = Arc::clone(h);
+                    set_hint(&mut hinted, before);
+                    out.histograms.push(hinted);
                     out.histogram_starts_ms.push(sample.start_ms);
                 }
             }

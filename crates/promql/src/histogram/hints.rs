@@ -4,33 +4,25 @@ use std::sync::Arc;
 
 use model::{CounterResetHint, FloatHistogram};
 
-use crate::histogram::detect_reset;
+use super::detect_reset;
 
-/// The last sample of a series before the one whose hint is asked for.
-pub(super) enum Before<'a> {
-    /// None, or a number.
-    NoHistogram,
-    /// A histogram as it was given.
-    Histogram(&'a FloatHistogram),
-}
-
-/// The histogram with the hint that follows from the one before it. Gauges stay gauges and a reset that was
-/// given stays one. A counter that may have grown out of the one before was not reset. Of all others nothing is
-/// known: upstream's storage begins a chunk with them, and says nothing of the first sample of a chunk.
-pub(super) fn with_hint(h: &Arc<FloatHistogram>, before: &Before<'_>) -> Arc<FloatHistogram> {
+/// Gives a histogram the hint that follows from the sample before it, `None` where that is no histogram.
+/// Gauges stay gauges and a reset that was given stays one. A counter that may have grown out of the one
+/// before was not reset. Of all others nothing is known: upstream's storage begins a chunk with them, and says
+/// nothing of the first sample of a chunk.
+pub fn set_hint(h: &mut Arc<FloatHistogram>, before: Option<&FloatHistogram>) {
     let hint = derive(h, before);
-    if hint == h.counter_reset_hint {
-        return Arc::clone(h);
+    if hint != h.counter_reset_hint {
+        Arc::make_mut(h).counter_reset_hint = hint;
     }
-    Arc::new(FloatHistogram { counter_reset_hint: hint, ..FloatHistogram::clone(h) })
 }
 
-fn derive(h: &FloatHistogram, before: &Before<'_>) -> CounterResetHint {
+fn derive(h: &FloatHistogram, before: Option<&FloatHistogram>) -> CounterResetHint {
     use CounterResetHint::{Gauge, NotReset, Reset, Unknown};
     if matches!(h.counter_reset_hint, Gauge | Reset) {
         return h.counter_reset_hint;
     }
-    let Before::Histogram(previous) = before else { return Unknown };
+    let Some(previous) = before else { return Unknown };
     if previous.counter_reset_hint == Gauge {
         return Unknown;
     }
@@ -62,12 +54,14 @@ mod tests {
                     {{schema:1 count:4 buckets:[2 2]}} {{schema:1 count:5 counter_reset_hint:gauge}} {{schema:1 count:6}} \
                     {{schema:1 count:7 counter_reset_hint:reset}}";
         let series = parse_series_description(text).expect("reads");
-        let mut before = Before::NoHistogram;
+        let mut before = None;
         let mut hints = Vec::new();
         for value in &series.values {
             if let SequenceValue::Histogram(h, _) = value {
-                hints.push(with_hint(h, &before).counter_reset_hint);
-                before = Before::Histogram(h);
+                let mut hinted = Arc::clone(h);
+                set_hint(&mut hinted, before);
+                hints.push(hinted.counter_reset_hint);
+                before = Some(&**h);
             }
         }
         assert_eq!(hints, [Unknown, NotReset, Unknown, Unknown, Unknown, Gauge, Unknown, Reset]);
