@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 
@@ -22,7 +22,9 @@ pub(crate) async fn read_with(
     limit: usize,
     mut account: impl FnMut(usize) -> Result<(), Fault>,
 ) -> Result<Vec<u8>, Fault> {
-    let mut bytes: Vec<u8> = Vec::new();
+    // As much as was declared, and therefore accounted; pages are not touched before bytes come.
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut bytes: Vec<u8> = Vec::with_capacity(declared.min(limit));
     let reading = async {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Fault::invalid("body", "the request ended before its body did"))?;
