@@ -111,29 +111,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return to_millis(seconds).ok_or_else(refuse);
     }
-    const UNITS: [(&str, i64); 7] = [
-        ("y", 365 * 86_400_000),
-        ("w", 7 * 86_400_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
-    let mut total = 0i64;
-    let mut rest = text;
-    let mut units = UNITS.iter();
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
-        let amount: i64 = rest[..digits].parse().map_err(|_| refuse())?;
-        let unit = &rest[digits..digits + letters];
-        // Units come once each and from large to small.
-        let (_, millis) = units.find(|(name, _)| *name == unit).ok_or_else(refuse)?;
-        total = amount.checked_mul(*millis).and_then(|part| total.checked_add(part)).ok_or_else(refuse)?;
-        rest = &rest[digits + letters..];
-    }
-    if text.is_empty() { Err(refuse()) } else { Ok(total) }
+    promql::syntax::parse_duration(text).map_err(|_| refuse())
 }
 
 fn to_millis(seconds: f64) -> Option<i64> {
