@@ -94,6 +94,13 @@ def test_live_samples_arrive_over_the_socket(host, session):
         message = json.loads(socket.recv())
     assert set(message) == {"type", "data", "timestamp", "tenant_id"} and message["tenant_id"] == "default"
     assert message["data"]["series"][0]["labels"]["__name__"] == "node_load1"
+    # What is posted reaches those who asked for it, once it is stored; a refused item reaches nobody.
+    socket.send(json.dumps({"type": "subscribe", "data": {"id": "p", "channel": "metrics", "match": ["posted_gauge"]}}))
+    time.sleep(0.5)
+    requests.post(host.url + "/api/metrics", json=[{"name": "posted_gauge"}, {"name": "posted_gauge", "value": 7}], timeout=10)
+    while message["data"].get("subscription") != "p" or message["type"] != "metrics_update":
+        message = json.loads(socket.recv())
+    assert [s["points"][0][1] for s in message["data"]["series"]] == [7]
     socket.close()
     with pytest.raises(websocket.WebSocketBadStatusException):
         websocket.create_connection(host.url.replace("http", "ws") + "/api/v1/ws", timeout=10)

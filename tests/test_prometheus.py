@@ -55,6 +55,8 @@ global: {{ scrape_interval: 1s }}
 scrape_configs:
   - job_name: node-by-prometheus
     static_configs: [ {{ targets: [ "127.0.0.1:{node_port}" ] }} ]
+  - job_name: bellwether-by-prometheus
+    static_configs: [ {{ targets: [ "127.0.0.1:{server.port}" ] }} ]
 remote_write:
   - url: {server.url}/api/v1/write
     queue_config: {{ batch_send_deadline: 1s }}
@@ -82,9 +84,22 @@ def test_prometheus_remote_writes_and_results_equal_its_own(setting):
                  'count(node_cpu_seconds_total{job="node-by-prometheus"})',
                  'sum(node_cpu_seconds_total{job="node-by-prometheus"})']:
         theirs = requests.get(setting.prometheus + "/api/v1/query", params={"query": expr, "time": at}, timeout=10).json()
-        assert [r["value"][1] for r in setting.query(expr, at=at)] == [r["value"][1] for r in theirs["data"]["result"]], expr
+        ours = [float(r["value"][1]) for r in setting.query(expr, at=at)]
+        # The order of a sum is free, so its last bits may differ.
+        assert ours == pytest.approx([float(r["value"][1]) for r in theirs["data"]["result"]], rel=1e-12), expr
     metadata = wait_for("metadata", lambda: setting.get("/api/v1/metadata", metric="node_cpu_seconds_total").json()["data"], 70, every=1)
     assert metadata["node_cpu_seconds_total"][0]["type"] == "counter"
+
+
+def test_our_own_metrics_are_scraped_by_prometheus(setting):
+    import requests
+
+    def scraped():
+        body = requests.get(setting.prometheus + "/api/v1/query", timeout=5,
+                            params={"query": 'bellwether_items_accepted_total{job="bellwether-by-prometheus",protocol="remote_write"}'})
+        return body.json()["data"]["result"]
+
+    assert float(wait_for("our counter in Prometheus", scraped, 30)[0]["value"][1]) > 0
 
 
 def test_node_exporter_is_scraped(setting):
