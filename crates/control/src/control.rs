@@ -68,11 +68,6 @@ impl Control {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<(), ControlError> {
-        Ok(self.shared.db.ping().await?)
-    }
-
     /// Closes every connection; later calls fail.
     pub async fn close(&self) {
         self.shared.db.close().await;

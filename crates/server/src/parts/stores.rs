@@ -141,13 +141,23 @@ impl Service for ControlPart {
         Ok(())
     }
 
+    async fn run(&self, shutdown: kit::Shutdown) -> Result<(), BoxError> {
+        let control = self.app.control().map_err(|fault| fault.message())?;
+        control.run(shutdown).await
+    }
+
     async fn health(&self) -> Result<HealthStatus, BoxError> {
-        self.app.control().map_err(|fault| fault.message())?.ping().await?;
-        Ok(HealthStatus::healthy())
+        let control = self.app.control().map_err(|fault| fault.message())?;
+        Service::health(&*control).await
+    }
+
+    fn gauges(&self) -> Vec<(String, f64)> {
+        self.app.control().map_or_else(|_| Vec::new(), |control| control.gauges())
     }
 
     async fn cleanup(&self) -> Result<(), BoxError> {
         if let Some(control) = self.app.plug_control(None) {
+            control.cleanup().await?;
             control.close().await;
         }
         Ok(())
