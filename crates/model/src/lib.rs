@@ -10,6 +10,8 @@ mod limits; // what a tenant may send
 mod matcher; // how a query names series
 mod metadata; // type, unit and help of a metric; exemplars
 mod outcome; // accepted, refused, dropped
+pub mod predicate; // which rows a search or delete means
+pub mod record; // decoded logs, spans and events, on their way to the store
 mod sample; // one point, columns of points, the stale marker
 mod tenant; // whose data it is
 
@@ -20,5 +22,7 @@ pub use limits::MetricLimits;
 pub use matcher::{InvalidMatcher, MatchOp, Matcher};
 pub use metadata::{Exemplar, Metadata, MetricType};
 pub use outcome::{Reason, Refusal, Refusals};
+pub use predicate::{Field, Order, Predicate, Scalar, Test, TextMatch};
+pub use record::{Attr, FixedColumn, FixedKind, RecordLimits, RecordRow, Records, Value};
 pub use sample::{Point, STALE_NAN, SampleColumns, TimeRange, is_stale};
 pub use tenant::{InvalidTenantId, Signal, TenantId};

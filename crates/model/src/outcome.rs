@@ -27,6 +27,8 @@ pub enum Reason {
     TypeConflict,
     /// A part of the protocol that is not supported.
     Unsupported,
+    /// A row larger than the limit, or with more attributes.
+    RecordTooLarge,
     /// An increment over an interval of which a part was counted before.
     AlreadyCounted,
 }
@@ -46,6 +48,7 @@ impl Reason {
             Self::SeriesLimit => "series_limit",
             Self::TypeConflict => "type_conflict",
             Self::Unsupported => "unsupported",
+            Self::RecordTooLarge => "record_too_large",
             Self::AlreadyCounted => "already_counted",
         }
     }

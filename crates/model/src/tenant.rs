@@ -61,17 +61,19 @@ pub struct InvalidTenantId(String);
 pub enum Signal {
     /// Samples of series.
     Metrics = 1,
-    /// Log records and events.
+    /// Log records.
     Logs = 2,
     /// Spans of traces.
     Traces = 3,
     /// The audit log.
     Audit = 4,
+    /// What people and programs did: deploys, commands, purchases.
+    Events = 5,
 }
 
 impl Signal {
     /// Every signal, in the order of their codes.
-    pub const ALL: [Self; 4] = [Self::Metrics, Self::Logs, Self::Traces, Self::Audit];
+    pub const ALL: [Self; 5] = [Self::Metrics, Self::Logs, Self::Traces, Self::Audit, Self::Events];
 
     /// The name used in paths, settings and metrics.
     pub fn as_str(self) -> &'static str {
@@ -80,6 +82,7 @@ impl Signal {
             Self::Logs => "logs",
             Self::Traces => "traces",
             Self::Audit => "audit",
+            Self::Events => "events",
         }
     }
 
