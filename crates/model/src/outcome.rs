@@ -29,6 +29,8 @@ pub enum Reason {
     Unsupported,
     /// A row larger than the limit, or with more attributes.
     RecordTooLarge,
+    /// More than the server could take in at the moment, over a protocol that cannot be told to wait.
+    Overload,
     /// An increment over an interval of which a part was counted before.
     AlreadyCounted,
 }
@@ -49,6 +51,7 @@ impl Reason {
             Self::TypeConflict => "type_conflict",
             Self::Unsupported => "unsupported",
             Self::RecordTooLarge => "record_too_large",
+            Self::Overload => "overload",
             Self::AlreadyCounted => "already_counted",
         }
     }

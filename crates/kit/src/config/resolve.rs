@@ -229,7 +229,7 @@ fn derive(values: &mut BTreeMap<&'static str, Effective>) {
 
 /// Listeners that other machines can reach.
 fn exposed(values: &BTreeMap<&'static str, Effective>) -> Vec<&'static str> {
-    ["server.listen", "otlp.grpc", "otlp.http", "statsd.listen"]
+    ["server.listen", "otlp.grpc", "otlp.http", "statsd.listen", "syslog.udp", "syslog.tcp", "syslog.tls"]
         .into_iter()
         .filter(|key| {
             let address = values.get(key).and_then(|value| value.shown.parse::<std::net::SocketAddr>().ok());

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::option::{Alias, ConfigOption, Values};
 
-pub use collect::{Host, MetricsModule, OtlpMetrics, Scrape, Statsd, Telemetry, Translation};
+pub use collect::{Host, MetricsModule, OtlpMetrics, Scrape, Statsd, Syslog, Telemetry, Translation};
 pub use features::{Alerts, Features, LogFormat, LogLevel, Logging, Performance, ServiceChecks, Tracing};
 pub use foundation::{
     Auth, Bus, Cache, Database, General, LocalAuth, Memory, Otlp, Secrets, Server, Storage,
@@ -73,6 +73,8 @@ settings! {
     scrape: Scrape,
     /// `[statsd]`
     statsd: Statsd,
+    /// `[syslog]`
+    syslog: Syslog,
     /// `[metrics]`
     metrics: MetricsModule,
     /// `[metrics.otlp]`

@@ -34,6 +34,22 @@ section! {
 }
 
 section! {
+    /// Syslog, RFC 5424 and RFC 3164.
+    pub struct Syslog at "syslog." {
+        /// UDP address such as 127.0.0.1:5514, or off.
+        udp: Option<SocketAddr> = "off";
+        /// TCP address, or off; messages are framed by their length or by line ends.
+        tcp: Option<SocketAddr> = "off";
+        /// TCP address for TLS, or off; it needs the certificate and its key.
+        tls: Option<SocketAddr> = "off";
+        /// PEM file with the certificate chain of the TLS listener.
+        certificate_file: String = "";
+        /// PEM file with the private key of the TLS listener.
+        key_file: String = "";
+    }
+}
+
+section! {
     /// Which groups of metrics are taken in.
     pub struct MetricsModule at "metrics." {
         /// Metrics of the system.

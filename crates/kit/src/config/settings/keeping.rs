@@ -18,6 +18,8 @@ section! {
         logs: Option<Duration> = "7d", live in Some(HOUR)..=Some(TEN_YEARS);
         /// Spans.
         traces: Option<Duration> = "7d", live in Some(HOUR)..=Some(TEN_YEARS);
+        /// Events such as deploys and commands.
+        events: Option<Duration> = "30d", live in Some(HOUR)..=Some(TEN_YEARS);
         /// Results of health checks.
         checks: Option<Duration> = "30d", live in Some(HOUR)..=Some(TEN_YEARS);
         /// Alert events.
@@ -46,6 +48,10 @@ section! {
         label_name_bytes: u32 = "1024", live in 1..=65_536;
         /// Bytes of one label value.
         label_value_bytes: u32 = "16384", live in 1..=1_048_576;
+        /// Bytes of one log record, span or event.
+        record_bytes: ByteSize = "1MiB", live in ByteSize(1 << 10)..=ByteSize(64 << 20);
+        /// Attributes of one log record, span or event.
+        attributes: u32 = "1024", live in 1..=65_536;
         /// How far ahead of the server's clock a timestamp may be.
         future: Duration = "24h", live in Duration::ZERO..=TEN_YEARS;
         /// Requests within `performance.rate_limit_window_ms`, or off.
