@@ -1,0 +1,53 @@
+/** Which page answers which path. Pages that few visits open come as files of their own. */
+import type { Component } from "svelte";
+import Explore from "../../pages/Explore.svelte";
+import Host from "../../pages/Host.svelte";
+import NotFound from "../../pages/NotFound.svelte";
+import Services from "../../pages/Services.svelte";
+import Targets from "../../pages/Targets.svelte";
+
+/** `param` is the path's last part where the route ends in `/:`, decoded. */
+type Page = Component<any>;
+
+export interface Route {
+  /** A path, or a prefix and `/:` for one part more. */
+  path: string;
+  title: string;
+  /** True when the page reads the time range. */
+  timed?: boolean;
+  page?: Page;
+  load?: () => Promise<{ default: Page }>;
+}
+
+const ROUTES: readonly Route[] = [
+  { path: "/", title: "Host", timed: true, page: Host },
+  { path: "/explore", title: "Explore", timed: true, page: Explore },
+  { path: "/traces", title: "Traces", timed: true, load: () => import("../../pages/traces/Traces.svelte") },
+  { path: "/traces/:", title: "Trace", load: () => import("../../pages/traces/Trace.svelte") },
+  { path: "/map", title: "Map", timed: true, load: () => import("../../pages/apm/Map.svelte") },
+  { path: "/apm", title: "APM", timed: true, load: () => import("../../pages/apm/Apm.svelte") },
+  { path: "/apm/:", title: "Service", timed: true, load: () => import("../../pages/apm/Service.svelte") },
+  { path: "/targets", title: "Targets", page: Targets },
+  { path: "/services", title: "Services", page: Services },
+];
+
+const NOT_FOUND: Route = { path: "", title: "Not found", page: NotFound };
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // A stray percent sign: the part is what was written.
+    return part;
+  }
+}
+
+/** The route of a path and the part of the path it takes. */
+export function routeOf(path: string): { route: Route; param: string } {
+  const exact = ROUTES.find((route) => route.path === path);
+  if (exact) return { route: exact, param: "" };
+  const cut = path.lastIndexOf("/");
+  const rest = path.slice(cut + 1);
+  const open = rest === "" ? undefined : ROUTES.find((route) => route.path === `${path.slice(0, cut)}/:`);
+  return open ? { route: open, param: decoded(rest) } : { route: NOT_FOUND, param: "" };
+}
