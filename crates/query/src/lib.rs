@@ -3,10 +3,12 @@
 //! Everything here works on a snapshot of one tenant; there is no query in which the tenant is a predicate
 //! that could be forgotten. All calls may read files: run them where blocking is allowed.
 
+mod control; // deadline and cancellation
 mod error; // what can go wrong
 mod reader; // labels, series, metadata, exemplars, cardinality
 mod source; // series for the evaluator
 
+pub use control::Control;
 pub use error::QueryFault;
 pub use reader::{Cardinality, Reader};
 pub use source::StoreSource;

@@ -173,6 +173,19 @@ impl Fault {
     }
 }
 
+impl From<::query::QueryFault> for Fault {
+    fn from(error: ::query::QueryFault) -> Self {
+        use ::query::QueryFault;
+        match error {
+            QueryFault::Invalid(text) => Self::invalid("query", text),
+            QueryFault::Limit(text) => Self::Execution(text),
+            QueryFault::Storage(text) => Self::Internal(text),
+            QueryFault::Timeout => Self::Timeout(error.to_string()),
+            QueryFault::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
 /// A fault that is answered as our own API does.
 pub(crate) struct ApiFault(pub(crate) Fault);
 

@@ -39,11 +39,5 @@ pub(crate) async fn blocking<T: Send + 'static>(
     name: &'static str,
     work: impl FnOnce() -> Result<T, ::query::QueryFault> + Send + 'static,
 ) -> Result<T, Fault> {
-    let work = move || {
-        work().map_err(|error| match error {
-            ::query::QueryFault::Limit(text) => Fault::Execution(text),
-            ::query::QueryFault::Storage(text) => Fault::Internal(text),
-        })
-    };
-    app.in_slot(name, app.query_deadline(), work).await
+    app.in_slot(name, app.query_deadline(), move || Ok(work()?)).await
 }
