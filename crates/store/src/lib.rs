@@ -10,6 +10,7 @@ mod error; // what can go wrong
 mod manifest; // which segments count
 mod metrics; // series and samples in memory
 mod queue; // from staging to the committer
+pub mod rows; // logs, spans and events
 pub mod segment; // immutable pairs of files
 mod settings; // sizes and times
 mod snapshot; // what a query sees
