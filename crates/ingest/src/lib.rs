@@ -3,18 +3,20 @@
 //! No I/O, no clock, no state between requests (the two accumulators, [`otlp::delta`] and
 //! [`statsd::StatsdState`], are plain values their owner keeps). Every protocol has one function of the same
 //! shape, `decode(body, &Context) -> Result<Decoded, DecodeError>`: a bad item costs that item, and only a
-//! request that cannot be read at all is an error. Memory stays within a small multiple of the body.
+//! request that cannot be read at all is an error. Memory stays within a small multiple of the body. Logs,
+//! spans and events come as [`DecodedRecords`].
 //!
 //! Whether labels are UTF-8, unique and within the tenant's limits is checked by `store` when it meets a
 //! series for the first time; the decoders hand over spans of the body and check what the store never sees
 //! as labels: exemplars, metadata and the shape of histograms.
 
 pub mod compress; // content encodings, bounded while decompressing
-pub mod json;
-pub mod otlp;
-pub mod remote_write; // Prometheus remote write 1.0 and 2.0 // OpenTelemetry metrics, protobuf and JSON; delta accumulation; answers
+pub mod json; // our own `POST /api/metrics`
+pub mod otlp; // OpenTelemetry, protobuf and JSON; delta accumulation; answers
+pub mod records; // what decoders of rows return, and what they share
+pub mod remote_write; // Prometheus remote write 1.0 and 2.0
 pub mod statsd; // StatsD and DogStatsD lines and their aggregation
-pub mod text; // Prometheus text, OpenMetrics and the protobuf exposition // our own `POST /api/metrics`
+pub mod text; // Prometheus text, OpenMetrics and the protobuf exposition
 
 mod decoded; // what every decoder returns
 mod float; // numbers as label values
@@ -27,3 +29,4 @@ mod wire; // protobuf's bytes
 mod testing; // decoded batches as lines of text
 
 pub use decoded::{DecodeError, Decoded, DeltaKind, DeltaRows};
+pub use records::DecodedRecords;
