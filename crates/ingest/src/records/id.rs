@@ -16,16 +16,15 @@ pub fn id_of_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 /// The same, but missing digits at the front are zeros, as in 64-bit trace ids of older tracers. Hyphens of
 /// a UUID are passed over.
 pub fn id_of_short_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digits = text.iter().filter(|byte| **byte != b'-').count();
-    if digits == 0 || digits > 2 * N {
+    let digits = text.iter().filter(|byte| **byte != b'-');
+    let count = digits.clone().count();
+    if count == 0 || count > 2 * N {
         return None;
     }
     let mut id = [0; N];
-    let mut at = 2 * N - digits;
-    for byte in text.iter().filter(|byte| **byte != b'-') {
+    for (at, byte) in (2 * N - count..).zip(digits) {
         let digit = char::from(*byte).to_digit(16)? as u8;
         id[at / 2] |= if at.is_multiple_of(2) { digit << 4 } else { digit };
-        at += 1;
     }
     (id != [0; N]).then_some(id)
 }
