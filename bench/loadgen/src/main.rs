@@ -4,6 +4,9 @@
 
 mod encode; // remote write 1.0 by hand
 mod http; // one kept-alive connection
+mod proto; // protobuf, written
+mod random; // numbers that come again
+mod rows; // what logs and spans look like
 mod series; // what hosts look like
 
 use std::collections::HashMap;
@@ -22,10 +25,13 @@ fn main() -> ExitCode {
     let outcome = Options::parse(args).and_then(|options| match command.as_str() {
         "write" => write(&options),
         "query" => query(&options),
+        "logs" | "spans" => rows(&options, &command),
         _ => bail!(
             "usage: loadgen write --addr HOST:PORT --path /api/v1/write --hosts 100 --from-ms T --steps N [--step-ms 15000] \
              [--jitter-ms 0] [--per-request 2000] [--connections 2]\n\
-             loadgen query --addr HOST:PORT --path '/api/v1/query?query=…' [--runs 9]"
+             loadgen logs|spans --addr HOST:PORT --count N --from-ms T [--path /v1/logs] [--span-ms 3600000] [--per-request 5000] \
+             [--connections 2] [--rare 50]\n\
+             loadgen query --addr HOST:PORT --path '/api/v1/query?query=…' [--runs 9] [--body JSON]"
         ),
     });
     match outcome {
@@ -137,6 +143,71 @@ fn send(connection: &mut Connection, path: &str, request: &mut encode::WriteRequ
     bail!("the server kept refusing for a minute")
 }
 
+/// Log records or spans as OTLP, on a few connections.
+fn rows(options: &Options, kind: &str) -> Result<()> {
+    let addr = options.text("addr")?;
+    let path = options
+        .0
+        .get("path")
+        .cloned()
+        .unwrap_or_else(|| if kind == "logs" { "/v1/logs".to_owned() } else { "/v1/traces".to_owned() });
+    let count = options.number("count", None)? as u64;
+    let from_ns = options.number("from-ms", None)? as u64 * 1_000_000;
+    let span_ns = options.number("span-ms", Some(3_600_000))? as u64 * 1_000_000;
+    let per_request = options.number("per-request", Some(5000))? as usize;
+    let connections = options.number("connections", Some(2))? as u64;
+    let rare = options.number("rare", Some(50))? as u64;
+    let (sent, bytes, started) = (AtomicU64::new(0), AtomicU64::new(0), Instant::now());
+    let share = count / connections;
+    std::thread::scope(|scope| {
+        let (sent, bytes, path) = (&sent, &bytes, path.as_str());
+        let workers: Vec<_> = (0..connections)
+            .map(|worker| {
+                scope.spawn(move || -> Result<()> {
+                    let mut connection = Connection::open(addr)?;
+                    let step_ns = (span_ns / share.max(1)).max(2);
+                    let rare_every = if rare == 0 { 0 } else { (count / rare).max(8) };
+                    let mut logs = rows::Logs::new(worker + 1, from_ns, step_ns, rare_every);
+                    let mut spans = rows::Spans::new(worker + 1, from_ns, step_ns);
+                    loop {
+                        let before = if kind == "logs" { logs.next } else { spans.next };
+                        if before >= share {
+                            return Ok(());
+                        }
+                        let size = per_request.min((share - before).max(5) as usize);
+                        let body = if kind == "logs" { logs.request(size) } else { spans.request(size) };
+                        let after = if kind == "logs" { logs.next } else { spans.next };
+                        send_rows(&mut connection, path, &body)?;
+                        sent.fetch_add(after - before, Ordering::Relaxed);
+                        bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        workers.into_iter().try_for_each(|w| w.join().expect("a worker does not panic"))
+    })?;
+    let (sent, seconds) = (sent.into_inner(), started.elapsed().as_secs_f64());
+    println!(
+        "{{\"rows\": {sent}, \"seconds\": {seconds:.3}, \"rows_per_second\": {:.0}, \"wire_bytes_per_row\": {:.1}}}",
+        sent as f64 / seconds,
+        bytes.into_inner() as f64 / sent as f64
+    );
+    Ok(())
+}
+
+fn send_rows(connection: &mut Connection, path: &str, body: &[u8]) -> Result<()> {
+    for _ in 0..600 {
+        let answer = connection.request("POST", path, "Content-Type: application/x-protobuf\r\n", body)?;
+        match answer.status {
+            200 if answer.body.is_empty() => return Ok(()),
+            200 => bail!("some rows were refused: {}", String::from_utf8_lossy(&answer.body)),
+            429 | 503 => std::thread::sleep(std::time::Duration::from_millis(100)),
+            status => bail!("{status}: {}", String::from_utf8_lossy(&answer.body)),
+        }
+    }
+    bail!("the server kept refusing for a minute")
+}
+
 /// Runs one query several times; prints the median and the size of the answer.
 fn query(options: &Options) -> Result<()> {
     let runs = options.number("runs", Some(9))? as usize;
@@ -145,7 +216,13 @@ fn query(options: &Options) -> Result<()> {
     let mut size = 0;
     for _ in 0..=runs {
         let started = Instant::now();
-        let answer = connection.request("GET", options.text("path")?, "", b"")?;
+        let answer = match options.0.get("body") {
+            Some(body) => {
+                let headers = "Content-Type: application/json\r\n";
+                connection.request("POST", options.text("path")?, headers, body.as_bytes())?
+            }
+            None => connection.request("GET", options.text("path")?, "", b"")?,
+        };
         millis.push(started.elapsed().as_secs_f64() * 1000.0);
         if answer.status != 200 {
             bail!("{}: {}", answer.status, String::from_utf8_lossy(&answer.body));

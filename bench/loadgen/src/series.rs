@@ -1,6 +1,7 @@
 //! A host as node_exporter shows it: 100 series of the usual kinds.
 
 use crate::encode::encode_labels;
+use crate::random::Random;
 
 /// How a value moves from one step to the next.
 #[derive(Clone, Copy)]
@@ -34,8 +35,7 @@ const BOUNDS: [&str; 10] = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.
 
 impl Host {
     pub(crate) fn new(number: usize) -> Self {
-        let mut host =
-            Self { series: Vec::new(), random: Random(0x9e37_79b9_7f4a_7c15 ^ (number as u64 + 1)) };
+        let mut host = Self { series: Vec::new(), random: Random::new(number as u64 + 1) };
         let instance = format!("host-{number:03}.example.com:9100");
         for cpu in ["0", "1", "2", "3"] {
             for (mode, share) in MODES.iter().zip([12.0, 0.3, 0.0, 0.01, 0.1, 0.0, 0.8, 1.8]) {
@@ -160,17 +160,5 @@ impl Host {
     /// Encoded labels and current value of every series.
     pub(crate) fn series(&self) -> impl Iterator<Item = (&[u8], f64)> {
         self.series.iter().map(|s| (s.labels.as_slice(), s.value))
-    }
-}
-
-/// xorshift64*: enough for load.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound.max(1)
     }
 }
