@@ -6,6 +6,7 @@
 mod control; // deadline and cancellation
 mod error; // what can go wrong
 mod reader; // labels, series, metadata, exemplars, cardinality
+pub mod search; // what people type, as a predicate
 mod source; // series for the evaluator
 
 pub use control::Control;
