@@ -71,7 +71,7 @@ function makeTrace(id: string, startMs: number, entry: string, random: () => num
   const run = (name: string, parent: string | null, at: number, slow: number): number => {
     const call = CALLS[name] as Call;
     const own = call.own * 1e6 * (0.5 + random() ** 3 * 4) * slow;
-    const spanId = (spans.length + 1).toString(16).padStart(16, "a");
+    const spanId = `f00d${(spans.length + 1).toString(16).padStart(12, "0")}`;
     const failed = random() < (call.fails ?? 0.004);
     const span: MockSpan = {
       id: spanId,
@@ -92,7 +92,7 @@ function makeTrace(id: string, startMs: number, entry: string, random: () => num
       events: failed
         ? [{ name: "exception", timestamp: iso(startMs, at + own / 2), attributes: { "exception.type": "TimeoutError", "exception.message": "the peer did not answer within 250 ms", "exception.stacktrace": "at charge (payments/charge.ts:81)\nat handle (payments/server.ts:24)" } }]
         : [],
-      links: call.kind === "consumer" ? [{ trace_id: "000000000000000000000000000c3500", span_id: "aaaaaaaaaaaaaaa1", attributes: { "messaging.batch": 4 } }] : [],
+      links: call.kind === "consumer" ? [{ trace_id: "000000000000000000000000000c3500", span_id: "f00d000000000001", attributes: { "messaging.batch": 4 } }] : [],
     };
     spans.push(span);
     let now = at + own * 0.4;
@@ -103,7 +103,7 @@ function makeTrace(id: string, startMs: number, entry: string, random: () => num
       for (const inner of each) {
         const end = run(inner, spanId, now + random() * 2e5, slow);
         last = Math.max(last, end);
-        if (!call.parallel && !(least > 1 && parent === null && random() < 0.5)) now = end;
+        if (!call.parallel && !(least > 1 && parent === null && random() < 0.97)) now = end;
       }
     }
     span.duration_ns = Math.round(last + own * 0.6 - at);
