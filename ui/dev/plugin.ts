@@ -3,9 +3,11 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { PluginOption, PreviewServer, ViteDevServer } from "vite";
 import { BadQuery, compile, type Item } from "./evaluate.ts";
+import { BadSearch, logsAnswer, sqlAnswer } from "./logs.ts";
 import { METADATA, SERIES, type Labels } from "./series.ts";
 import { serveSocket } from "./socket.ts";
 import { SERVICES, TARGETS } from "./tables.ts";
+import { traceRoutes } from "./traces.ts";
 
 /** What the real server sends with every page, so that a violation shows here first. */
 const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -128,6 +130,11 @@ async function answer(request: IncomingMessage, path: string, params: URLSearchP
     if (request.method === "DELETE") saved.delete(name);
     return ok({ items: [...saved].map(([key, spec]) => ({ name: key, spec, updated_at: new Date().toISOString() })) });
   }
+  const traces = path.startsWith("/api/v1/monitoring/") ? traceRoutes(path.slice("/api/v1/monitoring".length), params) : null;
+  if (traces) return traces;
+  if (path === "/api/v1/sql") return ok(sqlAnswer(body));
+  const logs = path.startsWith("/api/v1/monitoring/logs") ? logsAnswer(path.slice(23), params) : undefined;
+  if (logs !== undefined) return ok(logs);
   for (const [key, value] of new URLSearchParams(request.method === "POST" ? body : "")) params.append(key, value);
   return metrics(path, params) ?? { status: 404, body: { error: `no route ${path}` } };
 }
@@ -140,7 +147,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, next: 
     result = await answer(request, url.pathname, url.searchParams);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    result = { status: error instanceof BadQuery ? 400 : 500, body: { status: "error", errorType: "bad_data", error: message } };
+    result = { status: error instanceof BadQuery || error instanceof BadSearch ? 400 : 500, body: { status: "error", errorType: "bad_data", error: message } };
   }
   response.writeHead(result.status, { "Content-Type": "application/json", ...result.headers });
   response.end(JSON.stringify(result.body));

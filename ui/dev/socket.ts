@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { logsSince } from "./logs.ts";
 import { SERIES } from "./series.ts";
 
 function frame(text: string): Buffer {
@@ -32,7 +33,7 @@ function unframe(chunk: Buffer): string | null {
 
 interface Message {
   type: string;
-  data: { id: string; match?: string[] };
+  data: { id: string; match?: string[]; channel?: string; signal?: string; query?: string };
 }
 
 export function serveSocket(request: IncomingMessage, socket: Socket): void {
@@ -51,6 +52,17 @@ export function serveSocket(request: IncomingMessage, socket: Socket): void {
     const data = { subscription: id, sequence: (subscription.sequence += 1), series, missed: 0 };
     socket.write(frame(JSON.stringify({ type: "metrics_update", data, timestamp: new Date().toISOString(), tenant_id: "default" })));
   };
+  const tails = new Map<string, { query: string; seq: number; at: number }>();
+  const tail = setInterval(() => {
+    for (const [id, one] of tails) {
+      const now = Date.now();
+      const rows = logsSince(one.query, one.at, now);
+      one.at = now;
+      if (rows.length === 0) continue;
+      const data = { subscription: id, sequence: (one.seq += 1), rows, missed: one.seq % 40 === 0 ? 3 : 0 };
+      socket.write(frame(JSON.stringify({ type: "tail", data, timestamp: new Date().toISOString(), tenant_id: "default" })));
+    }
+  }, 300);
   let last = Math.floor(Date.now() / 10_000);
   const timer = setInterval(() => {
     const now = Math.floor(Date.now() / 10_000);
@@ -62,9 +74,18 @@ export function serveSocket(request: IncomingMessage, socket: Socket): void {
     const text = unframe(chunk);
     if (text === null) return;
     const message = JSON.parse(text) as Message;
+    if (message.type === "subscribe" && message.data.channel === "tail") {
+      tails.set(message.data.id, { query: message.data.query ?? "", seq: 0, at: Date.now() - 2000 });
+      return;
+    }
+    if (message.type === "unsubscribe") tails.delete(message.data.id);
     if (message.type === "subscribe") subscriptions.set(message.data.id, { match: new Set(message.data.match), sequence: 0 });
     if (message.type === "unsubscribe") subscriptions.delete(message.data.id);
   });
-  socket.on("close", () => clearInterval(timer));
-  socket.on("error", () => clearInterval(timer));
+  const end = () => {
+    clearInterval(timer);
+    clearInterval(tail);
+  };
+  socket.on("close", end);
+  socket.on("error", end);
 }

@@ -4,6 +4,7 @@ import type { IconName } from "../Icon.svelte";
 export const PAGES: readonly { path: string; title: string; icon: IconName }[] = [
   { path: "/", title: "Host", icon: "host" },
   { path: "/explore", title: "Explore", icon: "explore" },
+  { path: "/logs", title: "Logs", icon: "logs" },
   { path: "/traces", title: "Traces", icon: "traces" },
   { path: "/map", title: "Map", icon: "map" },
   { path: "/apm", title: "APM", icon: "apm" },

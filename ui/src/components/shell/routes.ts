@@ -22,6 +22,7 @@ export interface Route {
 const ROUTES: readonly Route[] = [
   { path: "/", title: "Host", timed: true, page: Host },
   { path: "/explore", title: "Explore", timed: true, page: Explore },
+  { path: "/logs", title: "Logs", timed: true, load: () => import("../../pages/logs/Logs.svelte") },
   { path: "/traces", title: "Traces", timed: true, load: () => import("../../pages/traces/Traces.svelte") },
   { path: "/traces/:", title: "Trace", load: () => import("../../pages/traces/Trace.svelte") },
   { path: "/map", title: "Map", timed: true, load: () => import("../../pages/apm/Map.svelte") },

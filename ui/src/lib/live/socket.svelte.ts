@@ -15,10 +15,23 @@ export interface MetricsUpdate {
 
 interface Subscription {
   id: string;
-  match: string[];
+  /** What is asked for, beside the id. */
+  wish: { channel: "metrics"; match: string[] } | { channel: "tail"; signal: TailSignal; query: string };
   sequence: number | null;
-  onUpdate: (update: MetricsUpdate) => void;
+  onUpdate: (update: UpdateData) => void;
   onGap: () => void;
+  onRefused?: (message: string) => void;
+}
+
+export type TailSignal = "logs" | "spans" | "events";
+
+/** What the owner of a tail is told. */
+export interface TailListener<Row> {
+  /** Rows that arrived, and how many matching ones were left out since the last message. */
+  onRows: (rows: Row[], missed: number) => void;
+  /** Rows may be missing, nobody knows how many: the connection was lost for a while. */
+  onGap: () => void;
+  onRefused: (message: string) => void;
 }
 
 interface Envelope {
@@ -32,6 +45,7 @@ interface UpdateData extends MetricsUpdate {
   subscription: string;
   sequence: number;
   missed?: number;
+  rows?: unknown[];
 }
 
 class LiveSocket {
@@ -60,13 +74,27 @@ class LiveSocket {
 
   /** Subscribes to metrics by name; the returned function ends it. `onGap` asks for a fresh query. */
   subscribe(match: string[], onUpdate: (update: MetricsUpdate) => void, onGap: () => void): () => void {
-    const id = `m${this.nextId++}`;
-    const subscription: Subscription = { id, match, sequence: null, onUpdate, onGap };
-    this.subscriptions.set(id, subscription);
+    return this.open({ id: `m${this.nextId++}`, wish: { channel: "metrics", match }, sequence: null, onUpdate, onGap });
+  }
+
+  /** Subscribes to rows as they are stored; the returned function ends it. */
+  tail<Row>(signal: TailSignal, query: string, listener: TailListener<Row>): () => void {
+    return this.open({
+      id: `t${this.nextId++}`,
+      wish: { channel: "tail", signal, query },
+      sequence: null,
+      onUpdate: (data) => listener.onRows((data.rows ?? []) as Row[], data.missed ?? 0),
+      onGap: listener.onGap,
+      onRefused: listener.onRefused,
+    });
+  }
+
+  private open(subscription: Subscription): () => void {
+    this.subscriptions.set(subscription.id, subscription);
     this.announce(subscription);
     return () => {
-      this.subscriptions.delete(id);
-      this.send("unsubscribe", { id });
+      this.subscriptions.delete(subscription.id);
+      this.send("unsubscribe", { id: subscription.id });
     };
   }
 
@@ -111,7 +139,7 @@ class LiveSocket {
 
   private announce(subscription: Subscription): void {
     subscription.sequence = null;
-    this.send("subscribe", { id: subscription.id, channel: "metrics", match: subscription.match });
+    this.send("subscribe", { id: subscription.id, ...subscription.wish });
   }
 
   private send(type: string, data: unknown): void {
@@ -128,16 +156,20 @@ class LiveSocket {
       return;
     }
     if (envelope.type === "error") {
-      const data = envelope.data as { message?: string; error?: string } | null;
-      this.problem = data?.message ?? data?.error ?? "the server refused a message";
+      const data = envelope.data as { message?: string; error?: string; id?: string; subscription?: string } | null;
+      const message = data?.message ?? data?.error ?? "the server refused a message";
+      const refused = this.subscriptions.get(data?.subscription ?? data?.id ?? "")?.onRefused;
+      if (refused) refused(message);
+      else this.problem = message;
     }
-    if (envelope.type !== "metrics_update") return;
+    if (envelope.type !== "metrics_update" && envelope.type !== "tail") return;
     const data = envelope.data as UpdateData;
     const subscription = this.subscriptions.get(data.subscription);
     if (!subscription) return;
     const last = subscription.sequence;
     subscription.sequence = data.sequence;
     subscription.onUpdate(data);
+    if (envelope.type === "tail") return;
     if ((data.missed ?? 0) > 0 || (last !== null && data.sequence > last + 1)) subscription.onGap();
   }
 }
