@@ -340,7 +340,12 @@ function facets(from: number, to: number, params: URLSearchParams): Json {
   const spans = spansIn(from, to, params.get("query") ?? "");
   const of = (span: MockSpan, field: string) => (field === "status" ? span.status_code : (span[field] ?? span.attributes[field] ?? span.resource[field]));
   const list = (params.get("fields") ?? "").split(",").map((name) => {
-    const counts = Object.entries(Object.groupBy(spans, (span) => String(of(span, name)))).map(([value, some]) => ({ value, count: some?.length ?? 0 }));
+    const tally = new Map<string, number>();
+    for (const span of spans) {
+      const value = of(span, name);
+      if (value !== undefined) tally.set(String(value), (tally.get(String(value)) ?? 0) + 1);
+    }
+    const counts = [...tally].map(([value, count]) => ({ value, count }));
     counts.sort((a, b) => b.count - a.count);
     return { name, distinct: counts.length, missing: 0, values: counts.slice(0, Number(params.get("limit") ?? 10)) };
   });
@@ -374,6 +379,14 @@ export function traceRoutes(path: string, params: URLSearchParams): { status: nu
     }
     case "/spans/heatmap":
       return ok(heatmap(from, to, params));
+    case "/spans/fields": {
+      const keys = ["http.route", "http.request.method", "db.system", "customer.id", "error.type"];
+      return ok({ fields: [...keys.map((name) => ({ name, scope: "attribute", type: "text", count: 900 })), ...["host.name", "service.version"].map((name) => ({ name, scope: "resource", type: "text", count: 4000 }))] });
+    }
+    case "/spans/values": {
+      const one = (facets(from, to, new URLSearchParams({ fields: params.get("field") ?? "", limit: "1000" })).facets as { values: { value: string }[] }[])[0];
+      return ok({ values: one?.values.filter(({ value }) => value.startsWith(params.get("prefix") ?? "")).slice(0, limit) ?? [] });
+    }
     case "/spans/facets":
       return ok(facets(from, to, params));
     case "/topology":

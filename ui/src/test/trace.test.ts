@@ -3,6 +3,7 @@ import type { TraceAnswer, TraceSpan } from "../lib/api/traces";
 import { hasClause, toggleClause, withDuration } from "../lib/trace/clauses";
 import { criticalPath } from "../lib/trace/critical";
 import { flameOf, rowAt } from "../lib/trace/flame";
+import { boxOf, cellsOf, decades, shade } from "../lib/trace/heatmap";
 import { axisMarks, durationLiteral, formatNs, msOf, parseInstant, parseLength, since } from "../lib/trace/instant";
 import { layOut } from "../lib/trace/model";
 import { atDepth, find, haystacks, nextOf, operations, pathTo, placeOf, revealed, visibleRows, windowOf } from "../lib/trace/rows";
@@ -222,4 +223,25 @@ describe("a search edited by clicks", () => {
     ["{ status = error }", 1e6, 2e6, "{ status = error && duration >= 1ms && duration < 2ms }"],
     ["{ status = error && duration >= 1ms && duration < 2ms }", null, 3e9, "{ status = error && duration < 3s }"],
   ])("%j from %s to %s", (query, min, max, want) => expect(withDuration(query, min, max)).toBe(want));
+});
+
+describe("the heatmap", () => {
+  const cells = cellsOf({ start: "1767225600", step_ms: 1000, buckets: 4, edges_ns: [1e6, 1e7, 1e8], counts: [[1, 0], [0, 5], [0, 0], [2, 2]], errors: [[0, 0], [0, 3], [0, 0], [0, 0]] });
+  const at = (seconds: number) => 1767225600000 + seconds * 1000;
+  it("reads the answer column by column", () => {
+    expect([cells.columns, cells.rows, cells.most, cells.total]).toEqual([4, 2, 5, 10]);
+    expect(cells.errors[1 * 2 + 1]).toBe(3);
+  });
+  it.each<[string, [number, number, number, number], ReturnType<typeof boxOf>]>([
+    ["grows to whole cells", [0.3, 0.6, 0.4, 0.9], { from: at(1), to: at(2), min: 1e7, max: null }],
+    ["the lowest row has no least", [0, 0, 1, 0.4], { from: at(0), to: at(4), min: null, max: 1e7 }],
+    ["drawn from right to left", [0.9, 0.9, 0.1, 0.1], { from: at(0), to: at(4), min: null, max: null }],
+    ["a click is none", [0.5, 0.5, 0.501, 0.501], null],
+  ])("a box: %s", (_, [x0, y0, x1, y1], want) => expect(boxOf(cells, x0, y0, x1, y1)).toEqual(want));
+  it("marks the decades", () => expect(decades(cells.edges)).toEqual([{ ns: 1e6, at: 0 }, { ns: 1e7, at: 0.5 }, { ns: 1e8, at: 1 }]));
+  it("shades one beside many", () => {
+    expect(shade(0, 100)).toBe(0);
+    expect(shade(1, 10_000)).toBeGreaterThan(0.2);
+    expect(shade(10_000, 10_000)).toBe(1);
+  });
 });

@@ -218,3 +218,16 @@ export const fetchServiceList = (range: RangeMs, signal?: AbortSignal) =>
 
 export const fetchServiceDetail = (name: string, range: RangeMs, signal?: AbortSignal) =>
   get<ServiceDetail>(`/services/${encodeURIComponent(name)}`, range, {}, signal);
+
+export interface SpanField {
+  name: string;
+  scope: string;
+  type: string;
+  count?: number;
+}
+
+export const fetchSpanFields = (range: RangeMs, signal?: AbortSignal) =>
+  get<{ fields: SpanField[] }>("/spans/fields", range, {}, signal);
+
+export const fetchSpanValues = (range: RangeMs, field: string, prefix: string, signal?: AbortSignal) =>
+  get<{ values: { value: string | number | boolean | null; count: number }[] }>("/spans/values", range, { field, prefix, limit: 20 }, signal);
