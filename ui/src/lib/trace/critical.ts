@@ -11,44 +11,55 @@ export interface CriticalPath {
   to: number[];
 }
 
+/** Rows below a row; above all roots stands row -1. A parent that is missing is no step: what it called is below. */
 function childrenOf(model: TraceModel, row: number): number[] {
   const children: number[] = [];
   const [first, last] = row < 0 ? [0, model.rows] : [row + 1, model.end[row] as number];
-  for (let child = first; child < last; child = model.end[child] as number) children.push(child);
+  for (let child = first; child < last; child = model.spans[child] ? (model.end[child] as number) : child + 1) {
+    if (model.spans[child]) children.push(child);
+  }
   return children;
 }
 
-/** Finds the path and writes each row's share into `model.critical`. */
+interface Part {
+  row: number;
+  from: number;
+  to: number;
+}
+
+/** The parts of a row's children that lie between two times, the one that ended last first. */
+function inside(model: TraceModel, row: number, from: number, to: number): Part[] {
+  const parts: Part[] = [];
+  for (const child of childrenOf(model, row)) {
+    const start = model.start[child] as number;
+    const part = { row: child, from: Math.max(start, from), to: Math.min(start + (model.duration[child] as number), to) };
+    if (part.from < part.to) parts.push(part);
+  }
+  return parts.sort((a, b) => b.to - a.to || b.from - a.from);
+}
+
+/** Finds the path and writes each row's share into `model.critical`. The server counts its `critical_ns` the same way. */
 export function criticalPath(model: TraceModel): CriticalPath {
   const path: CriticalPath = { row: [], from: [], to: [] };
-  const endOf = (row: number) => (model.start[row] as number) + (model.duration[row] as number);
   const add = (row: number, from: number, to: number) => {
-    if (to <= from || row < 0 || !model.spans[row]) return;
+    if (to <= from || row < 0) return;
     path.row.push(row);
     path.from.push(from);
     path.to.push(to);
     model.critical[row] = (model.critical[row] as number) + (to - from);
   };
   model.critical.fill(0);
-  // Row -1 stands above all roots.
-  const waiting: [row: number, until: number][] = [[-1, model.durationNs]];
+  const waiting: Part[] = [{ row: -1, from: 0, to: model.durationNs }];
   for (let next = waiting.pop(); next; next = waiting.pop()) {
-    const [row, until] = next;
-    const begin = row < 0 ? 0 : (model.start[row] as number);
-    let cursor = until;
-    const children = childrenOf(model, row).sort((a, b) => endOf(b) - endOf(a) || a - b);
-    for (const child of children) {
-      const start = model.start[child] as number;
-      // What ends after the cursor ran beside the child taken before; only the span's own end cuts a child short.
-      const late = endOf(child) > cursor;
-      if (start >= cursor || (late && cursor < until)) continue;
-      const end = Math.min(endOf(child), cursor);
-      add(row, end, cursor);
-      waiting.push([child, end]);
-      cursor = Math.max(start, begin);
-      if (cursor <= begin) break;
+    let cursor = next.to;
+    for (const part of inside(model, next.row, next.from, next.to)) {
+      // What ended after the cursor ran beside the one taken before, and cost nothing.
+      if (part.to > cursor) continue;
+      add(next.row, part.to, cursor);
+      waiting.push(part);
+      cursor = part.from;
     }
-    add(row, begin, cursor);
+    add(next.row, next.from, cursor);
   }
   return path;
 }
