@@ -7,6 +7,7 @@
 //! A refusal's index is the position of the series in the request, and it stands for all samples of that
 //! series. An exemplar that cannot be kept is a refusal that stands for no sample.
 
+mod encode; // the other way
 mod histogram; // native histograms, the same message in both versions
 pub mod v1; // prometheus.WriteRequest
 pub mod v2; // io.prometheus.write.v2.Request
@@ -15,6 +16,8 @@ pub mod v2; // io.prometheus.write.v2.Request
 mod tests;
 
 use model::{Labels, MetricType, Reason, Refusal};
+
+pub use encode::encode;
 
 use crate::rows::{self, CopyBudget};
 use crate::wire::WireError;

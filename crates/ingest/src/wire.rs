@@ -236,6 +236,32 @@ impl Writer {
             self.0.extend_from_slice(value);
         }
     }
+
+    /// A message field, also when it is empty: a repeated one counts all the same.
+    pub(crate) fn message(&mut self, number: u32, message: &Self) {
+        self.raw(u64::from(bytes(number)));
+        self.raw(message.0.len() as u64);
+        self.0.extend_from_slice(&message.0);
+    }
+
+    /// A signed integer in zigzag form; zero is left out.
+    pub(crate) fn zigzag(&mut self, number: u32, value: i64) {
+        self.varint(number, ((value << 1) ^ (value >> 63)) as u64);
+    }
+
+    /// A double; positive zero is left out.
+    pub(crate) fn double(&mut self, number: u32, value: f64) {
+        if value.to_bits() != 0 {
+            self.raw(u64::from(fixed64(number)));
+            self.0.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Packed doubles; none is left out.
+    pub(crate) fn doubles(&mut self, number: u32, values: &[f64]) {
+        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.bytes(number, &raw);
+    }
 }
 
 #[cfg(test)]
