@@ -1,7 +1,8 @@
 //! What every target checks: a decoder never panics, and what it hands on keeps the promises of the batch.
 
 use ingest::otlp::delta::{DeltaLimits, DeltaState};
-use ingest::{DecodeError, Decoded};
+use ingest::{DecodeError, Decoded, DecodedRecords};
+use model::{Value, record};
 
 /// Checks that every range and span of a result is inside its column, and runs the increments through the
 /// accumulator.
@@ -42,5 +43,30 @@ fn check_columns(body_len: usize, decoded: &Decoded) {
     }
     for range in &decoded.deltas {
         assert!(range.rows.start < range.rows.end && range.rows.end as usize <= batch.series.len());
+    }
+}
+
+/// The same for rows: every span is UTF-8 inside the text (identifiers aside), and every row has its columns.
+pub fn check_rows(body_len: usize, result: Result<DecodedRecords, DecodeError>) {
+    let Ok(DecodedRecords { records, .. }) = result else { return };
+    assert!(records.text.len() <= 64 * body_len + (1 << 20), "text of {} bytes", records.text.len());
+    assert!(records.attrs.len() <= 8 * body_len + (1 << 10), "{} attributes", records.attrs.len());
+    assert_eq!(records.fields.len(), records.len() * record::columns(records.signal).len());
+    let check = |value: Value| match value {
+        Value::Text(span) | Value::Json(span) => {
+            assert!(span.start as usize + span.len as usize <= records.text.len(), "a span points outside");
+            assert!(std::str::from_utf8(span.of(&records.text)).is_ok(), "a text is not UTF-8");
+        }
+        Value::Bytes(span) => assert!(matches!(span.of(&records.text).len(), 8 | 16), "an identifier's length"),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Double(_) => {}
+    };
+    records.fields.iter().copied().for_each(check);
+    for attr in &records.attrs {
+        check(Value::Text(attr.key));
+        check(attr.value);
+    }
+    for row in 0..records.len() {
+        assert!((records.rows[row].resource as usize) < records.resources.len(), "a row without its resource");
+        let _ = (records.attrs_of(row), records.resource_of(row));
     }
 }

@@ -8,7 +8,7 @@ mod time; // numbers and texts to nanoseconds
 
 use model::{Records, Refusals};
 
-pub use id::{id_of_bytes, id_of_hex, id_of_short_hex, push_id, write_hex};
+pub use id::{id_of_bytes, id_of_hex, id_of_short_hex, push_id, trace_id_of_text, write_hex};
 pub use json::{push_json_attrs, value_of_json, write_f64, write_str};
 pub use severity::{severity_of_syslog, severity_of_word, severity_text};
 pub use time::{ns_of_epoch, ns_of_rfc3339, ns_of_text};

@@ -29,6 +29,11 @@ pub fn id_of_short_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     (id != [0; N]).then_some(id)
 }
 
+/// A trace id as logs carry it: 32 digits, 16 of older tracers, or a UUID. Shorter texts may mean anything else.
+pub fn trace_id_of_text(text: &str) -> Option<[u8; 16]> {
+    if matches!(text.len(), 16 | 32 | 36) { id_of_short_hex(text.as_bytes()) } else { None }
+}
+
 /// The value of a fixed column for an identifier; null for none.
 pub fn push_id<const N: usize>(records: &mut Records, id: Option<[u8; N]>) -> Value {
     id.map_or(Value::Null, |id| Value::Bytes(records.push_text(id)))
@@ -74,6 +79,21 @@ mod tests {
             ("x1", None),
         ] {
             assert_eq!(id_of_short_hex::<4>(text.as_bytes()), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn trace_ids_of_logs_have_one_of_three_lengths() {
+        let id = Some([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+        for (text, want) in [
+            ("0102030405060708090a0B0c0d0e0f10", id),
+            ("01020304-0506-0708-090a-0b0c0d0e0f10", id),
+            ("0000000000000001", Some([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])),
+            ("12", None),
+            ("0000000000000000", None),
+            ("", None),
+        ] {
+            assert_eq!(trace_id_of_text(text), want, "{text}");
         }
     }
 
