@@ -283,7 +283,9 @@ function patterns(rows: MockLog[], from: number, to: number, limit: number) {
   const found = new Map<string, MockLog[]>();
   for (const row of rows) {
     const key = template(row.body);
-    found.set(key, [...(found.get(key) ?? []).slice(-4000), row]);
+    const list = found.get(key);
+    if (list) list.push(row);
+    else found.set(key, [row]);
   }
   const list = [...found].sort((a, b) => b[1].length - a[1].length).slice(0, limit);
   return {

@@ -22,6 +22,9 @@ const SHOWN_MAX = 50;
 function fixed(): Command[] {
   return [
     ...PAGES.map((page): Command => ({ id: page.path, kind: "Page", label: page.title, href: view.href(page.path) })),
+    { id: "logs-errors", kind: "Action", label: "Logs: errors", href: view.href("/logs", { q: "level:>=error" }) },
+    { id: "logs-live", kind: "Action", label: "Logs: live tail", href: view.href("/logs", { live: "1" }) },
+    { id: "logs-patterns", kind: "Action", label: "Logs: patterns", href: view.href("/logs", { tab: "patterns" }) },
     { id: "reload", kind: "Action", label: "Refresh now", run: () => view.reload() },
     ...PRESETS.map((p): Command => ({ id: p.label, kind: "Range", label: p.label, run: () => view.setRange(p) })),
     { id: "t-auto", kind: "Theme", label: "Theme as the system", run: () => prefs.setTheme("auto") },
@@ -49,7 +52,10 @@ export function search(typed: string, metrics: readonly string[], saved: readonl
     label: name,
     href: view.href("/explore", { q: starterQuery(name, catalog.of(name)?.type ?? "") }),
   }));
-  return [...fixed(), ...queries, ...found]
+  const elsewhere: Command[] = want === "" ? [] : [
+    { id: "search-logs", kind: "Action", label: `Search logs for ${want}`, href: view.href("/logs", { q: want }) },
+  ];
+  return [...fixed(), ...queries, ...found, ...elsewhere]
     .map((command, index) => ({ command, index, points: score(command.label, want) }))
     .filter((entry) => entry.points !== null)
     .sort((a, b) => (a.points ?? 0) - (b.points ?? 0) || a.index - b.index)

@@ -8,6 +8,7 @@ export const PAGES: readonly { path: string; title: string; icon: IconName }[] =
   { path: "/traces", title: "Traces", icon: "traces" },
   { path: "/map", title: "Map", icon: "map" },
   { path: "/apm", title: "APM", icon: "apm" },
+  { path: "/sql", title: "SQL", icon: "sql" },
   { path: "/targets", title: "Targets", icon: "targets" },
   { path: "/services", title: "Services", icon: "services" },
 ];

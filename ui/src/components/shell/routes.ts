@@ -28,6 +28,7 @@ const ROUTES: readonly Route[] = [
   { path: "/map", title: "Map", timed: true, load: () => import("../../pages/apm/Map.svelte") },
   { path: "/apm", title: "APM", timed: true, load: () => import("../../pages/apm/Apm.svelte") },
   { path: "/apm/:", title: "Service", timed: true, load: () => import("../../pages/apm/Service.svelte") },
+  { path: "/sql", title: "SQL", timed: true, load: () => import("../../pages/sql/Sql.svelte") },
   { path: "/targets", title: "Targets", page: Targets },
   { path: "/services", title: "Services", page: Services },
 ];
