@@ -141,7 +141,7 @@ const EVENTS: [FixedColumn; 8] = [
 ];
 
 /// The fixed columns of a signal's rows. The first is always the time. Empty for signals that are not rows.
-pub fn columns(signal: Signal) -> &'static [FixedColumn] {
+pub const fn columns(signal: Signal) -> &'static [FixedColumn] {
     match signal {
         Signal::Logs => &LOGS,
         Signal::Traces => &SPANS,

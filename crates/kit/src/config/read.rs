@@ -13,6 +13,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Environment variables that belong to us.
 const ENV_PREFIX: &str = "BELLWETHER_";
+/// Variables of commands that ask a running server; they are no settings of the server.
+const OF_COMMANDS: [&str; 2] = ["BELLWETHER_URL", "BELLWETHER_KEY"];
 
 /// A value at a place. Tables are kept as they are: where a key ends is decided by the options there are.
 #[derive(Clone, Debug)]
@@ -243,6 +245,7 @@ fn place(node: &mut Node, path: &str, lines: &HashMap<String, usize>) {
 pub(super) fn env(variables: &HashMap<String, String>) -> Vec<Entry> {
     let mut entries: Vec<_> = variables
         .iter()
+        .filter(|(name, _)| !OF_COMMANDS.contains(&name.as_str()))
         .filter_map(|(name, value)| {
             let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase();
             let path = key.split("__").collect::<Vec<_>>().join(".");
