@@ -254,7 +254,7 @@ const edgeOf = (span: MockSpan, byId: Map<string, MockSpan>): string | null => {
 function wideTopology(): Json {
   const random = randomOf(5);
   const name = (i: number) => `team-${1 + (i % 12)}-service-${i}`;
-  const nodes = Array.from({ length: 200 }, (_, i) => ({ name: name(i), rate: 1 + random() * 300, error_rate: random() < 0.1 ? random() * 0.2 : 0, p50_ms: 4, p95_ms: 5 + random() * 300, p99_ms: 400, health: random() < 0.05 ? "error" : random() < 0.1 ? "warn" : "ok" }));
+  const nodes = Array.from({ length: 200 }, (_, i) => ({ name: name(i), rate: 1 + random() * 300, error_rate: random() < 0.1 ? random() * 0.2 : 0, p50_ms: 4, p95_ms: 5 + random() * 300, p99_ms: 400, health: "ok" })).map((node) => ({ ...node, health: node.error_rate >= 0.05 ? "error" : node.error_rate >= 0.01 ? "warn" : "ok" }));
   const edges = nodes.flatMap((_, i) =>
     Array.from({ length: i > 150 ? 0 : 1 + Math.floor(random() * 2.4) }, () => ({ from: name(i), to: name(Math.min(199, i + 1 + Math.floor(random() * 48))), rate: random() * 90, error_rate: random() < 0.1 ? 0.06 : 0, p50_ms: 3, p95_ms: random() * 200, kind: "http" })),
   );
@@ -266,11 +266,11 @@ function topology(from: number, to: number): Json {
   const seconds = (to - from) / 1000;
   const nodes = [...sumsBy(from, to, (span) => span.service)].map(([name, sum]) => {
     const figures = stats(sum, seconds);
-    return { name, ...figures, health: figures.error_rate > 0.05 ? "error" : figures.error_rate > 0.015 ? "warn" : "ok" };
+    return { name, ...figures, health: figures.error_rate >= 0.05 ? "error" : figures.error_rate >= 0.01 ? "warn" : "ok" };
   });
   const edges = [...sumsBy(from, to, edgeOf)].map(([key, sum]) => {
     const [source, target] = key.split("\n");
-    return { from: source, to: target, ...stats(sum, seconds), kind: target === "redis" ? "database" : target === "shipping" ? "messaging" : "rpc" };
+    return { from: source, to: target, ...stats(sum, seconds), kind: target === "redis" ? "database" : target === "shipping" ? "messaging" : "call" };
   });
   return { nodes, edges };
 }
@@ -306,7 +306,7 @@ function service(name: string, from: number, to: number): Json | null {
   const p = (q: number) => slots.map((slot) => (slot.durations.length === 0 ? null : quantile(slot.durations, q)));
   return {
     name,
-    red: { start: new Date(from).toISOString(), step_ms, calls: slots.map((s) => (s.durations.length * 40) / (step_ms / 1000)), errors: slots.map((s) => (s.errors * 40) / (step_ms / 1000)), p50_ms: p(0.5), p95_ms: p(0.95), p99_ms: p(0.99) },
+    red: { start: new Date(from).toISOString(), step_ms, calls: slots.map((s) => s.durations.length * 40), errors: slots.map((s) => s.errors * 40), p50_ms: p(0.5), p95_ms: p(0.95), p99_ms: p(0.99) },
     operations: [...sums].map(([operation, sum]) => ({ name: operation, kind: kinds.get(operation), ...stats(sum, seconds) })),
     upstream: edges.filter(({ edge }) => edge[1] === name).map(({ edge, figures }) => ({ name: edge[0], ...figures })),
     downstream: edges.filter(({ edge }) => edge[0] === name).map(({ edge, figures }) => ({ name: edge[1], ...figures })),
