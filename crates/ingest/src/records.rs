@@ -4,14 +4,18 @@
 mod id; // hexadecimal and bytes to identifiers
 mod json; // JSON values to values of rows, and JSON text
 mod severity; // OpenTelemetry's severity numbers and everybody's words for them
+mod spans; // kinds, status codes, events and links
 mod time; // numbers and texts to nanoseconds
+mod word; // texts of our own, once per request
 
 use model::{Records, Refusals};
 
 pub use id::{id_of_bytes, id_of_hex, id_of_short_hex, push_id, trace_id_of_text, write_hex};
 pub use json::{push_json_attrs, value_of_json, write_f64, write_str};
 pub use severity::{severity_of_syslog, severity_of_word, severity_text};
+pub(crate) use spans::{KINDS, STATUS_CODES, SpanLists};
 pub use time::{ns_of_epoch, ns_of_rfc3339, ns_of_text};
+pub(crate) use word::Words;
 
 /// The readable part of a request, and what was wrong with the rest.
 #[derive(Clone, Debug)]

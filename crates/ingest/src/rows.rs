@@ -132,6 +132,35 @@ impl<'a> Texts<'a> {
         Span { start: start as u32, len: len as u32 }
     }
 
+    /// Makes a text in place. Nothing of it stays where `write` fails.
+    pub(crate) fn make<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Span, E> {
+        let before = self.made.len();
+        let result = write(&mut self.made);
+        let (start, end) = (self.body.len() + before, self.body.len() + self.made.len());
+        if result.is_err() || end > u32::MAX as usize {
+            self.made.truncate(before);
+            return result.map(|()| Span::default());
+        }
+        Ok(Span { start: start as u32, len: (end - start) as u32 })
+    }
+
+    /// Bytes made so far.
+    pub(crate) fn made(&self) -> usize {
+        self.made.len()
+    }
+
+    /// The same text in UTF-8: itself, or a copy in which what is not UTF-8 is replaced.
+    #[inline]
+    pub(crate) fn utf8(&mut self, span: Span) -> Span {
+        match std::str::from_utf8(self.of(span)) {
+            Ok(_) => span,
+            Err(_) => {
+                let text = String::from_utf8_lossy(self.of(span)).into_owned();
+                self.push(text.as_bytes())
+            }
+        }
+    }
+
     /// The bytes of a span.
     pub(crate) fn of(&self, span: Span) -> &[u8] {
         let start = span.start as usize;

@@ -1,8 +1,8 @@
-//! Decoded batches as lines of text, so that tests are rows of data.
+//! Decoded batches as lines of text and decoded rows as JSON, so that tests are rows of data.
 
-use model::{Labels, MetricBatch, SeriesRow, is_stale};
+use model::{Attr, Labels, MetricBatch, Records, SeriesRow, Value, is_stale};
 
-use crate::Decoded;
+use crate::{Decoded, DecodedRecords};
 
 /// Every series as `labels value@time<start`, histograms as `h(count,sum)`, exemplars behind `#`.
 pub(crate) fn lines(decoded: &Decoded) -> Vec<String> {
@@ -44,6 +44,61 @@ fn line(batch: &MetricBatch, row: &SeriesRow) -> String {
 
 /// Refusals as `index field reason items`.
 pub(crate) fn refusals(decoded: &Decoded) -> Vec<String> {
+    let line = |r: &model::Refusal| format!("{} {} {} {}", r.index, r.field, r.reason, r.items);
+    decoded.refusals.detailed().iter().map(line).collect()
+}
+
+/// Every row as an object of its fixed columns by name, without those that are null, `attributes` and
+/// `resource`. Checks on the way that every text is UTF-8 and every JSON text JSON.
+pub(crate) fn rows(decoded: &DecodedRecords) -> Vec<serde_json::Value> {
+    (0..decoded.records.len()).map(|row| row_json(&decoded.records, row)).collect()
+}
+
+fn row_json(records: &Records, row: usize) -> serde_json::Value {
+    let columns = model::record::columns(records.signal).iter().zip(records.fields_of(row));
+    let mut object: serde_json::Map<String, serde_json::Value> = columns
+        .filter(|(_, value)| **value != Value::Null)
+        .map(|(column, value)| (column.name.to_owned(), value_json(records, *value)))
+        .collect();
+    for (name, attrs) in [("attributes", records.attrs_of(row)), ("resource", records.resource_of(row))] {
+        object.insert(name.into(), attrs_json(records, attrs));
+    }
+    object.into()
+}
+
+fn attrs_json(records: &Records, attrs: &[Attr]) -> serde_json::Value {
+    let mut object = serde_json::Map::new();
+    for attr in attrs {
+        let key = std::str::from_utf8(attr.key.of(&records.text)).expect("keys are UTF-8");
+        // The first counts.
+        object.entry(key).or_insert_with(|| value_json(records, attr.value));
+    }
+    object.into()
+}
+
+/// JSON values are in an object of their own to be told from texts; identifiers are hexadecimal.
+fn value_json(records: &Records, value: Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => value.into(),
+        Value::Int(value) => value.into(),
+        Value::Double(value) if !value.is_finite() => value.to_string().into(),
+        Value::Double(value) => value.into(),
+        Value::Text(_) => records.text_of(value).expect("texts are UTF-8").into(),
+        Value::Json(_) => {
+            let text = records.text_of(value).expect("JSON is UTF-8");
+            serde_json::json!({ "json": serde_json::from_str::<serde_json::Value>(text).expect(text) })
+        }
+        Value::Bytes(span) => {
+            let mut hex = Vec::new();
+            crate::records::write_hex(&mut hex, span.of(&records.text));
+            String::from_utf8(hex).expect("digits").into()
+        }
+    }
+}
+
+/// Refusals of rows as `index field reason items`.
+pub(crate) fn row_refusals(decoded: &DecodedRecords) -> Vec<String> {
     let line = |r: &model::Refusal| format!("{} {} {} {}", r.index, r.field, r.reason, r.items);
     decoded.refusals.detailed().iter().map(line).collect()
 }

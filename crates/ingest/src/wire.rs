@@ -30,6 +30,11 @@ pub(crate) const fn fixed64(number: u32) -> u32 {
     number << 3 | FIXED64
 }
 
+/// The key of a four-byte field.
+pub(crate) const fn fixed32(number: u32) -> u32 {
+    number << 3 | FIXED32
+}
+
 /// The key of a text, message or packed field.
 pub(crate) const fn bytes(number: u32) -> u32 {
     number << 3 | BYTES

@@ -8,7 +8,6 @@
 //! A refusal's index is the position of the data point among all points of the request, as partial success
 //! counts them; every series of a point carries that index too.
 
-mod any_value; // values of attributes as text
 mod exponential; // exponential histograms to native ones
 mod json; // OTLP/JSON to points
 mod names; // names, units and labels as Prometheus spells them
@@ -20,6 +19,7 @@ mod translate; // resources, scopes and metrics to names and labels
 #[cfg(test)]
 mod tests;
 
+pub use super::Encoding;
 use crate::{DecodeError, Decoded};
 
 /// What the decoder needs to know beside the body.
@@ -52,35 +52,6 @@ pub enum Translation {
     UnderscoresAndSuffixes,
     /// Names stay as they are, in UTF-8.
     Off,
-}
-
-/// The two encodings of OTLP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// `application/x-protobuf`.
-    Protobuf,
-    /// `application/json`.
-    Json,
-}
-
-impl Encoding {
-    /// The encoding of a content type; `None` (415) when it is neither.
-    pub fn of_content_type(content_type: &str) -> Option<Self> {
-        let base = content_type.split(';').next().unwrap_or("").trim();
-        match () {
-            () if base.eq_ignore_ascii_case("application/x-protobuf") => Some(Self::Protobuf),
-            () if base.eq_ignore_ascii_case("application/json") => Some(Self::Json),
-            () => None,
-        }
-    }
-
-    /// The content type of an answer, which is that of the request.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Protobuf => "application/x-protobuf",
-            Self::Json => "application/json",
-        }
-    }
 }
 
 /// Decodes a decompressed body. A data point that breaks a rule is refused alone.

@@ -1,9 +1,10 @@
-//! Answers of OTLP/HTTP, in the encoding of the request: `ExportMetricsServiceResponse` with what was
-//! refused, and `google.rpc.Status` for a request that failed as a whole.
+//! Answers of OTLP/HTTP, in the encoding of the request: `Export…ServiceResponse` with what was refused, which
+//! is the same for all signals in protobuf, and `google.rpc.Status` for a request that failed as a whole.
 
+use model::Signal;
 use serde_json::json;
 
-use super::metrics::Encoding;
+use super::Encoding;
 use crate::wire::Writer;
 
 /// Status codes of gRPC that answers use.
@@ -26,13 +27,24 @@ pub enum Code {
     Unauthenticated = 16,
 }
 
-/// The answer to a request of which at least a part was accepted. `rejected` is the number of data points
-/// refused; `message` says why, or is a remark where nothing was refused. Both empty is full success.
+/// [`partial_success`] of metrics.
 pub fn success(encoding: Encoding, rejected: u64, message: &str) -> Vec<u8> {
+    partial_success(encoding, Signal::Metrics, rejected, message)
+}
+
+/// The answer to a request of which at least a part was accepted. `rejected` is the number of data points,
+/// log records or spans refused; `message` says why, or is a remark where nothing was refused. Both empty is
+/// full success.
+pub fn partial_success(encoding: Encoding, signal: Signal, rejected: u64, message: &str) -> Vec<u8> {
     match encoding {
         Encoding::Json if rejected == 0 && message.is_empty() => b"{}".to_vec(),
         Encoding::Json => {
-            let partial = json!({ "rejectedDataPoints": rejected.to_string(), "errorMessage": message });
+            let field = match signal {
+                Signal::Logs | Signal::Events => "rejectedLogRecords",
+                Signal::Traces => "rejectedSpans",
+                Signal::Metrics | Signal::Audit => "rejectedDataPoints",
+            };
+            let partial = json!({ field: rejected.to_string(), "errorMessage": message });
             json!({ "partialSuccess": partial }).to_string().into_bytes()
         }
         Encoding::Protobuf => {
@@ -76,6 +88,15 @@ mod tests {
         assert_eq!(success(Encoding::Json, 0, ""), b"{}");
         let json = String::from_utf8(success(Encoding::Json, 3, "why")).expect("UTF-8");
         assert_eq!(json, r#"{"partialSuccess":{"errorMessage":"why","rejectedDataPoints":"3"}}"#);
+    }
+
+    #[test]
+    fn every_signal_has_its_own_name_for_what_was_refused() {
+        for (signal, field) in [(Signal::Logs, "rejectedLogRecords"), (Signal::Traces, "rejectedSpans")] {
+            let json = partial_success(Encoding::Json, signal, 3, "why");
+            let want = json!({"partialSuccess": {"errorMessage": "why", field: "3"}});
+            assert_eq!(serde_json::from_slice::<serde_json::Value>(&json).expect("JSON"), want);
+        }
     }
 
     #[test]

@@ -1,30 +1,16 @@
 //! OTLP/JSON: proto3's JSON with ids in hexadecimal and enumerations as numbers. 64-bit integers come as
 //! strings or numbers, unknown fields are ignored, and `null` is a field's default.
 
-mod scalar; // numbers that may come as strings
 mod shape; // the messages
 
 use super::Context;
-use super::any_value::DEPTH_MAX;
 use super::point::{Attribute, Descriptor, ExemplarIn, Kind, PointIn, Scope, Side};
 use super::translate::{Family, Translator};
-use crate::{DecodeError, Decoded};
-
-/// An object takes up to 300 bytes in memory but may be two in the body. The densest that senders write are
-/// attributes, with 17 bytes per object.
-const BYTES_PER_OBJECT_MIN: usize = 10;
-const OBJECTS_FREE: usize = 1 << 12;
+use crate::otlp::any_value::DEPTH_MAX;
+use crate::{DecodeError, Decoded, otlp};
 
 pub(super) fn decode(body: &[u8], context: &Context) -> Result<Decoded, DecodeError> {
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        // Serde would read an array as the fields of a struct in order.
-        return Err(DecodeError::Malformed("not OTLP/JSON: the body must be an object".into()));
-    }
-    let objects = body.iter().filter(|byte| **byte == b'{').count();
-    if objects > OBJECTS_FREE + body.len() / BYTES_PER_OBJECT_MIN {
-        let text = format!("{objects} objects in {} bytes; leave empty objects out", body.len());
-        return Err(DecodeError::TooLarge(text));
-    }
+    otlp::json::check(body)?;
     let request: shape::Request = serde_json::from_slice(body)
         .map_err(|error| DecodeError::Malformed(format!("not OTLP/JSON: {error}")))?;
     let mut translator = Translator::new(&[], body.len(), context);
@@ -156,13 +142,13 @@ fn attributes(from: &[shape::KeyValue], translator: &mut Translator<'_>) -> Resu
     from.iter().map(attribute).collect()
 }
 
-/// A value as label text; see [`super::any_value`].
+/// A value as label text; see [`crate::otlp::any_value`].
 fn text(value: &shape::AnyValue) -> Result<std::borrow::Cow<'_, str>, String> {
     if let Some(text) = value.string_value.as_ref().or(value.bytes_value.as_ref()) {
         return Ok(text.as_str().into());
     }
     if let Some(double) = value.double_value {
-        return Ok(super::any_value::double(double.0).into());
+        return Ok(otlp::any_value::double(double.0).into());
     }
     Ok(match nested(value, DEPTH_MAX + 1)? {
         serde_json::Value::Null => "".into(),

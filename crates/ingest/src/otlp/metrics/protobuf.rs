@@ -4,9 +4,9 @@
 use model::Span;
 
 use super::Context;
-use super::any_value::{self, NoText, Text};
 use super::point::{Attribute, Descriptor, ExemplarIn, Kind, PointIn, Scope, Side, Temporality};
 use super::translate::Translator;
+use crate::otlp::any_value::{self, NoText, Text};
 use crate::wire::{self, Reader, WireError};
 use crate::{DecodeError, Decoded};
 

@@ -2,7 +2,30 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::scalar::{Aggregation, F64, I64, U64};
+use super::super::point::Temporality;
+use crate::otlp::json::{F64, I64, Scalar, U64};
+
+/// An aggregation temporality by number, or by name as lenient senders write it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aggregation(pub(super) Temporality);
+
+impl Default for Aggregation {
+    fn default() -> Self {
+        Self(Temporality::Unspecified)
+    }
+}
+
+impl<'de> Deserialize<'de> for Aggregation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = match Scalar::deserialize(deserializer)? {
+            Scalar::Unsigned(code) => code,
+            Scalar::Text(text) if text == "AGGREGATION_TEMPORALITY_DELTA" => 1,
+            Scalar::Text(text) if text == "AGGREGATION_TEMPORALITY_CUMULATIVE" => 2,
+            _ => 0,
+        };
+        Ok(Self(Temporality::of_code(code)))
+    }
+}
 
 /// `null` stands for a field's default.
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {

@@ -1,5 +1,7 @@
 //! Values of attributes as label text: strings as they are, numbers in decimal, bytes in base 64, arrays and
-//! maps as JSON with sorted keys.
+//! maps as JSON with sorted keys. Rows, which keep kinds, have [`row`].
+
+pub(in crate::otlp) mod row; // values of attributes as values of rows
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -8,11 +10,11 @@ use serde_json::Value;
 use crate::wire::{self, Reader, WireError};
 
 /// Arrays and maps may be nested this deep. Attributes are flat by convention; two levels are rare.
-pub(super) const DEPTH_MAX: usize = 16;
+pub(in crate::otlp) const DEPTH_MAX: usize = 16;
 
 /// Why a value has no text.
 #[derive(Debug)]
-pub(super) enum NoText {
+pub(in crate::otlp) enum NoText {
     Wire(WireError),
     TooDeep,
 }
@@ -35,7 +37,7 @@ impl std::fmt::Display for NoText {
 }
 
 /// A value other than a plain string.
-pub(super) enum Text {
+pub(in crate::otlp) enum Text {
     /// A piece of the body.
     InBody(model::Span),
     /// Made.
@@ -51,7 +53,7 @@ const MAP: u32 = wire::bytes(6);
 const BYTES: u32 = wire::bytes(7);
 
 /// Reads an `AnyValue`.
-pub(super) fn text(mut message: Reader<'_>) -> Result<Text, NoText> {
+pub(in crate::otlp) fn text(mut message: Reader<'_>) -> Result<Text, NoText> {
     let mut text = Text::Made(String::new());
     while let Some(key) = message.key()? {
         text = match key {
@@ -134,7 +136,7 @@ fn entry(mut message: Reader<'_>, depth: usize) -> Result<(String, Value), NoTex
 }
 
 /// A double as JSON writes it: an exponent only for the very large and very small.
-pub(super) fn double(value: f64) -> String {
+pub(in crate::otlp) fn double(value: f64) -> String {
     let size = value.abs();
     if size != 0.0 && size.is_finite() && !(1e-6..1e21).contains(&size) {
         let text = format!("{value:e}");

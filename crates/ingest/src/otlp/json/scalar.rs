@@ -4,37 +4,31 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use super::super::point::Temporality;
-
 /// An unsigned 64-bit integer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct U64(pub(super) u64);
+pub(in crate::otlp) struct U64(pub(in crate::otlp) u64);
 
 /// A signed 64-bit integer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct I64(pub(super) i64);
+pub(in crate::otlp) struct I64(pub(in crate::otlp) i64);
 
 /// A double, which may also be `"NaN"`, `"Infinity"` or `"-Infinity"`.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct F64(pub(super) f64);
-
-/// An aggregation temporality by number, or by name as lenient senders write it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Aggregation(pub(super) Temporality);
-
-impl Default for Aggregation {
-    fn default() -> Self {
-        Self(Temporality::Unspecified)
-    }
-}
+pub(in crate::otlp) struct F64(pub(in crate::otlp) f64);
 
 /// Any scalar of JSON, before its field decides what it must be.
-enum Scalar {
+pub(in crate::otlp) enum Scalar {
     Null,
     Unsigned(u64),
     Signed(i64),
     Float(f64),
     Text(String),
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
 }
 
 struct ScalarVisitor;
@@ -72,7 +66,7 @@ const U64_END: f64 = 18_446_744_073_709_551_616.0;
 
 impl<'de> Deserialize<'de> for U64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = match deserializer.deserialize_any(ScalarVisitor)? {
+        let value = match Scalar::deserialize(deserializer)? {
             Scalar::Null => Some(0),
             Scalar::Unsigned(value) => Some(value),
             Scalar::Signed(value) => u64::try_from(value).ok(),
@@ -88,7 +82,7 @@ impl<'de> Deserialize<'de> for U64 {
 
 impl<'de> Deserialize<'de> for I64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = match deserializer.deserialize_any(ScalarVisitor)? {
+        let value = match Scalar::deserialize(deserializer)? {
             Scalar::Null => Some(0),
             Scalar::Unsigned(value) => i64::try_from(value).ok(),
             Scalar::Signed(value) => Some(value),
@@ -102,7 +96,7 @@ impl<'de> Deserialize<'de> for I64 {
 
 impl<'de> Deserialize<'de> for F64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = match deserializer.deserialize_any(ScalarVisitor)? {
+        let value = match Scalar::deserialize(deserializer)? {
             Scalar::Null => Some(0.0),
             Scalar::Unsigned(value) => Some(value as f64),
             Scalar::Signed(value) => Some(value as f64),
@@ -110,17 +104,5 @@ impl<'de> Deserialize<'de> for F64 {
             Scalar::Text(text) => text.parse().ok(),
         };
         value.map(Self).ok_or_else(|| D::Error::custom("expected a number"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Aggregation {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let code = match deserializer.deserialize_any(ScalarVisitor)? {
-            Scalar::Unsigned(code) => code,
-            Scalar::Text(text) if text == "AGGREGATION_TEMPORALITY_DELTA" => 1,
-            Scalar::Text(text) if text == "AGGREGATION_TEMPORALITY_CUMULATIVE" => 2,
-            _ => 0,
-        };
-        Ok(Self(Temporality::of_code(code)))
     }
 }

@@ -1,0 +1,32 @@
+//! What OTLP/JSON has in common for all signals: a check before reading, numbers that may come as strings, and
+//! attributes.
+
+mod scalar; // numbers that may come as strings
+mod value; // values of attributes
+
+pub(super) use scalar::{F64, I64, Scalar, U64};
+pub(super) use value::{
+    AnyValue, KeyValue, Resource, Scope, Text, begin_resource, begin_scope, item_attrs, or_default, text_of,
+    value, write_attrs,
+};
+
+use crate::DecodeError;
+
+/// An object takes up to 300 bytes in memory but may be two in the body. The densest that senders write are
+/// attributes, with 17 bytes per object.
+const BYTES_PER_OBJECT_MIN: usize = 10;
+const OBJECTS_FREE: usize = 1 << 12;
+
+/// Refuses what Serde would misread or what would take far more memory than its body.
+pub(super) fn check(body: &[u8]) -> Result<(), DecodeError> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        // Serde would read an array as the fields of a struct in order.
+        return Err(DecodeError::Malformed("not OTLP/JSON: the body must be an object".into()));
+    }
+    let objects = body.iter().filter(|byte| **byte == b'{').count();
+    if objects > OBJECTS_FREE + body.len() / BYTES_PER_OBJECT_MIN {
+        let text = format!("{objects} objects in {} bytes; leave empty objects out", body.len());
+        return Err(DecodeError::TooLarge(text));
+    }
+    Ok(())
+}
