@@ -1,0 +1,280 @@
+//! A slice of rows that can be asked: a chunk in memory, or a row group of a segment.
+
+use std::ops::{AddAssign, Range};
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
+use model::{Field, Records, Signal};
+
+use super::chunk::{Chunk, Scope, ValueKind};
+use super::filter::Filter;
+use super::{read, select};
+use crate::error::Result;
+
+/// What was looked at to answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Rows of the blocks that were looked into.
+    pub rows: u64,
+    /// Bytes that were read from files or lay in the columns looked at.
+    pub bytes: u64,
+    /// Slices that were asked.
+    pub slices: u64,
+    /// Blocks that were looked into.
+    pub blocks: u64,
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+        self.slices += other.slices;
+        self.blocks += other.blocks;
+    }
+}
+
+/// A column to read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Column {
+    /// A field in its natural type: a fixed column's own; of an attribute the kind that the slice has (doubles
+    /// where integers and doubles occur, texts where others mix or none occurs).
+    Field(Field),
+    /// A field as values of this kind; null where a value cannot be converted. Every value has a text.
+    FieldAs(Field, ValueKind),
+    /// All attributes of the row as a JSON object, sorted by key; never null.
+    Attributes,
+    /// All attributes of the resource as a JSON object, sorted by key; never null.
+    ResourceAttributes,
+}
+
+/// A key that rows have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyInfo {
+    /// Whose attribute.
+    pub scope: Scope,
+    /// Its key.
+    pub key: Arc<str>,
+    /// Of which kind its values are.
+    pub kind: ValueKind,
+    /// Rows that have it.
+    pub count: u64,
+}
+
+/// A column as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum StoredColumn {
+    /// A fixed column, by position.
+    Fixed(usize),
+    /// An attribute column, by position among them.
+    Attr(usize),
+    /// The attributes without a column.
+    Overflow,
+}
+
+/// Rows of a block; the last one of a slice may have fewer.
+pub(crate) const BLOCK_ROWS: usize = 4096;
+
+/// Rows of a slice that were loaded, as ascending ranges that do not touch. Loaded arrays have these rows, one
+/// range after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Loaded {
+    pub(crate) ranges: Vec<Range<usize>>,
+}
+
+impl Loaded {
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.ranges.iter().map(Range::len).sum()
+    }
+
+    /// True when it has all rows of the other.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let has = |range: &Range<usize>| {
+            self.ranges.iter().any(|own| own.start <= range.start && range.end <= own.end)
+        };
+        other.ranges.iter().all(has)
+    }
+
+    /// Of bits of the slice those of the loaded rows.
+    pub(crate) fn gather(&self, bits: &BooleanBuffer) -> BooleanBuffer {
+        if let [range] = self.ranges.as_slice() {
+            return bits.slice(range.start, range.len());
+        }
+        let mut out = BooleanBufferBuilder::new(self.rows());
+        for range in &self.ranges {
+            out.append_buffer(&bits.slice(range.start, range.len()));
+        }
+        out.finish()
+    }
+
+    /// Bits of the slice from bits of the loaded rows; the others are not set.
+    pub(crate) fn scatter(&self, bits: &BooleanBuffer, rows: usize) -> BooleanBuffer {
+        let mut out = BooleanBufferBuilder::new(rows);
+        let mut at = 0;
+        for range in &self.ranges {
+            out.append_n(range.start - out.len(), false);
+            out.append_buffer(&bits.slice(at, range.len()));
+            at += range.len();
+        }
+        out.append_n(rows - out.len(), false);
+        out.finish()
+    }
+}
+
+/// Up to 65,536 rows of one signal. Clones are cheap.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    source: Source,
+    /// What deletes hide.
+    hidden: Arc<[Arc<Filter>]>,
+}
+
+/// Where a slice's rows are.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// In memory.
+    Chunk(Arc<Chunk>),
+}
+
+impl Slice {
+    /// The rows of a chunk, less what filters hide.
+    pub fn of_chunk(chunk: Arc<Chunk>, hidden: Arc<[Arc<Filter>]>) -> Self {
+        Self { source: Source::Chunk(chunk), hidden }
+    }
+
+    /// Decoded rows, as many as there are.
+    pub fn of_records(records: &Records) -> Self {
+        Self::of_chunk(Arc::new(Chunk::from_records(records)), Arc::default())
+    }
+
+    /// Which table the rows are of.
+    pub fn signal(&self) -> Signal {
+        self.source.signal()
+    }
+
+    /// Number of rows, those that deletes hide included.
+    pub fn rows(&self) -> usize {
+        self.source.rows()
+    }
+
+    /// Time of the first and the last row, nanoseconds, both inclusive.
+    pub fn time_ns(&self) -> (i64, i64) {
+        self.source.time_ns()
+    }
+
+    /// The rows that the filter accepts and that no delete hides, one bit a row.
+    pub fn select(&self, filter: &Filter, cost: &mut Cost) -> Result<BooleanBuffer> {
+        cost.slices += 1;
+        select::select(&self.source, filter, &self.hidden, cost)
+    }
+
+    /// Values of the rows whose bit is set, in the order of the slice, one array a column.
+    pub fn read(&self, columns: &[Column], rows: &BooleanBuffer, cost: &mut Cost) -> Result<Vec<ArrayRef>> {
+        read::read(&self.source, columns, rows, cost)
+    }
+
+    /// The keys of the rows' attributes, each scope and kind apart. Keys in the overflow are among them, as far
+    /// as they are known without reading rows.
+    pub fn keys(&self) -> Result<Vec<KeyInfo>> {
+        self.source.keys()
+    }
+}
+
+impl Source {
+    pub(crate) fn signal(&self) -> Signal {
+        match self {
+            Self::Chunk(chunk) => chunk.signal,
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Self::Chunk(chunk) => chunk.rows,
+        }
+    }
+
+    pub(crate) fn time_ns(&self) -> (i64, i64) {
+        match self {
+            Self::Chunk(chunk) => (chunk.min_t_ns, chunk.max_t_ns),
+        }
+    }
+
+    fn keys(&self) -> Result<Vec<KeyInfo>> {
+        match self {
+            Self::Chunk(chunk) => Ok(super::keys::of_chunk(chunk)),
+        }
+    }
+
+    /// All attribute columns: position, whose, key and kind.
+    pub(crate) fn attrs(&self) -> Vec<(usize, Scope, &Arc<str>, ValueKind)> {
+        match self {
+            Self::Chunk(chunk) => {
+                let attrs = chunk.attrs.iter().enumerate();
+                attrs.map(|(at, attr)| (at, attr.scope, &attr.key, attr.kind)).collect()
+            }
+        }
+    }
+
+    /// The attribute columns of a key.
+    pub(crate) fn attrs_of(&self, scope: Scope, key: &str) -> Vec<(usize, ValueKind)> {
+        match self {
+            Self::Chunk(chunk) => {
+                let attrs = chunk.attrs.iter().enumerate();
+                let own = attrs.filter(|(_, attr)| attr.scope == scope && *attr.key == *key);
+                own.map(|(at, attr)| (at, attr.kind)).collect()
+            }
+        }
+    }
+
+    /// True where a row's overflow may have the key; `None` asks for any.
+    pub(crate) fn overflow_may_have(&self, _key: Option<(Scope, &str)>) -> bool {
+        match self {
+            Self::Chunk(chunk) => chunk.overflow.as_ref().is_some_and(|o| o.null_count() < o.len()),
+        }
+    }
+
+    /// The rows that block filters cannot rule out.
+    pub(crate) fn candidates(&self, _filter: &Filter, _cost: &mut Cost) -> Result<BooleanBuffer> {
+        match self {
+            Self::Chunk(chunk) => Ok(BooleanBuffer::new_set(chunk.rows)),
+        }
+    }
+
+    /// The rows that are loaded to have these: whole blocks.
+    pub(crate) fn to_load(&self, _rows: &BooleanBuffer) -> Loaded {
+        match self {
+            // Everything is there already.
+            #[expect(clippy::single_range_in_vec_init, reason = "one range of rows is meant")]
+            Self::Chunk(chunk) => Loaded { ranges: vec![0..chunk.rows] },
+        }
+    }
+
+    /// Arrays of stored columns with the rows of `loaded`, which comes from [`Self::to_load`].
+    pub(crate) fn load(
+        &self,
+        columns: &[StoredColumn],
+        _loaded: &Loaded,
+        cost: &mut Cost,
+    ) -> Result<Vec<ArrayRef>> {
+        match self {
+            Self::Chunk(chunk) => {
+                let arrays = columns.iter().map(|column| column_of(chunk, *column));
+                let arrays: Vec<ArrayRef> = arrays.collect();
+                cost.bytes += arrays.iter().map(|array| array.get_buffer_memory_size() as u64).sum::<u64>();
+                Ok(arrays)
+            }
+        }
+    }
+}
+
+fn column_of(chunk: &Chunk, column: StoredColumn) -> ArrayRef {
+    match column {
+        StoredColumn::Fixed(at) => Arc::clone(&chunk.fixed[at]),
+        StoredColumn::Attr(at) => Arc::clone(&chunk.attrs[at].values),
+        StoredColumn::Overflow => match &chunk.overflow {
+            Some(overflow) => Arc::new(overflow.clone()),
+            None => Arc::new(arrow_array::StringViewArray::new_null(chunk.rows)),
+        },
+    }
+}
