@@ -25,6 +25,8 @@ function fixed(): Command[] {
     { id: "logs-errors", kind: "Action", label: "Logs: errors", href: view.href("/logs", { q: "level:>=error" }) },
     { id: "logs-live", kind: "Action", label: "Logs: live tail", href: view.href("/logs", { live: "1" }) },
     { id: "logs-patterns", kind: "Action", label: "Logs: patterns", href: view.href("/logs", { tab: "patterns" }) },
+    { id: "traces-failed", kind: "Action", label: "Traces: failed", href: view.href("/traces", { q: "status:error" }) },
+    { id: "traces-slowest", kind: "Action", label: "Traces: slowest", href: view.href("/traces", { order: "slowest" }) },
     { id: "reload", kind: "Action", label: "Refresh now", run: () => view.reload() },
     ...PRESETS.map((p): Command => ({ id: p.label, kind: "Range", label: p.label, run: () => view.setRange(p) })),
     { id: "t-auto", kind: "Theme", label: "Theme as the system", run: () => prefs.setTheme("auto") },
@@ -54,6 +56,10 @@ export function search(typed: string, metrics: readonly string[], saved: readonl
   }));
   const elsewhere: Command[] = want === "" ? [] : [
     { id: "search-logs", kind: "Action", label: `Search logs for ${want}`, href: view.href("/logs", { q: want }) },
+    { id: "search-traces", kind: "Action", label: `Search traces for ${want}`, href: view.href("/traces", { q: want }) },
+    ...(/^[0-9a-f]{16}(?:[0-9a-f]{16})?$/i.test(want)
+      ? [{ id: "trace", kind: "Action", label: `Open trace ${want}`, href: view.href(`/traces/${want.toLowerCase()}`) } as const]
+      : []),
   ];
   return [...fixed(), ...queries, ...found, ...elsewhere]
     .map((command, index) => ({ command, index, points: score(command.label, want) }))
