@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { searchContext, suggestFields, suggestOperators, suggestValues } from "../lib/search/complete";
-import { addTerm, filterState, filterText, mark, patternQuery, removeFilter, toggleFilter, wordsOf, type FilterValue } from "../lib/search/edit";
+import { addTerm, filterState, filterText, mark, patternQuery, removeFilter, toggleFilter, typedValue, wordsOf, type FilterValue } from "../lib/search/edit";
 import { charOffset, readSearchFault } from "../lib/search/fault";
 import { scan } from "../lib/search/scan";
 
@@ -88,6 +88,16 @@ describe("filters by click", () => {
 
   it("adds a term to alternatives as a whole", () => expect(addTerm("a | b", "c")).toBe("(a | b) c"));
 });
+
+it.each<[FilterValue, string, FilterValue]>([
+  ["500", "int", 500],
+  ["0.5", "double", 0.5],
+  ["1e3", "double", "1e3"],
+  ["007", "int", "007"],
+  ["500", "text", "500"],
+  ["true", "bool", true],
+  ["yes", "bool", "yes"],
+])("%s of a field of type %s is asked for as %o", (value, type, want) => expect(typedValue(value, type)).toBe(want));
 
 describe("marks", () => {
   it.each([

@@ -49,10 +49,12 @@ export interface FieldInfo {
   name: string;
   scope: "fixed" | "attribute" | "resource";
   type: string;
-  count: number;
+  /** Rows that have it; unknown of fixed columns. */
+  count: number | null;
 }
 
 export interface ValueCount {
+  /** As text, whatever the field holds. */
   value: string | number | boolean;
   count: number;
 }

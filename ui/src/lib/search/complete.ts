@@ -23,7 +23,7 @@ export interface Suggestion {
 export interface KnownField {
   name: string;
   type: string;
-  count?: number;
+  count?: number | null;
 }
 
 export const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;

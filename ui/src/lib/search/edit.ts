@@ -46,6 +46,14 @@ function asks(term: Term, name: string, value: FilterValue | null): boolean {
 
 const excludes = (term: Term) => term.negated !== (term.compare === "!=");
 
+/** A value that came as text, as what its field holds: numbers and truths are compared as such when unquoted. */
+export function typedValue(value: FilterValue, type: string): FilterValue {
+  if (typeof value !== "string") return value;
+  if (/int|double|float/.test(type) && value.trim() !== "" && Number.isFinite(Number(value)) && String(Number(value)) === value) return Number(value);
+  if (type === "bool" && (value === "true" || value === "false")) return value === "true";
+  return value;
+}
+
 /** Whether the search asks for this value, refuses it, or says nothing of it. */
 export function filterState(query: string, name: string, value: FilterValue | null): "in" | "out" | null {
   const { terms, alternatives } = scan(query);

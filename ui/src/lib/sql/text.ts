@@ -74,7 +74,7 @@ export const TABLES: readonly { name: string; about: string; columns: readonly s
     about: "Business, deployment and user events",
     columns: ["timestamp", "name", "kind", "user_id", "team_id", "project_id", "session_id", "value", "attributes"],
   },
-  { name: "metrics", about: "Samples of metrics", columns: [] },
+  { name: "metrics", about: "Samples of metrics; every label is a column", columns: ["timestamp", "name", "value", "histogram", "labels"] },
 ];
 
 export const VIEWS: readonly string[] = ["LogEntry", "SystemMetric", "ApplicationMetric", "command_executions"];

@@ -15,8 +15,8 @@ const UNIQUE = /^(?:body|timestamp|observed_timestamp|time|trace_id|span_id|seve
 export function chosenFacets(fields: readonly FieldInfo[], wanted: readonly string[]): string[] {
   const known = fields
     .filter((field) => field.scope !== "fixed" && field.name !== "service.name" && !UNIQUE.test(field.name))
-    .filter((field) => !/time|json/.test(field.type))
-    .sort((a, b) => b.count - a.count || a.name.localeCompare(b.name))
+    .filter((field) => !/time|json|^id$/.test(field.type))
+    .sort((a, b) => (b.count ?? 0) - (a.count ?? 0) || a.name.localeCompare(b.name))
     .slice(0, FACETS_CHOSEN)
     .map((field) => field.name);
   return [...new Set(["level", "service", ...wanted, ...known])];
