@@ -8,6 +8,7 @@ mod error; // what can go wrong
 mod reader; // labels, series, metadata, exemplars, cardinality
 pub mod search; // what people type, as a predicate
 mod source; // series for the evaluator
+pub mod traceql; // the language of Grafana's Tempo
 pub mod traces; // spans as trees, maps and tables
 
 pub use control::Control;

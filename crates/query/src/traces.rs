@@ -4,6 +4,7 @@
 //! children that outlive their parent, spans sent twice.
 
 mod analysis; // self time, critical path, totals
+mod find; // traces that have something
 mod heatmap; // durations over time
 mod impact; // who is affected by whom, and the map as DOT
 mod latency; // quantiles in little memory
@@ -15,6 +16,7 @@ mod topology; // services and their calls
 mod tree; // spans in the order of their tree
 
 pub use analysis::{Analysis, OperationTotal, ServiceTotal};
+pub use find::{Find, TraceOrder, find_traces};
 pub use heatmap::{Heatmap, HeatmapSpec};
 pub use impact::{Impact, Reached, dot, impact};
 pub use latency::Latency;
