@@ -30,6 +30,16 @@ export function windowOf(scrollTop: number, height: number, rowHeight: number, c
   return [Math.min(first, count), Math.min(count, Math.ceil((scrollTop + height) / rowHeight) + spare)];
 }
 
+/**
+ * The entries from `first` to `last` dealt to slots, each always to the same one, so that what is drawn for an entry
+ * stays where it is while the list is scrolled. Slots without an entry hold -1.
+ */
+export function slotsOf(first: number, last: number, slots: number): number[] {
+  const dealt = new Array<number>(slots).fill(-1);
+  for (let entry = first; entry < last; entry += 1) dealt[entry % slots] = entry;
+  return dealt;
+}
+
 /** Rows at or below `depth` that have children: what to collapse so that only so many levels are open. */
 export function atDepth(model: TraceModel, depth: number): Set<number> {
   const rows = new Set<number>();
