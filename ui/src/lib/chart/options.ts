@@ -15,6 +15,8 @@ export interface Dot {
   t: number;
   value: number;
   label: string;
+  /** The trace it was taken from, empty where it names none. */
+  traceId: string;
 }
 
 export interface PlotSetup {

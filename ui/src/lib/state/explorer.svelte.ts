@@ -132,6 +132,7 @@ async function dotsOf(query: string, range: RangeMs, signal: AbortSignal): Promi
         t: e.timestamp * 1000,
         value: numberOf(e.value),
         label: Object.entries(e.labels).map(([key, value]) => `${key}=${value}`).join(" "),
+        traceId: /^[0-9a-f]{16,32}$/i.test(e.labels.trace_id ?? e.labels.traceID ?? "") ? (e.labels.trace_id ?? e.labels.traceID ?? "") : "",
       }))
       .filter((dot) => Number.isFinite(dot.value))
       .slice(0, 1000);
