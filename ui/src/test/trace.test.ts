@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { TraceAnswer, TraceSpan } from "../lib/api/traces";
 import { hasClause, toggleClause, withDuration } from "../lib/trace/clauses";
-import { criticalPath } from "../lib/trace/critical";
+import { criticalPath, joined, stretchesOf } from "../lib/trace/critical";
 import { flameOf, rowAt } from "../lib/trace/flame";
 import { boxOf, cellsOf, decades, shade } from "../lib/trace/heatmap";
 import { axisMarks, durationLiteral, formatNs, msOf, parseInstant, parseLength, since } from "../lib/trace/instant";
@@ -107,6 +107,12 @@ describe("the critical path", () => {
     const path = criticalPath(model);
     const text = path.row.map((row, i) => [path.to[i] ?? 0, `${model.ids[row]} ${path.from[i]}-${path.to[i]}`] as const);
     expect(text.sort((a, b) => b[0] - a[0]).map((part) => part[1]).join(", ")).toBe(want);
+  });
+  it("is joined where the eye sees no gap", () => {
+    const parts = stretchesOf(criticalPath(layOut(TREE))).get(0) ?? [];
+    expect(parts).toEqual([[0, 10], [40, 50], [90, 100]]);
+    expect(joined(parts, 0, 100, 31)).toEqual([[0, 50], [90, 100]]);
+    expect(joined(parts, 45, 60, 1)).toEqual([[40, 50]]);
   });
   it("shares the whole time out", () => {
     const model = layOut(TREE);

@@ -63,3 +63,28 @@ export function criticalPath(model: TraceModel): CriticalPath {
   }
   return path;
 }
+
+/** Stretches of each row, by time. */
+export function stretchesOf(path: CriticalPath): Map<number, [number, number][]> {
+  const byRow = new Map<number, [number, number][]>();
+  path.row.forEach((row, i) => {
+    const list = byRow.get(row) ?? [];
+    list.push([path.from[i] as number, path.to[i] as number]);
+    byRow.set(row, list);
+  });
+  for (const list of byRow.values()) list.sort((a, b) => a[0] - b[0]);
+  return byRow;
+}
+
+/** What of the stretches is seen between two times, those joined that are less than `least` apart. */
+export function joined(stretches: readonly [number, number][], from: number, to: number, least: number): [number, number][] {
+  const seen: [number, number][] = [];
+  for (const [start, end] of stretches) {
+    if (end < from) continue;
+    if (start > to) break;
+    const last = seen.at(-1);
+    if (last && start - last[1] < least) last[1] = Math.max(last[1], end);
+    else seen.push([start, end]);
+  }
+  return seen;
+}
