@@ -6,7 +6,7 @@ import { flameOf, rowAt } from "../lib/trace/flame";
 import { boxOf, cellsOf, decades, shade } from "../lib/trace/heatmap";
 import { axisMarks, durationLiteral, formatNs, msOf, parseInstant, parseLength, since } from "../lib/trace/instant";
 import { layOut } from "../lib/trace/model";
-import { atDepth, find, haystacks, nextOf, operations, pathTo, placeOf, revealed, slotsOf, visibleRows, windowOf } from "../lib/trace/rows";
+import { atDepth, find, haystacks, nextOf, operations, pathTo, placeOf, revealed, slotsOf, spoken, visibleRows, windowOf } from "../lib/trace/rows";
 import { clampZoom, readZoom, writeZoom, zoomed, zoomTo } from "../lib/trace/scale";
 
 const START = "2026-01-01T00:00:00.000000000Z";
@@ -80,6 +80,10 @@ describe("what is seen", () => {
   it("keeps each row in its slot while the list is scrolled", () => {
     expect(slotsOf(0, 4, 5)).toEqual([0, 1, 2, 3, -1]);
     expect(slotsOf(2, 7, 5)).toEqual([5, 6, 2, 3, 4]);
+  });
+  it("says a row in words", () => {
+    expect(spoken(model, 3, 2)).toBe("db op d, 40 ns, failed, 2 logs");
+    expect(spoken(layOut(trace("b x 10 40")), 0, 0)).toBe("Parent span x was not received");
   });
   it("opens the ancestors of a row", () => expect([...revealed(model, new Set([0, 1, 3]), 2)]).toEqual([3]));
   it("collapses from a depth on", () => expect([...atDepth(model, 1)]).toEqual([1]));

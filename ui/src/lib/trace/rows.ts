@@ -1,4 +1,5 @@
 /** Which rows of a trace are seen: collapsing, the window of a scrolled list, moving by keyboard, finding. */
+import { formatNs } from "./instant";
 import type { TraceModel } from "./model";
 
 /** Rows that are seen, in order: none below a collapsed one. */
@@ -96,6 +97,19 @@ export function nextOf(rows: Int32Array, from: number, step: 1 | -1): number {
   const at = placeOf(rows, step === 1 ? from : from - 1);
   const next = step === 1 ? at + 1 : at;
   return rows[(next + rows.length) % rows.length] as number;
+}
+
+/** A row as a screen reader says it. */
+export function spoken(model: TraceModel, row: number, logs: number): string {
+  const span = model.spans[row];
+  if (!span) return `Parent span ${model.ids[row]} was not received`;
+  return [
+    `${span.service} ${span.name}`,
+    formatNs(model.duration[row] as number),
+    model.error[row] === 1 ? "failed" : "",
+    (model.critical[row] as number) > 0 ? "on the critical path" : "",
+    logs > 0 ? `${logs} ${logs === 1 ? "log" : "logs"}` : "",
+  ].filter((part) => part !== "").join(", ");
 }
 
 export interface OperationStats {
