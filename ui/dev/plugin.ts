@@ -148,6 +148,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, next: 
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     result = { status: error instanceof BadQuery || error instanceof BadSearch ? 400 : 500, body: { status: "error", errorType: "bad_data", error: message } };
+    if (error instanceof BadSearch) result.body = { error: { type: "MonitoringError", code: "INVALID", message: `invalid parameter "query": ${message}`, field: "query" } };
   }
   response.writeHead(result.status, { "Content-Type": "application/json", ...result.headers });
   response.end(JSON.stringify(result.body));

@@ -38,7 +38,9 @@ function errorText(body: string, status: number): { kind: string; message: strin
   try {
     const parsed: unknown = JSON.parse(body);
     if (parsed && typeof parsed === "object") {
-      const fields = parsed as Record<string, unknown>;
+      const outer = parsed as Record<string, unknown>;
+      // Prometheus's API answers `{"error":"…"}`, our own `{"error":{"message":"…"}}`.
+      const fields = outer.error && typeof outer.error === "object" ? (outer.error as Record<string, unknown>) : outer;
       const message = fields.error ?? fields.message ?? fields.reason;
       const kind = typeof fields.errorType === "string" ? fields.errorType : "http";
       if (typeof message === "string") return { kind, message };

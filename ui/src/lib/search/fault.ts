@@ -20,10 +20,10 @@ export function charOffset(text: string, bytes: number): number {
   return at;
 }
 
-/** Reads `search, position 12: a quote is not closed, found "\"x"; write …`. */
+/** Reads `invalid parameter "query": search, position 12: a quote is not closed, found "\"x"; write …`. */
 export function readSearchFault(error: string, query: string): SearchFault {
   const found = /position (\d+): ([\s\S]+)$/.exec(error);
-  if (!found) return { message: error, start: -1, end: -1 };
+  if (!found) return { message: error.replace(/^invalid parameter "query": /, ""), start: -1, end: -1 };
   const start = Math.min(charOffset(query, Number(found[1])), query.length);
   const token = scan(query).tokens.find((one) => one.kind !== "space" && one.start <= start && start < one.end);
   const message = found[2] ?? error;

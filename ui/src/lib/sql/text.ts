@@ -40,7 +40,8 @@ export interface SqlFault {
 }
 
 /** Reads the place out of `… at Line: 1, Column: 15`; a name between quotes serves where there is none. */
-export function readSqlFault(error: string, sql: string): SqlFault {
+export function readSqlFault(said: string, sql: string): SqlFault {
+  const error = said.replace(/^invalid parameter "query": /, "");
   const place = /line:?\s*(\d+),?\s*column:?\s*(\d+)/i.exec(error);
   const pieces = sqlPieces(sql);
   let start = -1;

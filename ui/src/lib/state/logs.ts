@@ -13,6 +13,8 @@ export interface LogsState {
   /** Id of the record that is open. */
   open: string;
   live: boolean;
+  /** Three lines a record instead of one. */
+  wrap: boolean;
 }
 
 export const DEFAULT_COLUMNS: readonly string[] = ["service"];
@@ -28,6 +30,7 @@ export function readLogs(params: URLSearchParams): LogsState {
     by: params.get("by") ?? "level",
     open: params.get("id") ?? "",
     live: params.get("live") === "1",
+    wrap: params.get("wrap") === "1",
   };
 }
 
@@ -43,5 +46,6 @@ export function writeLogs(state: LogsState): Record<string, string | string[] | 
     by: state.by === "level" ? null : state.by,
     id: state.open || null,
     live: state.live ? "1" : null,
+    wrap: state.wrap ? "1" : null,
   };
 }
