@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decimate } from "../lib/chart/decimate";
 import { appendPoint, frameOf, lastValue, mergeFrames, summary, type Frame, type Value } from "../lib/chart/frame";
+import { withDots } from "../lib/chart/options";
 import { stack } from "../lib/chart/stack";
 
 describe("a range answer on its grid", () => {
@@ -85,3 +86,10 @@ it("summaries skip gaps", () => {
   expect(summary([null])).toEqual({ min: null, max: null, mean: null });
   expect(lastValue([1, 2, null])).toBe(2);
 });
+
+it.each([
+  ["dots above the lines are in the picture", 10, [12], 12],
+  ["one far above does not flatten the lines", 10, [400], 20],
+  ["dots below change nothing", 10, [3], 10],
+])("%s", (_, max, values, want) =>
+  expect(withDots(max, values.map((value) => ({ t: 0, value, label: "", traceId: "" })))).toBe(want));

@@ -50,6 +50,17 @@ function yRange(plot: uPlot, min: number | null, max: number | null, fixedMax: n
   return huddled ? [min - (max - min) * 0.5, max + (max - min) * 0.5] : [low, high === fixedMax ? high : high * 1.05];
 }
 
+/** The largest value with the dots counted in, so that they are seen; one far away does not flatten the lines. */
+export function withDots(max: number, dots: readonly Dot[]): number {
+  return dots.reduce((most, dot) => Math.max(most, Math.min(dot.value, max * 2)), max);
+}
+
+/** Where a dot stands, in pixels of the plot; what lies above the picture stands at its top edge. */
+export function dotPlace(plot: uPlot, dot: Dot, canvas: boolean): { x: number; y: number } {
+  const top = canvas ? plot.bbox.top : 0;
+  return { x: plot.valToPos(dot.t / 1000, "x", canvas), y: Math.max(plot.valToPos(dot.value, "y", canvas), top) };
+}
+
 function drawDots(plot: uPlot, dots: readonly Dot[]): void {
   const { ctx } = plot;
   const size = 4 * devicePixelRatio;
@@ -57,8 +68,7 @@ function drawDots(plot: uPlot, dots: readonly Dot[]): void {
   ctx.fillStyle = resolveColor("--accent");
   ctx.strokeStyle = resolveColor("--surface");
   for (const dot of dots) {
-    const x = plot.valToPos(dot.t / 1000, "x", true);
-    const y = plot.valToPos(dot.value, "y", true);
+    const { x, y } = dotPlace(plot, dot, true);
     if (x < plot.bbox.left || x > plot.bbox.left + plot.bbox.width) continue;
     ctx.beginPath();
     ctx.moveTo(x, y - size);
@@ -106,7 +116,7 @@ export function plotOptions(setup: PlotSetup): uPlot.Options {
           return [from / 1000, to / 1000];
         },
       },
-      y: { range: (plot, min, max) => yRange(plot, min, max, setup.max) },
+      y: { range: (plot, min, max) => yRange(plot, min, max === null ? null : withDots(max, setup.dots()), setup.max) },
     },
     axes: [
       { ...axis(), size: 28, gap: 8, space: 72, values: timeTicks },
