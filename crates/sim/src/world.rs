@@ -305,5 +305,6 @@ fn settings(rng: &mut StdRng) -> Settings {
         cache_bytes_max: *pick(rng, &[0, 64 << 10, 16 << 20]),
         retention_ms: None,
         seed: rng.random(),
+        ..Settings::default()
     }
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashMap;
-use model::{MetricBatch, MetricLimits, Signal, TenantId};
+use model::{MetricBatch, MetricLimits, RecordLimits, Records, Signal, TenantId, record};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -25,8 +25,10 @@ use crate::error::{Result, StoreError};
 use crate::manifest::{Edit, Manifest, State};
 use crate::metrics::{self, MetricShard, Rules, Staged};
 use crate::queue::Queue;
+use crate::rows::{self, RowRetention, RowRules, RowShard};
 use crate::segment::TableCache;
 use crate::settings::Settings;
+use crate::shard::Shard;
 use crate::view::View;
 use crate::wal::{ShardKey, Wal};
 
@@ -37,6 +39,9 @@ const TENANTS: &str = "tenants";
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) samples: AtomicU64,
+    pub(crate) rows: AtomicU64,
+    /// Rows that a sampler dropped when their head was flushed.
+    pub(crate) rows_sampled: AtomicU64,
     pub(crate) commits: AtomicU64,
     pub(crate) commit_failures: AtomicU64,
     pub(crate) wal_bytes: AtomicU64,
@@ -63,8 +68,9 @@ pub struct Engine {
     wal: Mutex<Wal>,
     manifest: Mutex<Manifest>,
     view: RwLock<Arc<View>>,
-    shards: RwLock<BTreeMap<TenantId, Arc<MetricShard>>>,
+    shards: RwLock<BTreeMap<ShardKey, Shard>>,
     retention: RwLock<HashMap<TenantId, Option<i64>>>,
+    row_retention: RwLock<HashMap<ShardKey, Arc<RowRetention>>>,
     replay: Mutex<Option<replay::Replay>>,
     replayed: watch::Sender<bool>,
     replay_failure: OnceLock<StoreError>,
@@ -102,6 +108,7 @@ impl Engine {
             view: RwLock::new(Arc::new(view)),
             shards: RwLock::default(),
             retention: RwLock::default(),
+            row_retention: RwLock::default(),
             replay: Mutex::new(Some(replay)),
             replayed: watch::Sender::new(false),
             replay_failure: OnceLock::new(),
@@ -127,14 +134,35 @@ impl Engine {
         limits: &MetricLimits,
         now_ms: i64,
     ) -> Result<Staged> {
-        let bytes = self.heads_bytes.load(Ordering::Relaxed);
-        if bytes > 2 * self.settings.heads_bytes_max {
-            let reason = format!("{bytes} bytes of rows in memory wait to be flushed");
-            return Err(StoreError::Unavailable { reason });
-        }
+        self.admit()?;
         let oldest_ms = self.retention_ms(tenant).map_or(i64::MIN, |ms| now_ms.saturating_sub(ms));
         let rules = Rules { limits, now_ms, oldest_ms };
-        metrics::stage(&self.shard(tenant), batch, rules, &self.queue)
+        metrics::stage(&self.metric_shard(tenant), batch, rules, &self.queue)
+    }
+
+    /// As [`Self::append`], for rows of logs, traces or events.
+    pub fn append_records(
+        &self,
+        tenant: &TenantId,
+        records: &Records,
+        limits: &RecordLimits,
+        now_ms: i64,
+    ) -> Result<Staged> {
+        self.admit()?;
+        let key = ShardKey { tenant: tenant.clone(), signal: records.signal };
+        let shard = self.row_shard(&key)?;
+        let oldest_ms = self.row_retention(&key).oldest_ms(now_ms);
+        rows::stage(&shard, records, RowRules { limits, now_ms, oldest_ms }, &self.queue)
+    }
+
+    /// Refuses writes while too much waits to be flushed.
+    fn admit(&self) -> Result<()> {
+        let bytes = self.heads_bytes.load(Ordering::Relaxed);
+        if bytes <= 2 * self.settings.heads_bytes_max {
+            return Ok(());
+        }
+        let reason = format!("{bytes} bytes of rows in memory wait to be flushed");
+        Err(StoreError::Unavailable { reason })
     }
 
     /// Sets how long a tenant's samples are kept, milliseconds; `None` keeps all.
@@ -157,9 +185,29 @@ impl Engine {
         self.replay_failure.get().cloned()
     }
 
-    /// The tenants that have metrics, in memory or in segments.
+    /// Sets how long a tenant's rows of a signal are kept.
+    pub fn set_row_retention(&self, tenant: &TenantId, signal: Signal, retention: RowRetention) {
+        let key = ShardKey { tenant: tenant.clone(), signal };
+        self.row_retention.write().insert(key, Arc::new(retention));
+    }
+
+    /// How long a shard's rows are kept.
+    pub(crate) fn row_retention(&self, key: &ShardKey) -> Arc<RowRetention> {
+        if let Some(set) = self.row_retention.read().get(key) {
+            return Arc::clone(set);
+        }
+        let keep_ms = match key.signal {
+            Signal::Logs => self.settings.logs_retention_ms,
+            Signal::Traces => self.settings.traces_retention_ms,
+            Signal::Events => self.settings.events_retention_ms,
+            Signal::Metrics | Signal::Audit => None,
+        };
+        Arc::new(RowRetention { keep_ms, rules: Vec::new() })
+    }
+
+    /// The tenants that have telemetry of any kind, in memory or in segments.
     pub fn tenants(&self) -> Vec<TenantId> {
-        let mut tenants: Vec<TenantId> = self.shards.read().keys().cloned().collect();
+        let mut tenants: Vec<TenantId> = self.shards.read().keys().map(|key| key.tenant.clone()).collect();
         tenants.extend(self.view.read().shards.keys().map(|key| key.tenant.clone()));
         tenants.sort_unstable();
         tenants.dedup();
@@ -170,24 +218,50 @@ impl Engine {
         &self.queue
     }
 
-    fn shard(&self, tenant: &TenantId) -> Arc<MetricShard> {
-        if let Some(shard) = self.shards.read().get(tenant) {
-            return Arc::clone(shard);
+    /// A tenant's metrics.
+    fn metric_shard(&self, tenant: &TenantId) -> Arc<MetricShard> {
+        let key = ShardKey { tenant: tenant.clone(), signal: Signal::Metrics };
+        if let Some(Shard::Metrics(shard)) = self.known_shard(&key) {
+            return shard;
+        }
+        // The epoch before is for what is replayed.
+        let make = |key| Arc::new(MetricShard::new(key, self.settings.seed, self.epoch_first + 1));
+        let mut shards = self.shards.write();
+        match shards.entry(key.clone()).or_insert_with(|| Shard::Metrics(make(key))) {
+            Shard::Metrics(shard) => Arc::clone(shard),
+            Shard::Rows(_) => unreachable!("a shard is of the kind of its signal"),
+        }
+    }
+
+    /// A tenant's rows of a signal; an error where the signal has no rows.
+    fn row_shard(&self, key: &ShardKey) -> Result<Arc<RowShard>> {
+        if let Some(Shard::Rows(shard)) = self.known_shard(key) {
+            return Ok(shard);
+        }
+        if record::columns(key.signal).is_empty() {
+            return Err(StoreError::Refused(format!("{} are not rows", key.signal.as_str())));
         }
         let mut shards = self.shards.write();
-        let shard = shards.entry(tenant.clone()).or_insert_with(|| {
-            let key = ShardKey { tenant: tenant.clone(), signal: Signal::Metrics };
-            // The epoch before is for what is replayed.
-            Arc::new(MetricShard::new(key, self.settings.seed, self.epoch_first + 1))
-        });
-        Arc::clone(shard)
+        let make = || Shard::Rows(Arc::new(RowShard::new(key.clone())));
+        match shards.entry(key.clone()).or_insert_with(make) {
+            Shard::Rows(shard) => Ok(Arc::clone(shard)),
+            Shard::Metrics(_) => unreachable!("a shard is of the kind of its signal"),
+        }
     }
 
-    pub(crate) fn known_shard(&self, tenant: &TenantId) -> Option<Arc<MetricShard>> {
-        self.shards.read().get(tenant).cloned()
+    pub(crate) fn known_shard(&self, key: &ShardKey) -> Option<Shard> {
+        self.shards.read().get(key).cloned()
     }
 
-    pub(crate) fn all_shards(&self) -> Vec<Arc<MetricShard>> {
+    pub(crate) fn known_metrics(&self, tenant: &TenantId) -> Option<Arc<MetricShard>> {
+        let key = ShardKey { tenant: tenant.clone(), signal: Signal::Metrics };
+        match self.known_shard(&key) {
+            Some(Shard::Metrics(shard)) => Some(shard),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn all_shards(&self) -> Vec<Shard> {
         self.shards.read().values().cloned().collect()
     }
 
@@ -268,5 +342,7 @@ fn remove_unlisted(disk: &dyn Disk, state: &State) -> Result<()> {
 
 #[cfg(test)]
 mod kinds_tests;
+#[cfg(test)]
+mod rows_tests;
 #[cfg(test)]
 mod tests;

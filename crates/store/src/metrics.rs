@@ -12,7 +12,7 @@ mod table; // series known to staging
 
 pub use append::Staged;
 pub(crate) use append::{ROWS, Rules, stage};
-pub(crate) use head::Head;
+pub(crate) use head::MetricHead;
 pub(crate) use index::SeriesIndex;
 pub(crate) use rows::{LocalId, MetricRows};
-pub(crate) use shard::{Frozen, MetricShard};
+pub(crate) use shard::MetricShard;

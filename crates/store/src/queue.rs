@@ -8,13 +8,38 @@ use tokio::sync::oneshot;
 
 use crate::error::{Result, StoreError};
 use crate::metrics::{MetricRows, MetricShard};
+use crate::rows::{Chunk, RowShard};
+use crate::wal::ShardKey;
+
+/// What goes to which head.
+pub(crate) enum Work {
+    Metrics { shard: Arc<MetricShard>, rows: MetricRows },
+    Rows { shard: Arc<RowShard>, chunks: Vec<Arc<Chunk>>, received_ms: i64 },
+}
+
+impl Work {
+    /// The shard it is for.
+    pub(crate) fn key(&self) -> &ShardKey {
+        match self {
+            Self::Metrics { shard, .. } => &shard.key,
+            Self::Rows { shard, .. } => &shard.key,
+        }
+    }
+
+    /// Makes the rows visible.
+    pub(crate) fn apply(self, seq: u64) {
+        match self {
+            Self::Metrics { shard, rows } => shard.apply(rows, seq),
+            Self::Rows { shard, chunks, received_ms } => shard.apply(chunks, received_ms, seq),
+        }
+    }
+}
 
 /// One write: what goes to the log, what goes to the head, and who waits.
 pub(crate) struct Entry {
     pub(crate) seq: u64,
-    pub(crate) shard: Arc<MetricShard>,
     pub(crate) record: Vec<u8>,
-    pub(crate) rows: MetricRows,
+    pub(crate) work: Work,
     pub(crate) done: oneshot::Sender<Result<()>>,
 }
 

@@ -1,5 +1,7 @@
 //! Settings of the store and their defaults.
 
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
 /// Sizes and times. The defaults fit one machine with a few gigabytes of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -21,6 +23,16 @@ pub struct Settings {
     pub cache_bytes_max: usize,
     /// How long samples are kept where nothing else is set for a tenant, milliseconds; `None` keeps all.
     pub retention_ms: Option<i64>,
+    /// The same for log records.
+    pub logs_retention_ms: Option<i64>,
+    /// The same for spans.
+    pub traces_retention_ms: Option<i64>,
+    /// The same for events.
+    pub events_retention_ms: Option<i64>,
+    /// Bytes of all segments together above which the oldest go, whatever their retention; `None` for no bound.
+    pub storage_bytes_max: Option<u64>,
+    /// Free bytes of the disk below which the oldest segments go.
+    pub free_bytes_min: u64,
     /// Seed of the look-up hashes; drawn at random for each process, so that nobody can prepare collisions.
     pub seed: u64,
 }
@@ -36,7 +48,12 @@ impl Default for Settings {
             head_age_ms_max: 30 * 60 * 1000,
             series_idle_ms_max: 60 * 60 * 1000,
             cache_bytes_max: 256 << 20,
-            retention_ms: Some(30 * 24 * 3600 * 1000),
+            retention_ms: Some(30 * DAY_MS),
+            logs_retention_ms: Some(7 * DAY_MS),
+            traces_retention_ms: Some(7 * DAY_MS),
+            events_retention_ms: Some(30 * DAY_MS),
+            storage_bytes_max: None,
+            free_bytes_min: 0,
             seed: 0,
         }
     }

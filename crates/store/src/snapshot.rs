@@ -13,7 +13,8 @@ use roaring::RoaringBitmap;
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::metrics::{Head, LocalId, SeriesIndex};
+use crate::heads::Head;
+use crate::metrics::{LocalId, MetricHead, SeriesIndex};
 use crate::segment::{StoredMetadata, merge_columns, retain_times};
 use crate::tombstone::Tombstone;
 use crate::view::{LiveSegment, ShardView};
@@ -23,7 +24,7 @@ use crate::wal::ShardKey;
 #[derive(Clone)]
 pub struct MetricSnapshot {
     segments: ShardView,
-    heads: Vec<Arc<Head>>,
+    heads: Vec<Arc<MetricHead>>,
     index: Option<Arc<RwLock<SeriesIndex>>>,
 }
 
@@ -36,14 +37,14 @@ pub struct StoredSeries {
 
 enum Source {
     Segment { segment: Arc<LiveSegment>, row: u32, deleted: Vec<TimeRange> },
-    Head { head: Arc<Head>, local: LocalId },
+    Head { head: Arc<MetricHead>, local: LocalId },
 }
 
 impl Engine {
     /// A tenant's metrics as they are now. What is not replayed yet is missing: see [`Engine::replayed`].
     pub fn snapshot(&self, tenant: &TenantId) -> MetricSnapshot {
         let key = ShardKey { tenant: tenant.clone(), signal: Signal::Metrics };
-        let shard = self.known_shard(tenant);
+        let shard = self.known_metrics(tenant);
         // Heads and segments change together, under the lock of the view.
         let all_heads = || shard.as_ref().map(|shard| shard.with_heads(|heads| heads.all()));
         let (view, heads) = self.view_with(all_heads);

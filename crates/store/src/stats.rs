@@ -1,15 +1,18 @@
 //! Figures for self-metrics and status pages.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use model::{METRIC_NAME, TenantId};
+use model::{METRIC_NAME, Signal, TenantId};
 
 use crate::engine::Engine;
+use crate::heads::Head;
+use crate::shard::Shard;
 
 /// What the store holds and did since it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Tenants with metrics.
+    /// Tenants with telemetry.
     pub tenants: usize,
     /// Series that were sent within the last hour or so.
     pub active_series: usize,
@@ -35,6 +38,12 @@ pub struct Stats {
     pub cache_bytes: usize,
     /// Deletes that compaction has not carried out yet.
     pub tombstones: usize,
+    /// What there is of each signal.
+    pub signals: BTreeMap<Signal, SignalStats>,
+    /// Rows of logs, traces and events committed since the start.
+    pub rows_total: u64,
+    /// Spans that a sampler dropped when their head was flushed, since the start.
+    pub rows_sampled_total: u64,
     /// Samples committed since the start.
     pub samples_total: u64,
     /// Bytes of records committed since the start.
@@ -57,6 +66,21 @@ pub struct Stats {
     pub refused: Option<String>,
     /// Whether everything of the last run can be read.
     pub is_replayed: bool,
+}
+
+/// What the store holds of one signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalStats {
+    /// Rows in heads; samples, of metrics.
+    pub head_rows: u64,
+    /// Bytes of heads.
+    pub head_bytes: usize,
+    /// Segments.
+    pub segments: usize,
+    /// Bytes of segments.
+    pub segment_bytes: u64,
+    /// Rows in segments; samples, of metrics.
+    pub segment_rows: u64,
 }
 
 /// What a tenant's metrics are made of, for `/api/v1/status/tsdb`.
@@ -86,6 +110,8 @@ impl Engine {
             queue_bytes: self.queue().bytes(),
             cache_bytes: self.cache_bytes(),
             samples_total: count(&c.samples),
+            rows_total: count(&c.rows),
+            rows_sampled_total: count(&c.rows_sampled),
             wal_bytes_total: count(&c.wal_bytes),
             commits_total: count(&c.commits),
             commit_failures_total: count(&c.commit_failures),
@@ -100,28 +126,40 @@ impl Engine {
         };
         (stats.wal_bytes, stats.wal_files) = self.wal_size();
         for shard in self.all_shards() {
-            let (series, bytes) = shard.series();
-            stats.active_series += series;
-            stats.series_bytes += bytes;
-            for head in shard.with_heads(|heads| heads.all()) {
-                let facts = head.facts();
-                stats.head_samples += facts.samples;
-                stats.head_bytes += facts.bytes;
+            if let Shard::Metrics(shard) = &shard {
+                let (series, bytes) = shard.series();
+                stats.active_series += series;
+                stats.series_bytes += bytes;
+            }
+            let of_signal = stats.signals.entry(shard.key().signal).or_default();
+            for facts in shard.facts() {
+                of_signal.head_rows += facts.samples;
+                of_signal.head_bytes += facts.bytes;
             }
         }
         let state = self.manifest_state();
         stats.tombstones = state.tombstones.len();
         stats.segments = state.segments.len();
         for meta in state.segments.values() {
-            stats.segment_bytes += meta.bytes;
-            stats.segment_samples += meta.samples;
+            let of_signal = stats.signals.entry(meta.signal).or_default();
+            of_signal.segments += 1;
+            of_signal.segment_bytes += meta.bytes;
+            of_signal.segment_rows += meta.samples;
+        }
+        for (signal, of_signal) in &stats.signals {
+            stats.head_bytes += of_signal.head_bytes;
+            stats.segment_bytes += of_signal.segment_bytes;
+            if *signal == Signal::Metrics {
+                stats.head_samples = of_signal.head_rows;
+                stats.segment_samples = of_signal.segment_rows;
+            }
         }
         stats
     }
 
     /// What a tenant's active series are made of; `count` of each list.
     pub fn cardinality(&self, tenant: &TenantId, count: usize) -> Cardinality {
-        let Some(shard) = self.known_shard(tenant) else { return Cardinality::default() };
+        let Some(shard) = self.known_metrics(tenant) else { return Cardinality::default() };
         let facts: Vec<_> = shard.with_heads(|heads| heads.all()).iter().map(|head| head.facts()).collect();
         let with_samples = || facts.iter().filter(|facts| facts.samples > 0);
         let index = shard.index.read();

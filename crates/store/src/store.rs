@@ -9,12 +9,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kit::SharedClock;
-use model::{MetricBatch, MetricLimits, Refusals, TenantId};
+use model::{MetricBatch, MetricLimits, RecordLimits, Records, Refusals, Signal, TenantId};
 use parking_lot::{Condvar, Mutex};
 
 use crate::disk::{Disk, RealDisk};
 use crate::engine::Engine;
 use crate::error::{Result, StoreError};
+use crate::metrics::Staged;
+use crate::rows::RowSnapshot;
 use crate::settings::Settings;
 use crate::snapshot::MetricSnapshot;
 
@@ -24,13 +26,13 @@ const TICK: Duration = Duration::from_secs(1);
 /// What became of a write. Its accepted rows are durable and visible.
 #[derive(Clone, Debug)]
 pub struct Appended {
-    /// Samples stored.
+    /// Samples or rows stored.
     pub accepted: usize,
     /// Of those, histograms.
     pub histograms: usize,
     /// Exemplars stored.
     pub exemplars: usize,
-    /// Samples not stored, and why.
+    /// Samples or rows not stored, and why.
     pub refusals: Refusals,
 }
 
@@ -117,7 +119,21 @@ impl Store {
         batch: &MetricBatch,
         limits: &MetricLimits,
     ) -> Result<Appended> {
-        let staged = self.0.engine.append(tenant, batch, limits, self.0.clock.now_ms())?;
+        Self::finished(self.0.engine.append(tenant, batch, limits, self.0.clock.now_ms())?).await
+    }
+
+    /// As [`Self::append_metrics`], for rows of logs, traces or events.
+    pub async fn append_records(
+        &self,
+        tenant: &TenantId,
+        records: &Records,
+        limits: &RecordLimits,
+    ) -> Result<Appended> {
+        Self::finished(self.0.engine.append_records(tenant, records, limits, self.0.clock.now_ms())?).await
+    }
+
+    /// Waits until a staged write is durable and visible.
+    async fn finished(staged: Staged) -> Result<Appended> {
         if let Some(done) = staged.done {
             done.await.map_err(|_| StoreError::Closed)??;
         }
@@ -132,6 +148,11 @@ impl Store {
     /// A tenant's metrics as they are now. Call [`Self::await_replayed`] first.
     pub fn snapshot(&self, tenant: &TenantId) -> MetricSnapshot {
         self.0.engine.snapshot(tenant)
+    }
+
+    /// A tenant's rows of a signal as they are now. Call [`Self::await_replayed`] first.
+    pub fn rows(&self, tenant: &TenantId, signal: Signal) -> RowSnapshot {
+        self.0.engine.rows(tenant, signal)
     }
 
     /// Waits until everything of the last run can be read. An error means that it never will.

@@ -1,6 +1,6 @@
 //! Writes, deletes and upkeep.
 
-use model::{Labels, MetricLimits};
+use model::{Labels, MetricLimits, Signal};
 use rand::Rng;
 use store::Staged;
 
@@ -98,7 +98,7 @@ impl World {
 
     pub(super) fn rotate(&mut self) -> Result<(), String> {
         let tenant = self.draw_tenant();
-        self.engine().rotate(&self.tenants[tenant].id);
+        self.engine().rotate(&self.tenants[tenant].id, Signal::Metrics);
         Ok(())
     }
 

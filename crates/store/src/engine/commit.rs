@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Counters, Engine};
 use crate::error::StoreError;
-use crate::queue::Entry;
+use crate::queue::{Entry, Work};
 use crate::wal::Outgoing;
 
 impl Engine {
@@ -20,7 +20,7 @@ impl Engine {
         let mut wal = self.wal.lock();
         let mut outgoing: Vec<Outgoing<'_>> = entries
             .iter_mut()
-            .map(|entry| Outgoing { shard: &entry.shard.key, seq: entry.seq, bytes: &mut entry.record })
+            .map(|Entry { seq, record, work, .. }| Outgoing { shard: work.key(), seq: *seq, bytes: record })
             .collect();
         if let Err(error) = wal.write_group(&mut outgoing) {
             drop(wal);
@@ -29,10 +29,16 @@ impl Engine {
         }
         wal.acknowledge(entries.last().map_or(0, |entry| entry.seq));
         drop(wal);
-        for Entry { seq, shard, record, rows, done } in entries {
-            Counters::add(&self.counters.samples, rows.samples() as u64);
+        for Entry { seq, record, work, done } in entries {
+            match &work {
+                Work::Metrics { rows, .. } => Counters::add(&self.counters.samples, rows.samples() as u64),
+                Work::Rows { chunks, .. } => {
+                    let rows = chunks.iter().map(|chunk| chunk.rows as u64).sum();
+                    Counters::add(&self.counters.rows, rows);
+                }
+            }
             Counters::add(&self.counters.wal_bytes, record.len() as u64);
-            shard.apply(rows, seq);
+            work.apply(seq);
             // The writer may have given up waiting; its rows count all the same.
             let _ = done.send(Ok(()));
         }

@@ -38,10 +38,10 @@ impl Engine {
         // with rows that are deleted.
         let flushing = self.flushing.lock();
         let seq_before = self.queue().seq_last();
-        let seq = self.rotate(tenant).unwrap_or(seq_before);
+        let seq = self.rotate(&key.tenant, key.signal).unwrap_or(seq_before);
         self.commit_once();
         self.rotate_failed();
-        while self.flush_oldest(&flushing, Some(tenant), now_ms)? {}
+        while self.flush_oldest(&flushing, Some(&key), now_ms)? {}
         let tombstone =
             Tombstone { id: self.take_id(), matchers: matchers.to_vec(), range, seq, created_ms: now_ms };
         self.commit_edit(Edit { add_tombstones: vec![(key, tombstone)], ..Edit::default() }, || {})

@@ -1,26 +1,27 @@
 //! A frozen head becomes a segment.
 
-use std::sync::Arc;
-
-use model::{SampleColumns, TenantId, TimeRange};
+use model::{SampleColumns, Signal, TenantId, TimeRange};
 use parking_lot::MutexGuard;
 
 use super::{Counters, Engine};
 use crate::error::{Result, StoreError};
+use crate::heads::{Facts, Head};
 use crate::manifest::Edit;
-use crate::metrics::{Frozen, Head, MetricShard};
+use crate::metrics::{MetricHead, MetricShard};
 use crate::segment::{SegmentId, SegmentMeta, SegmentSpec, SeriesInput, write_segment};
+use crate::shard::Shard;
+use crate::wal::ShardKey;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 impl Engine {
-    /// Freezes a tenant's head, so that the next flushes write everything staged until now. Returns the last
-    /// sequence in it; `None` when there is nothing new.
-    pub fn rotate(&self, tenant: &TenantId) -> Option<u64> {
-        self.known_shard(tenant)?.rotate()
+    /// Freezes a head, so that the next flushes write everything staged until now. Returns the last sequence in
+    /// it; `None` when there is nothing new.
+    pub fn rotate(&self, tenant: &TenantId, signal: Signal) -> Option<u64> {
+        self.known_shard(&ShardKey { tenant: tenant.clone(), signal })?.rotate()
     }
 
-    /// Freezes the heads of all tenants.
+    /// Freezes all heads.
     pub fn rotate_all(&self) {
         self.all_shards().iter().for_each(|shard| {
             shard.rotate();
@@ -37,21 +38,22 @@ impl Engine {
         self.flush_oldest(&flushing, None, now_ms)
     }
 
-    /// Flushes the oldest frozen head of some tenant, or of the one given.
+    /// Flushes the oldest frozen head of some shard, or of the one given.
     pub(super) fn flush_oldest(
         &self,
         _flushing: &MutexGuard<'_, ()>,
-        tenant: Option<&TenantId>,
+        key: Option<&ShardKey>,
         now_ms: i64,
     ) -> Result<bool> {
-        let shards = self.all_shards().into_iter();
-        let mut shards = shards.filter(|shard| tenant.is_none_or(|tenant| *tenant == shard.key.tenant));
-        let frozen = shards.find_map(|shard| {
-            let oldest = shard.with_heads(|heads| heads.frozen.front().cloned());
-            oldest.map(|frozen| (shard, frozen))
-        });
-        let Some((shard, frozen)) = frozen else { return Ok(false) };
-        let flushed = self.flush(&shard, &frozen, now_ms);
+        let mut shards = self.all_shards().into_iter();
+        let due = |shard: &Shard| key.is_none_or(|key| key == shard.key()) && shard.has_frozen();
+        // Rows stay in the log until there are segments for them.
+        let Some(Shard::Metrics(shard)) =
+            shards.find(|shard| due(shard) && shard.key().signal == Signal::Metrics)
+        else {
+            return Ok(false);
+        };
+        let flushed = self.flush_metrics(&shard, now_ms);
         let counter = if flushed.is_ok() { &self.counters.flushes } else { &self.counters.flush_failures };
         Counters::add(counter, 1);
         self.count_heads();
@@ -73,51 +75,78 @@ impl Engine {
         Ok(())
     }
 
-    fn flush(&self, shard: &MetricShard, frozen: &Frozen, now_ms: i64) -> Result<()> {
-        let written = match self.write_head(shard, &frozen.head, now_ms) {
-            Err(error) if error.is_disk_full() && self.wal.lock().has_spare() => {
-                // This is what the spare file is for.
-                self.wal.lock().release_spare()?;
-                self.write_head(shard, &frozen.head, now_ms)?
-            }
-            written => written?,
-        };
+    fn flush_metrics(&self, shard: &MetricShard, now_ms: i64) -> Result<()> {
+        let Some(frozen) = shard.with_heads(|heads| heads.frozen.front().cloned()) else { return Ok(()) };
+        let written = self.with_spare(|| self.write_metrics(shard, &frozen.head, now_ms))?;
         let metadata = if written.is_none() { frozen.head.metadata() } else { Vec::new() };
-        let edit = Edit {
-            add: written.into_iter().collect(),
-            flushed: vec![(shard.key.clone(), frozen.boundary_seq)],
-            ..Edit::default()
-        };
-        self.commit_edit(edit, || {
+        self.commit_flush(&shard.key, written, frozen.boundary_seq, || {
             shard.with_heads(|heads| {
                 heads.frozen.pop_front();
                 // A segment needs a series; metadata alone waits for one.
                 heads.active.take_over(metadata);
             });
-        })?;
+        })
+    }
+
+    /// Writes; where the disk is full, once more with the room of the spare file.
+    fn with_spare<T>(&self, write: impl Fn() -> Result<T>) -> Result<T> {
+        match write() {
+            Err(error) if error.is_disk_full() && self.wal.lock().has_spare() => {
+                // This is what the spare file is for.
+                self.wal.lock().release_spare()?;
+                write()
+            }
+            written => written,
+        }
+    }
+
+    /// Puts a flushed head's segment in the place of the head.
+    fn commit_flush(
+        &self,
+        key: &ShardKey,
+        written: Option<SegmentMeta>,
+        boundary_seq: u64,
+        swap: impl FnOnce(),
+    ) -> Result<()> {
+        let edit = Edit {
+            add: written.into_iter().collect(),
+            flushed: vec![(key.clone(), boundary_seq)],
+            ..Edit::default()
+        };
+        self.commit_edit(edit, swap)?;
         self.collect_wal()
     }
 
-    /// Writes a head as one segment; `None` where it has no samples.
-    fn write_head(&self, shard: &MetricShard, head: &Arc<Head>, now_ms: i64) -> Result<Option<SegmentMeta>> {
-        let facts = head.facts();
-        if facts.is_empty() {
-            return Ok(None);
-        }
-        let newest_ms = if facts.samples > 0 { facts.max_t_ms } else { now_ms };
+    /// What is known of a segment before it is written.
+    fn flush_spec(&self, key: &ShardKey, facts: &Facts, newest_ms: i64, now_ms: i64) -> Result<SegmentSpec> {
         let day = i32::try_from(newest_ms.div_euclid(DAY_MS))
             .map_err(|_| StoreError::Refused(format!("timestamp {newest_ms} ms is outside the calendar")))?;
-        let spec = SegmentSpec {
+        Ok(SegmentSpec {
             id: SegmentId(self.take_id()),
-            tenant: shard.key.tenant.clone(),
-            signal: shard.key.signal,
+            tenant: key.tenant.clone(),
+            signal: key.signal,
             day,
             level: 0,
             min_seq: facts.min_seq,
             max_seq: facts.max_seq,
             created_ms: now_ms,
             tombstones_applied: 0,
-        };
+        })
+    }
+
+    /// Writes a head as one segment; `None` where it has no samples.
+    fn write_metrics(
+        &self,
+        shard: &MetricShard,
+        head: &MetricHead,
+        now_ms: i64,
+    ) -> Result<Option<SegmentMeta>> {
+        let facts = head.facts();
+        if facts.is_empty() {
+            return Ok(None);
+        }
+        let newest_ms = if facts.samples > 0 { facts.max_t_ms } else { now_ms };
+        let spec = self.flush_spec(&shard.key, &facts, newest_ms, now_ms)?;
         let mut series = head.sorted_series().into_iter().map(|(labels, local)| {
             let mut columns = SampleColumns::default();
             head.read(local, TimeRange::ALL, &mut columns);

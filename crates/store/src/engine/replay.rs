@@ -7,12 +7,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use model::record::columns;
 use model::{Signal, TenantId};
 
 use super::Engine;
 use crate::error::{Result, StoreError};
+use crate::heads::Frozen;
 use crate::manifest::State;
-use crate::metrics::{self, Frozen, Head, LocalId, MetricRows, MetricShard, payload};
+use crate::metrics::{self, LocalId, MetricHead, MetricRows, MetricShard, payload};
+use crate::rows::{self, RowHead, RowShard};
 use crate::wal::{FileReader, ShardKey, Wal};
 
 /// Records of one step.
@@ -36,9 +39,15 @@ struct CurrentFile {
     last: BTreeMap<ShardKey, u64>,
 }
 
-struct ReplayShard {
+/// A shard and the head for what is replayed of it.
+enum ReplayShard {
+    Metrics(ReplayMetrics),
+    Rows { shard: Arc<RowShard>, head: Arc<RowHead> },
+}
+
+struct ReplayMetrics {
     shard: Arc<MetricShard>,
-    head: Arc<Head>,
+    head: Arc<MetricHead>,
     /// The epoch whose numbers `locals` translates.
     epoch: u64,
     locals: HashMap<LocalId, LocalId>,
@@ -126,23 +135,41 @@ impl Engine {
         current.seq_next += 1;
         let corrupt = |detail: String| StoreError::corrupt(&path, offset, detail);
         let tenant = TenantId::new(record.tenant).map_err(|error| corrupt(error.to_string()))?;
-        let signal = Signal::from_code(record.signal).filter(|signal| *signal == Signal::Metrics);
-        let (Some(signal), metrics::ROWS) = (signal, record.kind) else {
+        let signal = Signal::from_code(record.signal).filter(|signal| match record.kind {
+            metrics::ROWS => *signal == Signal::Metrics,
+            rows::CHUNKS => !columns(*signal).is_empty(),
+            _ => false,
+        });
+        let Some(signal) = signal else {
             let found = u32::from(record.signal) << 8 | u32::from(record.kind);
-            return Err(StoreError::TooNew { path, found, known: u32::from(metrics::ROWS) });
+            return Err(StoreError::TooNew { path, found, known: u32::from(rows::CHUNKS) });
         };
         let key = ShardKey { tenant, signal };
         current.last.insert(key.clone(), record.seq);
         if record.seq <= replay.state.flushed_seq(&key) {
             return Ok(true);
         }
-        let (epoch, rows) =
-            payload::decode(record.payload).ok_or_else(|| corrupt("the rows are not readable".into()))?;
+        let unreadable = || corrupt("the rows are not readable".into());
+        if record.kind == rows::CHUNKS {
+            let (received_ms, chunks) =
+                rows::payload::decode(signal, record.payload).ok_or_else(unreadable)?;
+            let shard = self.row_shard(&key)?;
+            let shard = replay.shards.entry(key).or_insert_with(|| {
+                let head = shard.fresh();
+                ReplayShard::Rows { shard, head }
+            });
+            if let ReplayShard::Rows { head, .. } = shard {
+                head.apply(chunks, received_ms, record.seq);
+            }
+            return Ok(true);
+        }
+        let (epoch, rows) = payload::decode(record.payload).ok_or_else(unreadable)?;
         let shard = replay.shards.entry(key).or_insert_with_key(|key| {
-            let shard = self.shard(&key.tenant);
+            let shard = self.metric_shard(&key.tenant);
             let head = shard.begin_replay(self.epoch_first);
-            ReplayShard { shard, head, epoch, locals: HashMap::new() }
+            ReplayShard::Metrics(ReplayMetrics { shard, head, epoch, locals: HashMap::new() })
         });
+        let ReplayShard::Metrics(shard) = shard else { return Err(unreadable()) };
         let rows = shard.translated(epoch, rows, self.epoch_first);
         let rows = rows.ok_or_else(|| corrupt("a sample's series was never declared".into()))?;
         shard.head.apply(rows, record.seq);
@@ -157,15 +184,22 @@ impl Engine {
     }
 
     fn finish_replay(&self, replay: &mut Replay) {
-        for (_, ReplayShard { shard, head, .. }) in std::mem::take(&mut replay.shards) {
-            let frozen = Frozen { head, boundary_seq: replay.last_seq };
-            shard.with_heads(|heads| heads.frozen.push_front(frozen));
+        let boundary_seq = replay.last_seq;
+        for shard in std::mem::take(&mut replay.shards).into_values() {
+            match shard {
+                ReplayShard::Metrics(ReplayMetrics { shard, head, .. }) => {
+                    shard.with_heads(|heads| heads.frozen.push_front(Frozen { head, boundary_seq }));
+                }
+                ReplayShard::Rows { shard, head } => {
+                    shard.with_heads(|heads| heads.frozen.push_front(Frozen { head, boundary_seq }));
+                }
+            }
         }
         self.replayed.send_replace(true);
     }
 }
 
-impl ReplayShard {
+impl ReplayMetrics {
     /// The rows with numbers of this head; `None` when a row's series was never declared.
     fn translated(&mut self, epoch: u64, mut rows: MetricRows, head_epoch: u64) -> Option<MetricRows> {
         if self.epoch != epoch {

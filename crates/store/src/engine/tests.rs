@@ -6,19 +6,19 @@ use proptest::prelude::*;
 use super::*;
 use crate::disk::memory::MemoryDisk;
 
-const NOW_MS: i64 = 1_700_000_000_000;
+pub(super) const NOW_MS: i64 = 1_700_000_000_000;
 
 fn settings() -> Settings {
     Settings { wal_file_bytes: 64 << 10, retention_ms: None, seed: 7, ..Settings::default() }
 }
 
-fn open(disk: &MemoryDisk) -> Engine {
+pub(super) fn open(disk: &MemoryDisk) -> Engine {
     let engine = Engine::open(Arc::new(disk.clone()), settings()).expect("open");
     engine.replay_all().expect("replay");
     engine
 }
 
-fn tenant() -> TenantId {
+pub(super) fn tenant() -> TenantId {
     TenantId::default_tenant()
 }
 

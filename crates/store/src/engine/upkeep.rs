@@ -1,11 +1,13 @@
 //! What is due: heads to freeze, a log that is too long, writes to be taken again, series to forget,
 //! segments beyond retention.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Counters, Engine};
 use crate::error::Result;
 use crate::manifest::Edit;
+use crate::shard::Shard;
 
 /// Time between looks for what is past retention and for series that nobody sends.
 const SWEEP_MS: i64 = 60 * 1000;
@@ -25,6 +27,11 @@ impl Engine {
             self.recover(now_ms)?;
         }
         self.freeze_due(now_ms);
+        for shard in self.all_shards() {
+            if let Shard::Rows(shard) = shard {
+                shard.with_heads(|heads| Arc::clone(&heads.active)).join();
+            }
+        }
         self.count_heads();
         if self.is_replayed() {
             self.shorten_wal()?;
@@ -35,7 +42,9 @@ impl Engine {
                 self.upkeep.lock().swept_ms = Some(now_ms);
                 let seen_before_ms = now_ms.saturating_sub(self.settings.series_idle_ms_max);
                 for shard in self.all_shards() {
-                    shard.forget(seen_before_ms);
+                    if let Shard::Metrics(shard) = shard {
+                        shard.forget(seen_before_ms);
+                    }
                 }
                 self.retain_once(now_ms)?;
             }
@@ -45,8 +54,7 @@ impl Engine {
 
     /// Counts the bytes of all heads, frozen ones included.
     pub(super) fn count_heads(&self) {
-        let all = self.all_shards().into_iter().flat_map(|shard| shard.with_heads(|heads| heads.all()));
-        let bytes = all.map(|head| head.facts().bytes).sum();
+        let bytes = self.all_shards().iter().flat_map(Shard::facts).map(|facts| facts.bytes).sum();
         self.heads_bytes.store(bytes, Ordering::Relaxed);
     }
 
@@ -54,7 +62,7 @@ impl Engine {
     fn freeze_due(&self, now_ms: i64) {
         let mut active = Vec::new();
         for shard in self.all_shards() {
-            let facts = shard.with_heads(|heads| heads.active.facts());
+            let facts = shard.active_facts();
             if facts.is_empty() {
                 continue;
             }
@@ -87,7 +95,7 @@ impl Engine {
             wal.pinning(|shard| state.flushed_seq(shard))
         };
         for key in pinning {
-            self.rotate(&key.tenant);
+            self.rotate(&key.tenant, key.signal);
         }
         Ok(())
     }

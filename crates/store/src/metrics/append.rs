@@ -14,7 +14,7 @@ use super::payload;
 use super::rows::{Declared, LocalId, MetricRows, Run, Slot};
 use super::shard::{MetricShard, Staging};
 use crate::error::{Result, StoreError};
-use crate::queue::{Entry, Queue};
+use crate::queue::{Entry, Queue, Work};
 use crate::wal::record;
 
 /// Record kind of accepted rows.
@@ -34,7 +34,7 @@ pub(crate) struct Rules<'a> {
 pub struct Staged {
     /// Its sequence; 0 when nothing was accepted.
     pub seq: u64,
-    /// Samples accepted.
+    /// Samples or rows accepted.
     pub accepted: usize,
     /// Of those, histograms.
     pub histograms: usize,
@@ -97,7 +97,8 @@ pub(crate) fn stage(
     let (sender, done) = oneshot::channel();
     let seq = queue.push(|seq| {
         record::number(&mut bytes, seq);
-        Entry { seq, shard: Arc::clone(shard), record: bytes, rows, done: sender }
+        let work = Work::Metrics { shard: Arc::clone(shard), rows };
+        Entry { seq, record: bytes, work, done: sender }
     })?;
     staging.seq_last = seq;
     Ok(Staged { seq, accepted, histograms, exemplars, refusals, done: Some(done) })

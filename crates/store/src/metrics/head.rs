@@ -14,6 +14,7 @@ use roaring::RoaringBitmap;
 use super::arena::{Arena, Chain};
 use super::index::SeriesIndex;
 use super::rows::{Declared, LocalId, MetricRows, Slot};
+use crate::heads::{Facts, Head};
 use crate::segment::StoredMetadata;
 
 /// Where a series that was not declared stands; a group that failed may leave such gaps.
@@ -59,56 +60,15 @@ struct Inner {
     facts: Facts,
 }
 
-/// What is known about a head as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
-    pub(crate) min_seq: u64,
-    pub(crate) max_seq: u64,
-    pub(crate) min_t_ms: i64,
-    pub(crate) max_t_ms: i64,
-    pub(crate) samples: u64,
-    /// When the first rows came in.
-    pub(crate) first_received_ms: i64,
-    pub(crate) series: usize,
-    pub(crate) bytes: usize,
-}
-
-impl Default for Facts {
-    fn default() -> Self {
-        Self {
-            min_seq: u64::MAX,
-            max_seq: 0,
-            min_t_ms: i64::MAX,
-            max_t_ms: i64::MIN,
-            samples: 0,
-            first_received_ms: 0,
-            series: 0,
-            bytes: 0,
-        }
-    }
-}
-
-impl Facts {
-    /// True when no row was ever added.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.max_seq == 0
-    }
-}
-
 /// A head.
-pub(crate) struct Head {
+pub(crate) struct MetricHead {
     pub(crate) epoch: u64,
     index: Arc<RwLock<SeriesIndex>>,
     inner: RwLock<Inner>,
 }
 
-impl Head {
-    pub(crate) fn new(epoch: u64, index: Arc<RwLock<SeriesIndex>>) -> Self {
-        Self { epoch, index, inner: RwLock::default() }
-    }
-
-    /// What is known about the head as a whole.
-    pub(crate) fn facts(&self) -> Facts {
+impl Head for MetricHead {
+    fn facts(&self) -> Facts {
         let inner = self.inner.read();
         // A series takes its entry, a slot and a bit.
         let bytes = inner.arena.bytes()
@@ -116,6 +76,12 @@ impl Head {
             + inner.series.capacity() * size_of::<HeadSeries>()
             + inner.by_slot.capacity() * size_of::<LocalId>();
         Facts { series: inner.present.len() as usize, bytes, ..inner.facts }
+    }
+}
+
+impl MetricHead {
+    pub(crate) fn new(epoch: u64, index: Arc<RwLock<SeriesIndex>>) -> Self {
+        Self { epoch, index, inner: RwLock::default() }
     }
 
     /// The number of a series in this head, given on first use. Only replay asks: a write numbers its series
@@ -160,11 +126,7 @@ impl Head {
         for metadata in rows.metadata {
             inner.add_metadata(metadata, rows.received_ms);
         }
-        if inner.facts.is_empty() {
-            inner.facts.first_received_ms = rows.received_ms;
-        }
-        inner.facts.min_seq = inner.facts.min_seq.min(seq);
-        inner.facts.max_seq = inner.facts.max_seq.max(seq);
+        inner.facts.add_record(seq, rows.received_ms);
     }
 
     /// Those of a set of series that are in this head and may have samples in the range: number, labels and
@@ -411,9 +373,9 @@ mod tests {
     use super::super::rows::Run;
     use super::*;
 
-    fn head_with(series: usize) -> Head {
+    fn head_with(series: usize) -> MetricHead {
         let index = Arc::new(RwLock::new(SeriesIndex::default()));
-        let head = Head::new(1, Arc::clone(&index));
+        let head = MetricHead::new(1, Arc::clone(&index));
         for i in 0..series {
             let name = format!("m{}", series - i);
             let labels = Labels::from_pairs([("__name__", name.as_str())]).expect("labels");

@@ -1,16 +1,16 @@
 //! The metrics of one tenant: its series, its heads, and where writes are put in order.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use model::Labels;
 use parking_lot::{Mutex, RwLock};
 
 use super::fingerprint::Fingerprinter;
-use super::head::Head;
+use super::head::MetricHead;
 use super::index::SeriesIndex;
 use super::rows::{MetricRows, Slot};
 use super::table::SeriesTable;
+use crate::heads::Heads;
 use crate::wal::ShardKey;
 
 /// What the staging lock guards. Sequences are given under it, so their order is the order of staging.
@@ -23,44 +23,27 @@ pub(crate) struct Staging {
     pub(crate) scratch: Vec<u8>,
 }
 
-/// A head that gets no more rows.
-#[derive(Clone)]
-pub(crate) struct Frozen {
-    pub(crate) head: Arc<Head>,
-    /// The head and those before it hold every row up to this sequence that is not in a segment.
-    pub(crate) boundary_seq: u64,
-}
-
-/// The heads of a shard, oldest first.
-pub(crate) struct Heads {
-    pub(crate) frozen: VecDeque<Frozen>,
-    pub(crate) active: Arc<Head>,
-    applied_seq: u64,
-    /// Rotations whose boundary is not applied yet: boundary, epoch after it.
-    pending: VecDeque<(u64, u64)>,
-}
-
 /// The metrics of one tenant.
 pub(crate) struct MetricShard {
     pub(crate) key: ShardKey,
     pub(crate) seed: u64,
     pub(crate) index: Arc<RwLock<SeriesIndex>>,
     pub(crate) staging: Mutex<Staging>,
-    heads: Mutex<Heads>,
+    heads: Mutex<Heads<MetricHead>>,
     /// Every head that someone may still read, to know which series must not be forgotten.
-    live: Mutex<Vec<Weak<Head>>>,
+    live: Mutex<Vec<Weak<MetricHead>>>,
 }
 
 impl MetricShard {
     /// A shard without series; its first epoch is `epoch`.
     pub(crate) fn new(key: ShardKey, seed: u64, epoch: u64) -> Self {
         let index = Arc::new(RwLock::new(SeriesIndex::default()));
-        let active = Arc::new(Head::new(epoch, Arc::clone(&index)));
+        let heads = Heads::new(MetricHead::new(epoch, Arc::clone(&index)));
         Self {
             key,
             seed,
             index,
-            live: Mutex::new(vec![Arc::downgrade(&active)]),
+            live: Mutex::new(vec![Arc::downgrade(&heads.active)]),
             staging: Mutex::new(Staging {
                 table: SeriesTable::default(),
                 epoch,
@@ -68,17 +51,12 @@ impl MetricShard {
                 seq_last: 0,
                 scratch: Vec::new(),
             }),
-            heads: Mutex::new(Heads {
-                frozen: VecDeque::new(),
-                active,
-                applied_seq: 0,
-                pending: VecDeque::new(),
-            }),
+            heads: Mutex::new(heads),
         }
     }
 
     /// Looks at the heads or changes them.
-    pub(crate) fn with_heads<T>(&self, act: impl FnOnce(&mut Heads) -> T) -> T {
+    pub(crate) fn with_heads<T>(&self, act: impl FnOnce(&mut Heads<MetricHead>) -> T) -> T {
         act(&mut self.heads.lock())
     }
 
@@ -86,9 +64,7 @@ impl MetricShard {
     pub(crate) fn apply(&self, rows: MetricRows, seq: u64) {
         let active = Arc::clone(&self.heads.lock().active);
         active.apply(rows, seq);
-        let mut heads = self.heads.lock();
-        heads.applied_seq = seq;
-        self.swap_heads(&mut heads);
+        self.heads.lock().applied(seq, |epoch| self.fresh(epoch));
     }
 
     /// Ends the epoch: what is staged from now on goes to a new head. Returns the last sequence of the old
@@ -97,15 +73,12 @@ impl MetricShard {
         let mut staging = self.staging.lock();
         let mut heads = self.heads.lock();
         let boundary_seq = staging.seq_last;
-        let last = heads.pending.back().map(|(boundary, _)| *boundary);
-        let last = last.or(heads.frozen.back().map(|frozen| frozen.boundary_seq)).unwrap_or(0);
-        if boundary_seq <= last || (heads.pending.is_empty() && heads.is_applied_and_empty(boundary_seq)) {
+        if !heads.can_rotate(boundary_seq) {
             return None;
         }
         staging.epoch += 1;
         staging.local_next = 0;
-        heads.pending.push_back((boundary_seq, staging.epoch));
-        self.swap_heads(&mut heads);
+        heads.rotate(boundary_seq, staging.epoch, |epoch| self.fresh(epoch));
         Some(boundary_seq)
     }
 
@@ -113,37 +86,24 @@ impl MetricShard {
     /// sequence that anyone was given.
     pub(crate) fn rotate_after_failure(&self, seq_last: u64) {
         let mut staging = self.staging.lock();
-        let mut heads = self.heads.lock();
         staging.epoch += 1;
         staging.local_next = 0;
         staging.seq_last = seq_last;
-        heads.applied_seq = seq_last;
-        heads.pending.clear();
-        heads.pending.push_back((seq_last, staging.epoch));
-        self.swap_heads(&mut heads);
+        let mut heads = self.heads.lock();
+        heads.rotate_after_failure(seq_last, staging.epoch, |epoch| self.fresh(epoch));
     }
 
-    /// Carries out the rotations whose boundary has been applied.
-    fn swap_heads(&self, heads: &mut Heads) {
-        while let Some((boundary_seq, epoch)) = heads.pending.front().copied() {
-            if heads.applied_seq < boundary_seq {
-                break;
-            }
-            heads.pending.pop_front();
-            let fresh = Arc::new(Head::new(epoch, Arc::clone(&self.index)));
-            let mut live = self.live.lock();
-            live.retain(|head| head.strong_count() > 0);
-            live.push(Arc::downgrade(&fresh));
-            let head = std::mem::replace(&mut heads.active, fresh);
-            heads.frozen.push_back(Frozen { head, boundary_seq });
-        }
+    fn fresh(&self, epoch: u64) -> Arc<MetricHead> {
+        let fresh = Arc::new(MetricHead::new(epoch, Arc::clone(&self.index)));
+        let mut live = self.live.lock();
+        live.retain(|head| head.strong_count() > 0);
+        live.push(Arc::downgrade(&fresh));
+        fresh
     }
 
     /// Adds a head that replay fills; it comes before all others.
-    pub(crate) fn begin_replay(&self, epoch: u64) -> Arc<Head> {
-        let head = Arc::new(Head::new(epoch, Arc::clone(&self.index)));
-        self.live.lock().push(Arc::downgrade(&head));
-        head
+    pub(crate) fn begin_replay(&self, epoch: u64) -> Arc<MetricHead> {
+        self.fresh(epoch)
     }
 
     /// The slot of a series that the log declares.
@@ -172,17 +132,5 @@ impl MetricShard {
         let table = self.staging.lock().table.bytes();
         let index = self.index.read();
         (index.len(), table + index.bytes())
-    }
-}
-
-impl Heads {
-    fn is_applied_and_empty(&self, boundary_seq: u64) -> bool {
-        self.applied_seq >= boundary_seq && self.active.facts().is_empty()
-    }
-
-    /// All heads, oldest first.
-    pub(crate) fn all(&self) -> Vec<Arc<Head>> {
-        let frozen = self.frozen.iter().map(|frozen| Arc::clone(&frozen.head));
-        frozen.chain([Arc::clone(&self.active)]).collect()
     }
 }

@@ -29,20 +29,19 @@ const SHARED_AVERAGE_MAX: usize = 64;
 /// Stands for an attribute that does not count: a null, or a key that came before in the row.
 const NONE: u32 = u32::MAX;
 
-/// Builds the columns of a range of rows.
-pub(super) fn columns_of(records: &Records, rows: Range<usize>) -> Chunk {
-    let rows = rows.start.min(records.len())..rows.end.min(records.len());
-    let fixed =
-        (0..columns(records.signal).len()).map(|column| fixed_column(records, &rows, column)).collect();
-    let mut plan = Plan::new(records);
-    plan.survey(&rows);
+/// Builds the columns of some rows, in this order.
+pub(super) fn columns_of(records: &Records, rows: &[u32]) -> Chunk {
+    let width = columns(records.signal).len();
+    let fixed = (0..width).map(|column| fixed_column(records, rows, column)).collect();
+    let mut plan = Plan::new(records, rows);
+    plan.survey();
     let places = plan.places();
     let mut attrs: Vec<Building> = places.iter().map(|at| plan.building(*at, rows.len())).collect();
     for (place, at) in places.iter().enumerate() {
         plan.candidates[*at as usize].place = Some(place);
     }
-    plan.fill(&rows, &mut attrs);
-    let overflow = (plan.candidates.len() > places.len()).then(|| plan.overflow(&rows));
+    plan.fill(&mut attrs);
+    let overflow = (plan.candidates.len() > places.len()).then(|| plan.overflow());
     let attrs = attrs.into_iter().map(|column| column.finish(rows.len())).collect();
     Chunk::with_times(records.signal, rows.len(), fixed, attrs, overflow)
 }
@@ -51,8 +50,8 @@ fn text(records: &Records, span: Span) -> Cow<'_, str> {
     String::from_utf8_lossy(span.of(&records.text))
 }
 
-fn fixed_column(records: &Records, rows: &Range<usize>, column: usize) -> ArrayRef {
-    let values = rows.clone().map(|row| records.fields_of(row)[column]);
+fn fixed_column(records: &Records, rows: &[u32], column: usize) -> ArrayRef {
+    let values = rows.iter().map(|row| records.fields_of(*row as usize)[column]);
     match columns(records.signal)[column].kind {
         FixedKind::Timestamp | FixedKind::Int => {
             let mut out = Int64Builder::with_capacity(rows.len());
@@ -137,6 +136,7 @@ struct Candidate {
 
 struct Plan<'a> {
     records: &'a Records,
+    rows: &'a [u32],
     by_name: HashMap<(Scope, &'a [u8]), u32>,
     keys: Vec<Key>,
     candidates: Vec<Candidate>,
@@ -147,9 +147,10 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(records: &'a Records) -> Self {
+    fn new(records: &'a Records, rows: &'a [u32]) -> Self {
         Self {
             records,
+            rows,
             by_name: HashMap::new(),
             keys: Vec::new(),
             candidates: Vec::new(),
@@ -159,23 +160,24 @@ impl<'a> Plan<'a> {
     }
 
     /// Finds the candidate of every attribute, and counts.
-    fn survey(&mut self, rows: &Range<usize>) {
+    fn survey(&mut self) {
         let records = self.records;
         let mut memo: Vec<u32> = Vec::new();
-        for row in rows.clone() {
-            for (position, attr) in records.attrs_of(row).iter().enumerate() {
-                let candidate = self.meet(Scope::Record, attr, position, row + 1, &mut memo);
+        for (at, row) in self.rows.iter().enumerate() {
+            for (position, attr) in records.attrs_of(*row as usize).iter().enumerate() {
+                let candidate = self.meet(Scope::Record, attr, position, at + 1, &mut memo);
                 self.count(candidate, attr.value, 1);
                 self.of_rows.push(candidate);
             }
         }
         let mut memo: Vec<u32> = Vec::new();
-        for run in self.runs(rows) {
-            let resource = records.rows[run.start].resource;
+        for run in self.runs() {
+            let row = self.rows[run.start] as usize;
+            let resource = records.rows[row].resource;
             if !self.of_resources.contains_key(&resource) {
                 let seen = self.of_resources.len() + 1;
                 let mut found = Vec::new();
-                for (position, attr) in records.resource_of(run.start).iter().enumerate() {
+                for (position, attr) in records.resource_of(row).iter().enumerate() {
                     let candidate = self.meet(Scope::Resource, attr, position, seen, &mut memo);
                     if candidate != NONE {
                         found.push((candidate, attr.value));
@@ -189,15 +191,14 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Rows after each other that have the same resource.
-    fn runs(&self, rows: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<'a> {
-        let (records, mut at, end) = (self.records, rows.start, rows.end);
+    /// Positions after each other whose rows have the same resource.
+    fn runs(&self) -> impl Iterator<Item = Range<usize>> + use<'a> {
+        let (records, rows, mut at) = (self.records, self.rows, 0);
+        let resource = |row: &u32| records.rows[*row as usize].resource;
         std::iter::from_fn(move || {
             let start = at;
-            let resource = records.rows.get(start).filter(|_| start < end)?.resource;
-            while at < end && records.rows[at].resource == resource {
-                at += 1;
-            }
+            let first = resource(rows.get(start)?);
+            at += rows[start..].iter().take_while(|row| resource(row) == first).count();
             Some(start..at)
         })
     }
@@ -266,36 +267,37 @@ impl<'a> Plan<'a> {
     }
 
     /// The rows' attributes with their candidates.
-    fn row_attrs(&self, rows: &Range<usize>) -> impl Iterator<Item = (usize, &[Attr], &[u32])> {
+    fn row_attrs(&self) -> impl Iterator<Item = (usize, &[Attr], &[u32])> {
         let mut rest = self.of_rows.as_slice();
-        rows.clone().enumerate().map(move |(at, row)| {
-            let attrs = self.records.attrs_of(row);
+        self.rows.iter().enumerate().map(move |(at, row)| {
+            let attrs = self.records.attrs_of(*row as usize);
             let (candidates, after) = rest.split_at(attrs.len());
             rest = after;
             (at, attrs, candidates)
         })
     }
 
-    fn fill(&self, rows: &Range<usize>, columns: &mut [Building]) {
+    fn fill(&self, columns: &mut [Building]) {
         let place = |candidate: u32| self.candidates.get(candidate as usize)?.place;
-        for (at, attrs, candidates) in self.row_attrs(rows) {
+        for (at, attrs, candidates) in self.row_attrs() {
             for (attr, candidate) in attrs.iter().zip(candidates) {
                 if let Some(place) = place(*candidate) {
                     columns[place].push(self.records, at, attr.value, 1);
                 }
             }
         }
-        for run in self.runs(rows) {
-            for (candidate, value) in &self.of_resources[&self.records.rows[run.start].resource] {
+        for run in self.runs() {
+            let row = self.rows[run.start] as usize;
+            for (candidate, value) in &self.of_resources[&self.records.rows[row].resource] {
                 if let Some(place) = place(*candidate) {
-                    columns[place].push(self.records, run.start - rows.start, *value, run.len());
+                    columns[place].push(self.records, run.start, *value, run.len());
                 }
             }
         }
     }
 
     /// What did not get a column, as JSON.
-    fn overflow(&self, rows: &Range<usize>) -> StringViewArray {
+    fn overflow(&self) -> StringViewArray {
         let is_rest =
             |candidate: u32| self.candidates.get(candidate as usize).is_some_and(|c| c.place.is_none());
         let name = |candidate: u32| {
@@ -303,9 +305,9 @@ impl<'a> Plan<'a> {
             text(self.records, self.keys[key as usize].name)
         };
         let mut of_resource: Option<(u32, Overflow)> = None;
-        let mut out = text_builder(rows.len(), 1 << 16).with_deduplicate_strings();
-        for (at, attrs, candidates) in self.row_attrs(rows) {
-            let resource = self.records.rows[rows.start + at].resource;
+        let mut out = text_builder(self.rows.len(), 1 << 16).with_deduplicate_strings();
+        for (at, attrs, candidates) in self.row_attrs() {
+            let resource = self.records.rows[self.rows[at] as usize].resource;
             let (_, of_resource) = match &of_resource {
                 Some(known) if known.0 == resource => known,
                 _ => {

@@ -108,7 +108,13 @@ pub struct Chunk {
 impl Chunk {
     /// The columns of decoded rows.
     pub fn from_records(records: &Records) -> Self {
-        build::columns_of(records, 0..records.len())
+        let rows: Vec<u32> = (0..records.len() as u32).collect();
+        Self::of_rows(records, &rows)
+    }
+
+    /// The columns of some of the decoded rows, in this order.
+    pub(crate) fn of_rows(records: &Records, rows: &[u32]) -> Self {
+        build::columns_of(records, rows)
     }
 
     /// The rows of several chunks of one signal, one after the other. None of its buffers is shared with theirs.
@@ -323,5 +329,7 @@ pub(super) fn shared_text_builder(rows: usize, bytes: usize) -> StringViewBuilde
     text_builder(rows, bytes).with_max_deduplication_len(SHARED_BYTES_MAX).with_deduplicate_strings()
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,74 +1,11 @@
 use std::collections::BTreeMap;
 
-use model::record;
-use model::{Attr, Value};
+use model::{Value, record};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
+use super::testing::{Attrs, Cell, Row, attrs, records, rows};
 use super::*;
-
-/// A value as a test writes it.
-#[derive(Clone, Debug)]
-enum Cell {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Double(f64),
-    Text(String),
-    Json(String),
-}
-
-type Attrs = Vec<(String, Cell)>;
-
-#[derive(Clone, Debug)]
-struct Row {
-    t_ns: i64,
-    body: Option<String>,
-    trace_id: Option<[u8; 16]>,
-    attrs: Attrs,
-    resource: usize,
-}
-
-fn value(records: &mut Records, cell: &Cell) -> Value {
-    match cell {
-        Cell::Null => Value::Null,
-        Cell::Bool(value) => Value::Bool(*value),
-        Cell::Int(value) => Value::Int(*value),
-        Cell::Double(value) => Value::Double(*value),
-        Cell::Text(text) => Value::Text(records.push_text(text)),
-        Cell::Json(text) => Value::Json(records.push_text(text)),
-    }
-}
-
-fn records(resources: &[Attrs], rows: &[Row]) -> Records {
-    let mut records = Records::new(Signal::Logs);
-    let push = |records: &mut Records, attrs: &Attrs| {
-        let first = records.attrs.len() as u32;
-        for (key, cell) in attrs {
-            let value = value(records, cell);
-            let key = records.push_text(key);
-            records.attrs.push(Attr { key, value });
-        }
-        first
-    };
-    for attrs in resources {
-        let first = push(&mut records, attrs);
-        records.end_resource(first);
-    }
-    for (i, row) in rows.iter().enumerate() {
-        let mut fields = [Value::Null; 7];
-        fields[record::log::TIMESTAMP] = Value::Int(row.t_ns);
-        if let Some(body) = &row.body {
-            fields[record::log::BODY] = Value::Text(records.push_text(body));
-        }
-        if let Some(id) = &row.trace_id {
-            fields[record::log::TRACE_ID] = Value::Bytes(records.push_text(id));
-        }
-        let first = push(&mut records, &row.attrs);
-        records.push_row(i as u32, row.resource as u32, first, &fields);
-    }
-    records
-}
 
 /// What a row has under each key.
 type Flat = BTreeMap<(Scope, String), Json>;
@@ -129,35 +66,6 @@ fn check(chunk: &Chunk, resources: &[Attrs], rows: &[Row]) {
     let times = || rows.iter().map(|row| row.t_ns);
     assert_eq!(chunk.min_t_ns, times().min().unwrap_or(i64::MAX));
     assert_eq!(chunk.max_t_ns, times().max().unwrap_or(i64::MIN));
-}
-
-fn cell() -> impl Strategy<Value = Cell> {
-    prop_oneof![
-        1 => Just(Cell::Null),
-        1 => any::<bool>().prop_map(Cell::Bool),
-        2 => any::<i64>().prop_map(Cell::Int),
-        2 => any::<f64>().prop_map(Cell::Double),
-        4 => "[a-cäß日\"{}\\\\]{0,20}".prop_map(Cell::Text),
-        1 => Just(Cell::Json(r#"{"a":[1,"x"]}"#.into())),
-        1 => Just(Cell::Json("[not json".into())),
-    ]
-}
-
-fn attrs(keys: usize, most: usize) -> impl Strategy<Value = Attrs> {
-    prop::collection::vec(((0..keys).prop_map(|key| format!("k\"é{{y.{key}")), cell()), 0..most)
-}
-
-fn rows(keys: usize, most: usize) -> impl Strategy<Value = Vec<Row>> {
-    let row = (any::<i64>(), prop::option::of("\\PC{0,40}"), prop::option::of(any::<[u8; 16]>()));
-    let row = (row, attrs(keys, most), 0..4usize);
-    let row = row.prop_map(|((t_ns, body, trace_id), attrs, resource)| Row {
-        t_ns,
-        body,
-        trace_id,
-        attrs,
-        resource,
-    });
-    prop::collection::vec(row, 0..20)
 }
 
 proptest! {

@@ -1,0 +1,63 @@
+//! The rows of one tenant and signal: their heads, and where writes are put in order.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::chunk::Chunk;
+use super::head::RowHead;
+use crate::heads::Heads;
+use crate::wal::ShardKey;
+
+/// The rows of one tenant and signal.
+pub(crate) struct RowShard {
+    pub(crate) key: ShardKey,
+    /// The last sequence that this shard was given; 0 when it has had none since the start. Sequences are given
+    /// under this lock, so that a rotation knows what is before it.
+    pub(crate) seq_last: Mutex<u64>,
+    heads: Mutex<Heads<RowHead>>,
+}
+
+impl RowShard {
+    /// A shard without rows.
+    pub(crate) fn new(key: ShardKey) -> Self {
+        let heads = Heads::new(RowHead::new(key.signal));
+        Self { key, seq_last: Mutex::new(0), heads: Mutex::new(heads) }
+    }
+
+    /// Looks at the heads or changes them.
+    pub(crate) fn with_heads<T>(&self, act: impl FnOnce(&mut Heads<RowHead>) -> T) -> T {
+        act(&mut self.heads.lock())
+    }
+
+    /// Adds committed rows to the head, in order of sequence.
+    pub(crate) fn apply(&self, chunks: Vec<Arc<Chunk>>, received_ms: i64, seq: u64) {
+        let active = Arc::clone(&self.heads.lock().active);
+        active.apply(chunks, received_ms, seq);
+        self.heads.lock().applied(seq, |_| self.fresh());
+    }
+
+    /// Ends the head: what is staged from now on goes to a new one. Returns the last sequence of the old one;
+    /// `None` when nothing was staged in it.
+    pub(crate) fn rotate(&self) -> Option<u64> {
+        let seq_last = self.seq_last.lock();
+        let mut heads = self.heads.lock();
+        if !heads.can_rotate(*seq_last) {
+            return None;
+        }
+        heads.rotate(*seq_last, 0, |_| self.fresh());
+        Some(*seq_last)
+    }
+
+    /// Ends the head after a failed write: nothing that is queued will be applied.
+    pub(crate) fn rotate_after_failure(&self, seq_last: u64) {
+        let mut own = self.seq_last.lock();
+        *own = seq_last;
+        self.heads.lock().rotate_after_failure(seq_last, 0, |_| self.fresh());
+    }
+
+    /// A head for what is replayed; it comes before all others.
+    pub(crate) fn fresh(&self) -> Arc<RowHead> {
+        Arc::new(RowHead::new(self.key.signal))
+    }
+}
