@@ -26,7 +26,12 @@ export class LogsExplorer {
   rows = $state.raw<LogRow[]>([]);
   next = $state.raw<string | null>(null);
   cost = $state.raw<Cost | null>(null);
+  /** Why the search has no answer. */
   problem = $state("");
+  /** Why the next page did not come; the rows so far stay. */
+  moreProblem = $state("");
+  /** True when there are more rows than a page keeps. */
+  cut = $state(false);
   loading = $state(false);
   /** Time from asking to the first page, as seen here. */
   elapsedMs = $state(0);
@@ -63,7 +68,13 @@ export class LogsExplorer {
 
   /** The next page, when there is one and none is on its way. */
   async more(): Promise<void> {
-    if (this.next !== null && !this.loading) await this.page(false);
+    if (this.next !== null && !this.loading && this.moreProblem === "") await this.page(false);
+  }
+
+  /** Asks again for the page that did not come. */
+  retry(): Promise<void> {
+    this.moreProblem = "";
+    return this.more();
   }
 
   stop(): void {
@@ -85,15 +96,20 @@ export class LogsExplorer {
       const made = append(first ? [] : this.rows, answer);
       this.rows = made.rows;
       this.next = made.next;
-      this.problem = "";
+      this.cut = made.next === null && answer.next !== null;
+      this.problem = this.moreProblem = "";
       if (first) {
         this.cost = answer.cost ?? null;
         this.elapsedMs = performance.now() - started;
       }
     } catch (error) {
       if (isAbort(error) || this.abort !== abort) return;
-      this.problem = messageOf(error);
-      if (first) this.rows = [];
+      if (first) {
+        this.problem = messageOf(error);
+        this.rows = [];
+      } else {
+        this.moreProblem = messageOf(error);
+      }
     }
     this.loading = false;
   }
