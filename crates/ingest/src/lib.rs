@@ -13,6 +13,7 @@
 pub mod bulk; // Elasticsearch's bulk requests
 pub mod compress; // content encodings, bounded while decompressing
 pub mod events; // our own `POST /api/v1/monitoring/events`
+pub mod jaeger; // Jaeger's Thrift batches over HTTP
 pub mod json; // our own `POST /api/metrics`
 pub mod json_lines; // logs as JSON lines or a JSON array
 pub mod loki; // Loki's push API, JSON and protobuf
@@ -22,6 +23,7 @@ pub mod remote_write; // Prometheus remote write 1.0 and 2.0
 pub mod statsd; // StatsD and DogStatsD lines and their aggregation
 pub mod syslog; // RFC 5424, RFC 3164, and streams of them
 pub mod text; // Prometheus text, OpenMetrics and the protobuf exposition
+pub mod zipkin; // Zipkin's v2 JSON
 
 mod decoded; // what every decoder returns
 mod float; // numbers as label values

@@ -1,6 +1,7 @@
 //! OpenTelemetry's protocol, the same over HTTP and gRPC.
 
 pub mod delta; // increments to running totals
+pub mod encode; // rows back to requests
 pub mod logs; // ExportLogsServiceRequest to rows
 pub mod metrics; // ExportMetricsServiceRequest to series
 pub mod response; // answers: partial success and status

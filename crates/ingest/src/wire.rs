@@ -262,6 +262,41 @@ impl Writer {
         }
     }
 
+    /// An integer that is one of several fields, so that zero says something.
+    pub(crate) fn some_varint(&mut self, number: u32, value: u64) {
+        self.raw(u64::from(varint(number)));
+        self.raw(value);
+    }
+
+    /// A double that is one of several fields.
+    pub(crate) fn some_double(&mut self, number: u32, value: f64) {
+        self.raw(u64::from(fixed64(number)));
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// A text that is one of several fields.
+    pub(crate) fn some_bytes(&mut self, number: u32, value: &[u8]) {
+        self.raw(u64::from(bytes(number)));
+        self.raw(value.len() as u64);
+        self.0.extend_from_slice(value);
+    }
+
+    /// Eight bytes; zero is left out.
+    pub(crate) fn fixed64(&mut self, number: u32, value: u64) {
+        if value != 0 {
+            self.raw(u64::from(fixed64(number)));
+            self.0.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Four bytes; zero is left out.
+    pub(crate) fn fixed32(&mut self, number: u32, value: u32) {
+        if value != 0 {
+            self.raw(u64::from(fixed32(number)));
+            self.0.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
     /// Packed doubles; none is left out.
     pub(crate) fn doubles(&mut self, number: u32, values: &[f64]) {
         let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();

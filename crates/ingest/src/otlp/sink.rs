@@ -11,6 +11,8 @@ use crate::{DecodeError, DecodedRecords};
 /// A row takes over a hundred bytes in memory but may be two in the body. Real ones are far above this.
 const BYTES_PER_ROW_MIN: usize = 8;
 const ROWS_FREE: usize = 1 << 16;
+/// Attributes that scopes give to rows, beside one for each byte of the body. Real rows are far below.
+const SCOPE_ATTRS_FREE: usize = 1 << 10;
 /// What is made of a body: JSON of events, arrays and maps, which may be several times what it was in
 /// protobuf when it is all empty objects.
 const MADE_PER_BYTE_MAX: usize = 8;
@@ -81,7 +83,7 @@ impl<'a> Sink<'a> {
             made_max: MADE_FREE + MADE_PER_BYTE_MAX * body_len,
             resource: 0,
             scope: Vec::new(),
-            scope_attrs_left: ROWS_FREE + body_len,
+            scope_attrs_left: SCOPE_ATTRS_FREE + body_len,
         }
     }
 

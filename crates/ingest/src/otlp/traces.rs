@@ -9,7 +9,7 @@ mod json; // OTLP/JSON
 mod protobuf; // OTLP/protobuf
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests; // their generated requests serve the encoder too
 
 use model::record::span;
 use model::{Reason, Span, Value};

@@ -86,7 +86,7 @@ fn span() -> impl Strategy<Value = Span> {
     )
 }
 
-fn request() -> impl Strategy<Value = ExportTraceServiceRequest> {
+pub(in crate::otlp) fn request() -> impl Strategy<Value = ExportTraceServiceRequest> {
     let scope = (oracle::scope(), prop::collection::vec(span(), 0..4))
         .prop_map(|(scope, spans)| ScopeSpans { scope, spans, ..Default::default() });
     let resource = (oracle::resource(), prop::collection::vec(scope, 0..3))
