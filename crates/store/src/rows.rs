@@ -1,7 +1,6 @@
 //! Rows: log records, spans and events, from a decoded write to the columns that hold them.
 
 mod append; // decoded rows to the queue
-#[allow(dead_code, reason = "for the writer of segments, which follows")]
 mod bloom; // filters of blocks
 mod build; // decoded rows to columns
 mod chunk; // rows by column
@@ -15,6 +14,7 @@ pub(crate) mod payload; // rows in the log
 mod probe; // what filters of blocks are asked
 mod read; // values of selected rows
 mod retention; // how long rows are kept
+pub mod segment; // rows on disk
 mod select; // a filter on a slice
 mod shard; // one tenant's rows of one signal
 mod slice; // rows that can be asked
@@ -22,7 +22,6 @@ mod snapshot; // what a query sees
 mod test; // one test of a value
 #[cfg(test)]
 mod tests;
-#[allow(dead_code, reason = "for the writer of segments, which follows")]
 mod tokens; // what filters of blocks hold
 mod value; // one value of a row
 

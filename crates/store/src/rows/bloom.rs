@@ -11,8 +11,8 @@ pub(crate) const BLOCKS_MAX: usize = 16;
 const LANE_BYTES: usize = 32;
 /// Bits for each distinct token: about one false hit in a hundred.
 const BITS_PER_TOKEN: usize = 11;
-/// Lanes at most: 4 MiB a block, far more than 4,096 rows need unless their texts are huge.
-const LANES_MAX: usize = 1 << 17;
+/// Lanes at most: 1 MiB a block, far more than 4,096 rows need unless their texts are huge.
+const LANES_MAX: usize = 1 << 15;
 const CRC_BYTES: usize = 4;
 
 /// Odd multipliers, one for each word of a lane.

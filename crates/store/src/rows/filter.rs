@@ -28,7 +28,6 @@ pub struct Filter {
     /// The first time that is not inside any more, nanoseconds; `i64::MAX` for no end.
     pub(crate) end_ns: i64,
     pub(crate) root: Node,
-    #[allow(dead_code, reason = "for the reader of segments, which follows")]
     pub(crate) probe: Probe,
 }
 

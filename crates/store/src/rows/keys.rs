@@ -79,17 +79,22 @@ pub(crate) fn merged(lists: impl IntoIterator<Item = Vec<KeyInfo>>) -> Vec<KeyIn
     keys
 }
 
-/// The keys of a chunk.
-pub(crate) fn of_chunk(chunk: &Chunk) -> Vec<KeyInfo> {
+/// The attribute columns of a chunk and how many rows have a value in each.
+pub(crate) fn of_columns(chunk: &Chunk) -> Vec<KeyInfo> {
     let columns = chunk.attrs.iter().map(|attr| KeyInfo {
         scope: attr.scope,
         key: attr.key.clone(),
         kind: attr.kind,
         count: (attr.values.len() - attr.values.null_count()) as u64,
     });
+    columns.filter(|key| key.count > 0).collect()
+}
+
+/// The keys of a chunk.
+pub(crate) fn of_chunk(chunk: &Chunk) -> Vec<KeyInfo> {
     let mut rest = OverflowKeys::default();
     if let Some(overflow) = &chunk.overflow {
         rest.add(overflow);
     }
-    merged([columns.filter(|key| key.count > 0).collect(), rest.list()])
+    merged([of_columns(chunk), rest.list()])
 }

@@ -9,6 +9,7 @@ use model::{Field, Records, Signal};
 
 use super::chunk::{Chunk, Scope, ValueKind};
 use super::filter::Filter;
+use super::segment::Group;
 use super::{read, select};
 use crate::error::Result;
 
@@ -135,9 +136,15 @@ pub struct Slice {
 pub(crate) enum Source {
     /// In memory.
     Chunk(Arc<Chunk>),
+    /// In a file.
+    Group(Group),
 }
 
 impl Slice {
+    pub(crate) fn new(source: Source, hidden: Arc<[Arc<Filter>]>) -> Self {
+        Self { source, hidden }
+    }
+
     /// The rows of a chunk, less what filters hide.
     pub fn of_chunk(chunk: Arc<Chunk>, hidden: Arc<[Arc<Filter>]>) -> Self {
         Self { source: Source::Chunk(chunk), hidden }
@@ -185,24 +192,28 @@ impl Source {
     pub(crate) fn signal(&self) -> Signal {
         match self {
             Self::Chunk(chunk) => chunk.signal,
+            Self::Group(group) => group.segment().meta().signal,
         }
     }
 
     pub(crate) fn rows(&self) -> usize {
         match self {
             Self::Chunk(chunk) => chunk.rows,
+            Self::Group(group) => group.info().rows as usize,
         }
     }
 
     pub(crate) fn time_ns(&self) -> (i64, i64) {
         match self {
             Self::Chunk(chunk) => (chunk.min_t_ns, chunk.max_t_ns),
+            Self::Group(group) => (group.info().min_t_ns, group.info().max_t_ns),
         }
     }
 
     fn keys(&self) -> Result<Vec<KeyInfo>> {
         match self {
             Self::Chunk(chunk) => Ok(super::keys::of_chunk(chunk)),
+            Self::Group(group) => Ok(group.keys()),
         }
     }
 
@@ -213,6 +224,7 @@ impl Source {
                 let attrs = chunk.attrs.iter().enumerate();
                 attrs.map(|(at, attr)| (at, attr.scope, &attr.key, attr.kind)).collect()
             }
+            Self::Group(group) => group.attrs().collect(),
         }
     }
 
@@ -224,29 +236,33 @@ impl Source {
                 let own = attrs.filter(|(_, attr)| attr.scope == scope && *attr.key == *key);
                 own.map(|(at, attr)| (at, attr.kind)).collect()
             }
+            Self::Group(group) => group.attr_of(scope, key).into_iter().collect(),
         }
     }
 
     /// True where a row's overflow may have the key; `None` asks for any.
-    pub(crate) fn overflow_may_have(&self, _key: Option<(Scope, &str)>) -> bool {
+    pub(crate) fn overflow_may_have(&self, key: Option<(Scope, &str)>) -> bool {
         match self {
             Self::Chunk(chunk) => chunk.overflow.as_ref().is_some_and(|o| o.null_count() < o.len()),
+            Self::Group(group) => group.overflow_may_have(key),
         }
     }
 
     /// The rows that block filters cannot rule out.
-    pub(crate) fn candidates(&self, _filter: &Filter, _cost: &mut Cost) -> Result<BooleanBuffer> {
+    pub(crate) fn candidates(&self, filter: &Filter, cost: &mut Cost) -> Result<BooleanBuffer> {
         match self {
             Self::Chunk(chunk) => Ok(BooleanBuffer::new_set(chunk.rows)),
+            Self::Group(group) => group.candidates(filter, cost),
         }
     }
 
     /// The rows that are loaded to have these: whole blocks.
-    pub(crate) fn to_load(&self, _rows: &BooleanBuffer) -> Loaded {
+    pub(crate) fn to_load(&self, rows: &BooleanBuffer) -> Loaded {
         match self {
             // Everything is there already.
             #[expect(clippy::single_range_in_vec_init, reason = "one range of rows is meant")]
             Self::Chunk(chunk) => Loaded { ranges: vec![0..chunk.rows] },
+            Self::Group(group) => group.to_load(rows),
         }
     }
 
@@ -254,7 +270,7 @@ impl Source {
     pub(crate) fn load(
         &self,
         columns: &[StoredColumn],
-        _loaded: &Loaded,
+        loaded: &Loaded,
         cost: &mut Cost,
     ) -> Result<Vec<ArrayRef>> {
         match self {
@@ -264,6 +280,7 @@ impl Source {
                 cost.bytes += arrays.iter().map(|array| array.get_buffer_memory_size() as u64).sum::<u64>();
                 Ok(arrays)
             }
+            Self::Group(group) => group.load(columns, loaded, cost),
         }
     }
 }

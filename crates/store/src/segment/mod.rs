@@ -19,6 +19,7 @@ mod writer; // series to files
 
 pub use chunk_list::{ChunkKind, ChunkStats};
 pub use columns::{merge_columns, retain_times};
+pub(crate) use layout::paths;
 pub use merge::{MergePlan, MergeSlice, merge_segments};
 pub use meta::{SegmentId, SegmentMeta, SegmentSpec, StoredMetadata};
 pub use reader::{ChunkInfo, RowReader, Segment, label_hash};

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::Table;
+use crate::rows::segment::RowTable;
 
 /// What something is filed under: the number of an open segment, and which part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +22,7 @@ enum CacheKey {
 enum Cached {
     Table(Arc<Table>),
     Times(Arc<[i64]>),
+    Rows(Arc<RowTable>),
 }
 
 struct Slot {
@@ -71,15 +73,28 @@ impl TableCache {
     pub(crate) fn table(&self, segment: u64) -> Option<Arc<Table>> {
         match self.get(CacheKey::Table(segment))? {
             Cached::Table(table) => Some(table),
-            Cached::Times(_) => None,
+            Cached::Times(_) | Cached::Rows(_) => None,
         }
     }
 
     pub(crate) fn times(&self, segment: u64, vector: u32) -> Option<Arc<[i64]>> {
         match self.get(CacheKey::Times(segment, vector))? {
             Cached::Times(times) => Some(times),
-            Cached::Table(_) => None,
+            Cached::Table(_) | Cached::Rows(_) => None,
         }
+    }
+
+    /// What is known of a segment of rows.
+    pub(crate) fn rows(&self, segment: u64) -> Option<Arc<RowTable>> {
+        match self.get(CacheKey::Table(segment))? {
+            Cached::Rows(table) => Some(table),
+            Cached::Table(_) | Cached::Times(_) => None,
+        }
+    }
+
+    pub(crate) fn put_rows(&self, segment: u64, table: Arc<RowTable>) {
+        let bytes = table.bytes();
+        self.put(CacheKey::Table(segment), Cached::Rows(table), bytes);
     }
 
     pub(crate) fn put_table(&self, segment: u64, table: Arc<Table>) {
