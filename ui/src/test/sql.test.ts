@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Cell } from "../lib/api/sql";
+import { sqlCandidates, sqlContext, tablesIn } from "../lib/sql/complete";
 import { withRun } from "../lib/sql/history";
-import { chartOf, columnWidths, csvOf, jsonOf, SERIES_MAX, sortedIndices } from "../lib/sql/result";
+import { chartOf, columnWidths, csvOf, isNumeric, jsonOf, SERIES_MAX, sortedIndices } from "../lib/sql/result";
 import { EXAMPLES, readSqlFault, sqlName, sqlPieces } from "../lib/sql/text";
 
 describe("SQL as text", () => {
@@ -79,3 +80,48 @@ it("a statement run again moves up", () => {
   expect(runs).toEqual([{ at: 3, sql: "a" }, { at: 2, sql: "b" }]);
   expect(withRun(runs, "  ", 4)).toEqual(runs);
 });
+
+describe("completion", () => {
+  it.each([
+    ["SELECT bo|", { prefix: "bo", start: 7, table: false, of: "" }],
+    ["SELECT bo|dy FROM logs", { prefix: "bo", start: 7, end: 11 }],
+    ["SELECT * FROM |", { prefix: "", table: true }],
+    ["SELECT * FROM lo|", { prefix: "lo", start: 14, table: true }],
+    ["SELECT http.response.st|", { prefix: "http.response.st", start: 7, end: 23, of: "" }],
+    ["SELECT logs.x| FROM logs", { prefix: "x", start: 12, of: "logs" }],
+    ["SELECT l.| FROM logs l", { prefix: "", of: "l", table: false }],
+    ["SELECT l.bo| FROM logs AS l", { prefix: "bo", of: "l" }],
+    ['SELECT "serv|', { prefix: "serv", start: 7 }],
+    ['SELECT "a"|', null],
+    ["SELECT 'bo|", null],
+    ["-- bo|", null],
+    ["LIMIT 10|", null],
+  ])("%s", (marked, want) => {
+    const found = sqlContext(marked.replace("|", ""), marked.indexOf("|"));
+    if (want === null) expect(found).toBeNull();
+    else expect(found).toMatchObject(want);
+  });
+  it("finds tables and their aliases", () => {
+    expect(tablesIn("SELECT * FROM logs l JOIN spans AS s ON 1 = 1, nosuch x WHERE a IN (SELECT b FROM events)")).toEqual([
+      { table: "logs", alias: "l" },
+      { table: "spans", alias: "s" },
+      { table: "events", alias: "" },
+    ]);
+  });
+  it("offers tables behind FROM, columns elsewhere, quoted where they must be", () => {
+    const columns = [{ name: "service.name", type: "text", table: "logs" }, { name: "severity_text", type: "", table: "logs" }];
+    const at = (marked: string) => sqlCandidates(sqlContext(marked.replace("|", ""), marked.indexOf("|"))!, columns);
+    expect(at("SELECT * FROM s|").map((one) => one.label)).toContain("spans");
+    expect(at("SELECT se|")[0]).toEqual({ label: "service.name", detail: "text", insert: '"service.name"' });
+    expect(at("SELECT service.n|")[0]?.insert).toBe('"service.name"');
+    expect(at('SELECT "service.n|')[0]?.insert).toBe('"service.name"');
+  });
+});
+
+it.each([
+  ["bigint", true],
+  ["double", true],
+  ["decimal(10, 2)", true],
+  ["interval month", false],
+  ["varchar", false],
+])("%s is a number: %s", (type, want) => expect(isNumeric(type)).toBe(want));

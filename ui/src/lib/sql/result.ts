@@ -3,7 +3,7 @@ import type { Cell, SqlAnswer } from "../api/sql";
 import type { Frame, Series, Value } from "../chart/frame";
 import { csvLine } from "../logs/record";
 
-export const isNumeric = (type: string): boolean => /int|double|float|decimal|numeric|real/i.test(type);
+export const isNumeric = (type: string): boolean => /^(?:(?:big|small|tiny|u)?int(?:eger|\d+)?|double|float\d*|real|(?:decimal|numeric).*)$/i.test(type);
 export const isTime = (type: string): boolean => /^(?:timestamp|date)/i.test(type);
 
 export function cellText(cell: Cell): string {
