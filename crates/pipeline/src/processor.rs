@@ -71,25 +71,25 @@ impl Processor {
         match &self.action {
             Action::Drop => {
                 records.retain(|records, row| !meant(records, row));
-                counts.dropped += (before - records.len()) as u64;
-                counts.rows += (before - records.len()) as u64;
+                counts.dropped += before - records.len();
+                counts.rows += before - records.len();
                 return;
             }
             Action::Keep => {
                 records.retain(meant);
-                counts.dropped += (before - records.len()) as u64;
-                counts.rows += records.len() as u64;
+                counts.dropped += before - records.len();
+                counts.rows += records.len();
                 return;
             }
             Action::Sample(sample) => {
                 let mut asked = 0;
                 records.retain(|records, row| {
                     let meant = meant(records, row);
-                    asked += u64::from(meant);
+                    asked += usize::from(meant);
                     !meant || sample.keeps(records, row)
                 });
                 counts.rows += asked;
-                counts.sampled += (before - records.len()) as u64;
+                counts.sampled += before - records.len();
                 return;
             }
             _ => {}
@@ -98,7 +98,7 @@ impl Processor {
         for row in 0..records.len() {
             if meant(records, row) {
                 counts.rows += 1;
-                counts.failed += u64::from(!self.change(records, row, &mut resources));
+                counts.failed += usize::from(!self.change(records, row, &mut resources));
             }
         }
     }

@@ -16,7 +16,7 @@ use model::record::span;
 use model::{MetricBatch, MetricType, Records, Signal, Value};
 
 use graph::Graph;
-use latency::Latency;
+use latency::{Latency, Observation};
 use table::Table;
 
 /// Limits and times. One tenant has one.
@@ -27,7 +27,7 @@ pub struct SpanMetricsSettings {
     pub series_max: usize,
     /// Spans that wait for their other half.
     pub waiting_max: usize,
-    /// How long they wait, milliseconds.
+    /// How long they wait at least, from the next [`SpanMetrics::drain`] on, milliseconds.
     pub wait_ms: i64,
     /// How long a series without new spans goes on, milliseconds.
     pub idle_ms: i64,
@@ -56,6 +56,8 @@ struct SpanRow<'r> {
     kind: &'r str,
     failed: bool,
     seconds: f64,
+    /// When it ended, milliseconds.
+    end_ms: i64,
     trace_id: [u8; 16],
     span_id: [u8; 8],
     parent_id: Option<[u8; 8]>,
@@ -77,10 +79,16 @@ impl<'r> SpanRow<'r> {
             kind: text(span::KIND),
             failed: text(span::STATUS_CODE) == "error",
             seconds: duration_ns as f64 / 1e9,
+            end_ms: records.time_ns(row).saturating_add(duration_ns) / 1_000_000,
             trace_id: id(records, fields[span::TRACE_ID]).unwrap_or_default(),
             span_id: id(records, fields[span::SPAN_ID]).unwrap_or_default(),
             parent_id: id(records, fields[span::PARENT_SPAN_ID]),
         }
+    }
+
+    fn observation(&self) -> Observation {
+        let Self { end_ms, seconds, trace_id, span_id, .. } = *self;
+        Observation { t_ms: end_ms, seconds, trace_id, span_id }
     }
 
     fn text(&self, column: usize) -> &'r str {
@@ -130,8 +138,9 @@ impl SpanMetrics {
         Self { operations, graph: Graph::new(&settings), settings }
     }
 
-    /// Counts spans. Other rows are passed over.
-    pub fn observe(&mut self, records: &Records, now_ms: i64) {
+    /// Counts spans. Other rows are passed over. There is no clock here: a series begins when its first span
+    /// ended, and waiting is judged by [`Self::drain`].
+    pub fn observe(&mut self, records: &Records) {
         if records.signal != Signal::Traces {
             return;
         }
@@ -152,16 +161,10 @@ impl SpanMetrics {
             };
             let name = span.text(span::NAME);
             let overflow = [table::OVERFLOW, table::OVERFLOW, kind, status];
-            let operation = self.operations.entry([span.service, name, kind, status], overflow, now_ms);
+            let operation = self.operations.entry([span.service, name, kind, status], overflow, span.end_ms);
             operation.calls += 1;
-            operation.latency.observe(
-                &self.settings.bounds,
-                span.seconds,
-                now_ms,
-                &span.trace_id,
-                &span.span_id,
-            );
-            self.graph.observe(&span, now_ms);
+            operation.latency.observe(&self.settings.bounds, span.observation());
+            self.graph.observe(&span);
         }
     }
 

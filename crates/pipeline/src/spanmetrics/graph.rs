@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use model::MetricBatch;
 
-use super::latency::Latency;
+use super::latency::{Latency, Observation};
 use super::table::{OVERFLOW, Table, counter};
 use super::{SpanMetricsSettings, SpanRow};
 
@@ -42,8 +42,7 @@ struct Side {
     is_client: bool,
     service: String,
     failed: bool,
-    seconds: f64,
-    span_id: [u8; 8],
+    observation: Observation,
     connection: &'static str,
     /// Whom a client calls, by its attributes.
     peer: Option<String>,
@@ -54,8 +53,9 @@ struct Side {
 pub(super) struct Graph {
     edges: Table<3, Edge>,
     waiting: HashMap<RequestId, Side>,
-    /// Deadlines of those that wait, earliest first; some have met their other half since.
-    deadlines: VecDeque<(i64, RequestId)>,
+    /// Deadlines of those that wait, earliest first, `None` since the last drain; some have met their other half
+    /// since.
+    deadlines: VecDeque<(Option<i64>, RequestId)>,
     waiting_max: usize,
     wait_ms: i64,
     idle_ms: i64,
@@ -82,7 +82,7 @@ impl Graph {
     }
 
     /// Takes a span that is a side of a request.
-    pub(super) fn observe(&mut self, span: &SpanRow<'_>, now_ms: i64) {
+    pub(super) fn observe(&mut self, span: &SpanRow<'_>) {
         let is_client = matches!(span.kind, "client" | "producer");
         if !is_client && !matches!(span.kind, "server" | "consumer") {
             return;
@@ -91,8 +91,7 @@ impl Graph {
             is_client,
             service: span.service.to_owned(),
             failed: span.failed,
-            seconds: span.seconds,
-            span_id: span.span_id,
+            observation: span.observation(),
             connection: match span.kind {
                 "producer" | "consumer" => "messaging_system",
                 _ if is_client && (span.attr("db.system").or(span.attr("db.system.name"))).is_some() => {
@@ -110,7 +109,7 @@ impl Graph {
         let Some(request_span) = request_span else {
             let user =
                 Side { is_client: true, service: "user".into(), connection: "virtual_node", ..side.clone() };
-            return self.count(span.trace_id, &user, &side, Seen::Server, now_ms);
+            return self.count(&user, &side, Seen::Server);
         };
         let id = (span.trace_id, request_span);
         match self.waiting.get(&id) {
@@ -118,17 +117,17 @@ impl Graph {
                 let other = other.clone();
                 self.waiting.remove(&id);
                 let (client, server) = if is_client { (&side, &other) } else { (&other, &side) };
-                self.count(span.trace_id, client, server, Seen::Both, now_ms);
+                self.count(client, server, Seen::Both);
             }
             // The same span once more, or a second answer to the same request.
             Some(_) => {}
             None => {
-                if self.waiting.len() >= self.waiting_max || self.deadlines.len() >= 2 * self.waiting_max {
+                if self.waiting.len() >= self.waiting_max || self.deadlines.len() >= 4 * self.waiting_max {
                     self.turned_away += 1;
                     return;
                 }
                 self.waiting.insert(id, side);
-                self.deadlines.push_back((now_ms.saturating_add(self.wait_ms), id));
+                self.deadlines.push_back((None, id));
             }
         }
     }
@@ -148,7 +147,7 @@ impl Graph {
     }
 
     fn expire(&mut self, now_ms: i64) {
-        while let Some((deadline_ms, id)) = self.deadlines.front().copied()
+        while let Some((Some(deadline_ms), id)) = self.deadlines.front().copied()
             && deadline_ms <= now_ms
         {
             self.deadlines.pop_front();
@@ -157,24 +156,27 @@ impl Graph {
                 let connection =
                     if client.connection.is_empty() { "virtual_node" } else { client.connection };
                 let server = Side { is_client: false, service: peer, connection, ..client.clone() };
-                self.count(id.0, &client, &server, Seen::Client, now_ms);
+                self.count(&client, &server, Seen::Client);
             }
+        }
+        for (deadline, _) in self.deadlines.iter_mut().rev().take_while(|(deadline, _)| deadline.is_none()) {
+            *deadline = Some(now_ms.saturating_add(self.wait_ms));
         }
     }
 
-    fn count(&mut self, trace_id: [u8; 16], client: &Side, server: &Side, seen: Seen, now_ms: i64) {
+    fn count(&mut self, client: &Side, server: &Side, seen: Seen) {
         let connection = [client.connection, server.connection].into_iter().find(|c| !c.is_empty());
         let connection = connection.unwrap_or_default();
         let values = [client.service.as_str(), server.service.as_str(), connection];
-        let edge = self.edges.entry(values, [OVERFLOW, OVERFLOW, connection], now_ms);
+        let t_ms = client.observation.t_ms.max(server.observation.t_ms);
+        let edge = self.edges.entry(values, [OVERFLOW, OVERFLOW, connection], t_ms);
         edge.requests += 1;
         edge.failed += u64::from(client.failed || server.failed);
-        let bounds = &self.bounds;
         if seen != Seen::Client {
-            edge.server.observe(bounds, server.seconds, now_ms, &trace_id, &server.span_id);
+            edge.server.observe(&self.bounds, server.observation);
         }
         if seen != Seen::Server {
-            edge.client.observe(bounds, client.seconds, now_ms, &trace_id, &client.span_id);
+            edge.client.observe(&self.bounds, client.observation);
         }
     }
 }

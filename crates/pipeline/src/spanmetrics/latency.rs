@@ -16,30 +16,24 @@ pub(super) struct Latency {
     sum: f64,
 }
 
+/// One duration, and where it comes from.
 #[derive(Clone, Copy, Debug)]
-struct Observation {
-    t_ms: i64,
-    value: f64,
-    trace_id: [u8; 16],
-    span_id: [u8; 8],
+pub(super) struct Observation {
+    pub(super) t_ms: i64,
+    pub(super) seconds: f64,
+    pub(super) trace_id: [u8; 16],
+    pub(super) span_id: [u8; 8],
 }
 
 impl Latency {
-    /// Counts one observation. The bounds are the same every time.
-    pub(super) fn observe(
-        &mut self,
-        bounds: &[f64],
-        value: f64,
-        t_ms: i64,
-        trace_id: &[u8; 16],
-        span_id: &[u8; 8],
-    ) {
+    /// Counts one duration. The bounds are the same every time.
+    pub(super) fn observe(&mut self, bounds: &[f64], observation: Observation) {
         self.counts.resize(bounds.len() + 1, 0);
         self.latest.resize(bounds.len() + 1, None);
-        let bucket = bounds.partition_point(|bound| *bound < value);
+        let bucket = bounds.partition_point(|bound| *bound < observation.seconds);
         self.counts[bucket] += 1;
-        self.sum += value;
-        self.latest[bucket] = Some(Observation { t_ms, value, trace_id: *trace_id, span_id: *span_id });
+        self.sum += observation.seconds;
+        self.latest[bucket] = Some(observation);
     }
 
     /// Writes `_bucket`, `_sum` and `_count`; a histogram that saw nothing is left out.
@@ -68,7 +62,7 @@ impl Latency {
 }
 
 fn exemplar(observation: Observation) -> Option<Exemplar> {
-    let Observation { t_ms, value, trace_id, span_id } = observation;
+    let Observation { t_ms, seconds: value, trace_id, span_id } = observation;
     let (trace_id, span_id) = (hex(&trace_id), hex(&span_id));
     let labels = model::Labels::from_pairs([("trace_id", trace_id.as_str()), ("span_id", span_id.as_str())]);
     Some(Exemplar { t_ms, value, labels: labels.ok()? })

@@ -14,8 +14,10 @@ const VALUE_BYTES_MAX: usize = 256;
 pub(super) struct Series<const N: usize, T> {
     names: [&'static str; N],
     values: [String; N],
-    /// When it was first and last counted, milliseconds.
+    /// When the first of what it counts happened, milliseconds.
     start_ms: i64,
+    /// Whether it was counted since the last expiry, and the time of the last one before which it was.
+    fresh: bool,
     seen_ms: i64,
     pub(super) data: T,
 }
@@ -52,7 +54,7 @@ impl<const N: usize, T: Default> Table<N, T> {
 
     /// The series of these values, or of `overflow` where there are too many. The values of `overflow` come
     /// from small sets, so that they need no limit.
-    pub(super) fn entry(&mut self, values: [&str; N], overflow: [&str; N], now_ms: i64) -> &mut T {
+    pub(super) fn entry(&mut self, values: [&str; N], overflow: [&str; N], t_ms: i64) -> &mut T {
         let mut values = values.map(cut);
         self.set_key(values);
         if self.series.len() >= self.max && !self.series.contains_key(&self.key) {
@@ -63,11 +65,12 @@ impl<const N: usize, T: Default> Table<N, T> {
         let series = self.series.entry_ref(self.key.as_slice()).or_insert_with(|| Series {
             names,
             values: values.map(str::to_owned),
-            start_ms: now_ms,
-            seen_ms: now_ms,
+            start_ms: t_ms,
+            fresh: true,
+            seen_ms: 0,
             data: T::default(),
         });
-        series.seen_ms = now_ms;
+        series.fresh = true;
         &mut series.data
     }
 
@@ -81,7 +84,12 @@ impl<const N: usize, T: Default> Table<N, T> {
 
     /// Forgets series that were not counted for so long.
     pub(super) fn expire(&mut self, now_ms: i64, idle_ms: i64) {
-        self.series.retain(|_, series| now_ms.saturating_sub(series.seen_ms) <= idle_ms);
+        self.series.retain(|_, series| {
+            if std::mem::take(&mut series.fresh) {
+                series.seen_ms = now_ms;
+            }
+            now_ms.saturating_sub(series.seen_ms) <= idle_ms
+        });
     }
 
     /// All series, by their values.
@@ -119,7 +127,8 @@ pub(super) fn sample(
     let own = own.filter(|(_, value)| !value.is_empty());
     let row = batch.begin_series([(METRIC_NAME, name)].into_iter().chain(own).chain(extra));
     batch.points.push(Point { t_ms: now_ms, value });
-    batch.starts_ms.push(labels.start_ms);
+    // A sender's clock may be ahead.
+    batch.starts_ms.push(labels.start_ms.min(now_ms));
     batch.exemplars.extend(exemplar);
     batch.end_series(row);
 }

@@ -19,7 +19,7 @@ fn lines(batch: &MetricBatch, wanted: impl Fn(&str) -> bool) -> Vec<String> {
 
 fn observed(rows: &[&str]) -> SpanMetrics {
     let mut metrics = SpanMetrics::new(SpanMetricsSettings { bounds: vec![0.1, 1.0], ..Default::default() });
-    metrics.observe(&spans(rows), 1000);
+    metrics.observe(&spans(rows));
     metrics
 }
 
@@ -60,7 +60,8 @@ fn calls_and_latency_are_counted_by_operation() {
         ]
     );
     assert!(batch.points.iter().all(|point| point.t_ms == 5000));
-    assert!(batch.starts_ms.iter().all(|start_ms| *start_ms == 1000));
+    // Each series began when its first span ended.
+    assert_eq!((batch.starts_ms.iter().min(), batch.starts_ms.iter().max()), (Some(&50), Some(&2000)));
     assert!(batch.metadata.iter().any(|m| m.metric == "traces_spanmetrics_latency" && m.unit == "seconds"));
 }
 
@@ -68,7 +69,7 @@ fn calls_and_latency_are_counted_by_operation() {
 fn counts_go_on_and_exemplars_are_given_once() {
     let mut metrics = observed(&["1 1 0 a op internal unset 0 50"]);
     assert_eq!(metrics.drain(2000).exemplars.len(), 1);
-    metrics.observe(&spans(&["2 2 0 a op internal unset 0 5000"]), 3000);
+    metrics.observe(&spans(&["2 2 0 a op internal unset 0 5000"]));
     let batch = metrics.drain(4000);
     assert_eq!(batch.exemplars.len(), 1);
     let count = lines(&batch, |line| line.starts_with("traces_spanmetrics_latency_count"));
@@ -78,6 +79,7 @@ fn counts_go_on_and_exemplars_are_given_once() {
 #[test]
 fn idle_series_end() {
     let mut metrics = observed(&["1 1 0 a op internal unset 0 50"]);
+    assert!(!metrics.drain(1000).series.is_empty());
     assert!(!metrics.drain(1000 + 15 * 60_000).series.is_empty());
     assert!(metrics.drain(1001 + 15 * 60_000).series.is_empty());
 }
@@ -86,17 +88,8 @@ fn idle_series_end() {
 fn too_many_operations_share_one_series() {
     let settings = SpanMetricsSettings { series_max: 2, ..Default::default() };
     let mut metrics = SpanMetrics::new(settings);
-    metrics.observe(
-        &spans(
-            &(1..=5)
-                .map(|i| format!("{i} {i} 0 a op{i} internal unset 0 1"))
-                .collect::<Vec<_>>()
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>(),
-        ),
-        0,
-    );
+    let rows: Vec<_> = (1..=5).map(|i| format!("{i} {i} 0 a op{i} internal unset 0 1")).collect();
+    metrics.observe(&spans(&rows.iter().map(String::as_str).collect::<Vec<_>>()));
     let calls = lines(&metrics.drain(1), |line| line.contains("calls_total"));
     let names: Vec<_> = calls
         .iter()
@@ -150,7 +143,9 @@ fn unanswered_requests_go_to_what_they_name_once_their_time_is_up() {
         "4 5 1 shop lost client unset 0 5",
         "5 6 9 pay waits server unset 0 5",
     ]);
-    assert_eq!(edges(&metrics.drain(10_999)), [] as [&str; 0]);
+    for early_ms in [1000, 10_999] {
+        assert_eq!(edges(&metrics.drain(early_ms)), [] as [&str; 0]);
+    }
     let want =
         ["shop>cdn.example virtual_node 1 1", "shop>mails messaging_system 1 0", "shop>orders database 1 0"];
     assert_eq!(edges(&metrics.drain(11_000)), want);
@@ -176,6 +171,6 @@ fn a_span_that_comes_twice_does_not_meet_itself() {
 fn those_that_wait_are_bounded() {
     let mut metrics = SpanMetrics::new(SpanMetricsSettings { waiting_max: 3, ..Default::default() });
     let rows: Vec<_> = (1..=5).map(|i| format!("{i} {i} 0 a op client unset 0 1")).collect();
-    metrics.observe(&spans(&rows.iter().map(String::as_str).collect::<Vec<_>>()), 0);
+    metrics.observe(&spans(&rows.iter().map(String::as_str).collect::<Vec<_>>()));
     assert_eq!(metrics.unpaired(), 2);
 }
