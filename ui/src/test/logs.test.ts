@@ -3,10 +3,10 @@ import type { LogRow } from "../lib/api/logs";
 import { csvColumns, linesOf } from "../lib/logs/export";
 import { barsOf, niceTop, stretch } from "../lib/logs/histogram";
 import { append, KEPT_MAX, pageSize } from "../lib/logs/paging";
-import { csvCell, filterable, levelOf, msOf, prettyBody, valueOf } from "../lib/logs/record";
+import { csvCell, filterable, levelOf, msOf, prettyBody, searchName, valueOf } from "../lib/logs/record";
 import { TailBuffer } from "../lib/logs/tail";
 import { readLogs, writeLogs, type LogsState } from "../lib/state/logs";
-import { chosenFacets } from "../lib/state/logs.svelte";
+import { chosenFacets, searchable } from "../lib/state/logs.svelte";
 
 const row = (id: string, timestamp = "2026-01-01T00:00:00.000000000Z"): LogRow => ({
   id,
@@ -162,6 +162,24 @@ describe("the address", () => {
     { order: "asc", columns: [], facets: ["http.route", "any key"] },
     { columns: ["host.name", "trace_id"], by: "service", open: "l1", live: true, wrap: true },
   ])("keeps %o", (change) => expect(roundTrip({ ...base, ...change }).state).toEqual({ ...base, ...change }));
+});
+
+it.each([
+  ["http.route", "attribute", false, "http.route"],
+  ["level", "attribute", false, "attributes.level"],
+  ["service", "resource", false, "resource.service"],
+  ["a", "resource", true, "resource.a"],
+  ["attributes.x", "attribute", false, "attributes.attributes.x"],
+] as const)("%s of the %s (shadowed: %s) is searched as %s", (key, scope, shadowed, want) => expect(searchName(key, scope, shadowed)).toBe(want));
+
+it("names each field once", () => {
+  const fields = [
+    { name: "severity_text", scope: "fixed" as const, type: "text", count: null },
+    { name: "a", scope: "attribute" as const, type: "int", count: 2 },
+    { name: "a", scope: "resource" as const, type: "text", count: 3 },
+    { name: "level", scope: "attribute" as const, type: "text", count: 1 },
+  ];
+  expect(searchable(fields).map((field) => [field.name, field.count])).toEqual([["severity_text", null], ["a", 5], ["attributes.level", 1]]);
 });
 
 it("lists fields worth counting", () => {

@@ -47,6 +47,17 @@ export function valueOf(row: LogRow, name: string): unknown {
   }
 }
 
+/** Names that a search of logs takes for columns and levels, whatever attributes there are. */
+const RESERVED = new Set(
+  "level severity service body message msg trace span time timestamp observed_timestamp severity_number severity_text trace_id span_id".split(" "),
+);
+
+/** What a search calls an attribute; one that is named like a column says where it belongs. */
+export function searchName(key: string, scope: "attribute" | "resource", shadowed = false): string {
+  const needs = RESERVED.has(key) || shadowed || /^(?:attributes|attr|resource)\./.test(key);
+  return needs ? `${scope === "resource" ? "resource" : "attributes"}.${key}` : key;
+}
+
 /** A value as one line of text. */
 export function textOf(value: unknown): string {
   if (value === undefined || value === null) return "";

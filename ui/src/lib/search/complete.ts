@@ -49,9 +49,12 @@ export function searchContext(text: string, cursor: number): SearchContext | nul
 
 /** Fields that answer what was typed; the ones that most rows have come first. */
 export function suggestFields(fields: readonly KnownField[], context: SearchContext): Suggestion[] {
+  const seen = new Set<string>();
   const known = fields.flatMap((field) => {
     const points = score(field.name, context.prefix);
-    return points === null ? [] : [{ field, points }];
+    if (points === null || seen.has(field.name)) return [];
+    seen.add(field.name);
+    return [{ field, points }];
   });
   known.sort((a, b) => a.points - b.points || (b.field.count ?? Infinity) - (a.field.count ?? Infinity) || a.field.name.localeCompare(b.field.name));
   return known.slice(0, 50).map(({ field }) => ({

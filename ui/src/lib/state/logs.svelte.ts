@@ -1,6 +1,7 @@
 /** What the logs explorer has fetched. */
 import { fetchFacets, fetchFields, fetchHistogram, fetchLogs, fetchPatterns, type Cost, type FieldInfo, type HistogramAnswer, type LogRow } from "../api/logs";
 import { isAbort, messageOf } from "../api/client";
+import { searchName } from "../logs/record";
 import { append, pageSize } from "../logs/paging";
 import { Fetched } from "./fetched.svelte";
 import type { RangeMs } from "../time/range";
@@ -20,6 +21,18 @@ export function chosenFacets(fields: readonly FieldInfo[], wanted: readonly stri
     .slice(0, FACETS_CHOSEN)
     .map((field) => field.name);
   return [...new Set(["level", "service", ...wanted, ...known])];
+}
+
+/** Fields by the names a search knows them by, each once: a key may be the record's and the resource's. */
+export function searchable(fields: readonly FieldInfo[]): FieldInfo[] {
+  const byName = new Map<string, FieldInfo>();
+  for (const field of fields) {
+    const name = field.scope === "fixed" ? field.name : searchName(field.name, field.scope);
+    const known = byName.get(name);
+    const count = known ? (known.count ?? 0) + (field.count ?? 0) : field.count;
+    byName.set(name, { ...(known ?? field), name, count });
+  }
+  return [...byName.values()];
 }
 
 export class LogsExplorer {
@@ -48,7 +61,7 @@ export class LogsExplorer {
     this.range = range;
     this.asked = { query, order };
     this.next = null;
-    void this.fields.run((signal) => fetchFields(range, signal));
+    void this.fields.run(async (signal) => searchable(await fetchFields(range, signal)));
     void this.stack(by);
     await this.page(true);
   }
