@@ -82,7 +82,7 @@ describe("what is seen", () => {
     expect(slotsOf(2, 7, 5)).toEqual([5, 6, 2, 3, 4]);
   });
   it("says a row in words", () => {
-    expect(spoken(model, 3, 2)).toBe("db op d, 40 ns, failed, 2 logs");
+    expect(spoken(model, 3, 2)).toBe("db op d, error, 40 ns, 2 logs");
     expect(spoken(layOut(trace("b x 10 40")), 0, 0)).toBe("Parent span x was not received");
   });
   it("opens the ancestors of a row", () => expect([...revealed(model, new Set([0, 1, 3]), 2)]).toEqual([3]));

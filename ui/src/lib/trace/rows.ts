@@ -105,8 +105,8 @@ export function spoken(model: TraceModel, row: number, logs: number): string {
   if (!span) return `Parent span ${model.ids[row]} was not received`;
   return [
     `${span.service} ${span.name}`,
+    model.error[row] === 1 ? "error" : "",
     formatNs(model.duration[row] as number),
-    model.error[row] === 1 ? "failed" : "",
     (model.critical[row] as number) > 0 ? "on the critical path" : "",
     logs > 0 ? `${logs} ${logs === 1 ? "log" : "logs"}` : "",
   ].filter((part) => part !== "").join(", ");
