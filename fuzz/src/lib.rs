@@ -1,8 +1,11 @@
 //! What every target checks: a decoder never panics, and what it hands on keeps the promises of the batch.
 
 use ingest::otlp::delta::{DeltaLimits, DeltaState};
+use ingest::otlp::encode::encode;
+use ingest::otlp::{self, Encoding};
+use ingest::records::Context;
 use ingest::{DecodeError, Decoded, DecodedRecords};
-use model::{Value, record};
+use model::{Signal, Value, record};
 
 /// Checks that every range and span of a result is inside its column, and runs the increments through the
 /// accumulator.
@@ -68,5 +71,21 @@ pub fn check_rows(body_len: usize, result: Result<DecodedRecords, DecodeError>) 
     for row in 0..records.len() {
         assert!((records.rows[row].resource as usize) < records.resources.len(), "a row without its resource");
         let _ = (records.attrs_of(row), records.resource_of(row));
+    }
+}
+
+/// Rows of logs and spans are a request again, of which no row is lost.
+pub fn check_otlp_round_trip(result: &Result<DecodedRecords, DecodeError>) {
+    let Ok(DecodedRecords { records, .. }) = result else { return };
+    let context = Context { received_at_ns: 1 };
+    for encoding in [Encoding::Protobuf, Encoding::Json] {
+        let body = encode(records, encoding);
+        let again = match records.signal {
+            Signal::Traces => otlp::traces::decode(body, encoding, &context),
+            _ => otlp::logs::decode(body, encoding, &context),
+        };
+        // Rows of next to nothing may be more than a request of that size may have.
+        let Ok(again) = again else { continue };
+        assert_eq!(again.records.len() + again.refusals.items(), records.len());
     }
 }
