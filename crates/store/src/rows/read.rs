@@ -32,17 +32,31 @@ pub(crate) fn read(
             stored.push(column);
         }
     }
+    let (arrays, rows) = self::stored(source, &stored, rows, cost)?;
+    let selected = Selected { stored, arrays, rows };
+    plans.iter().map(|plan| plan.array(source, &selected)).collect()
+}
+
+/// Stored columns of the rows whose bit is set, and how many rows that are.
+pub(crate) fn stored(
+    source: &Source,
+    columns: &[StoredColumn],
+    rows: &BooleanBuffer,
+    cost: &mut Cost,
+) -> Result<(Vec<ArrayRef>, usize)> {
     let loaded = source.to_load(rows);
     let bits = loaded.gather(rows);
-    let arrays = if stored.is_empty() { Vec::new() } else { source.load(&stored, &loaded, cost)? };
-    let filter = FilterBuilder::new(&BooleanArray::new(bits.clone(), None)).optimize().build();
+    let count = bits.count_set_bits();
+    let arrays = if columns.is_empty() { Vec::new() } else { source.load(columns, &loaded, cost)? };
+    if count == bits.len() {
+        return Ok((arrays, count));
+    }
+    let filter = FilterBuilder::new(&BooleanArray::new(bits, None)).optimize().build();
     let arrays = arrays.iter().map(|array| {
         let array = filter.filter(array).map_err(|e| StoreError::Refused(e.to_string()))?;
         Ok(compacted(array))
     });
-    let arrays: Vec<ArrayRef> = arrays.collect::<Result<_>>()?;
-    let selected = Selected { stored, arrays, rows: bits.count_set_bits() };
-    plans.iter().map(|plan| plan.array(source, &selected)).collect()
+    Ok((arrays.collect::<Result<_>>()?, count))
 }
 
 /// Texts of a few rows shall not keep the blocks alive that they come from.

@@ -5,6 +5,7 @@
 
 mod gather; // rows of chunks to a slice
 mod layout; // which columns a file has
+mod merge; // several segments to fewer
 mod reader; // blocks of columns
 mod sidecar; // filters, and what the slices hold
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 mod tokens; // what a slice's filters hold
 mod writer; // slices to files
 
+pub use merge::{RowMerge, RowMergeInput, merge_rows};
 pub use reader::RowSegment;
 pub(crate) use reader::{Group, RowTable};
 pub use writer::write_rows;

@@ -3,11 +3,13 @@
 use std::ops::{AddAssign, Range};
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
+use model::record::columns;
 use model::{Field, Records, Signal};
 
-use super::chunk::{Chunk, Scope, ValueKind};
+use super::chunk::{AttrColumn, Chunk, Scope, ValueKind};
 use super::filter::Filter;
 use super::segment::Group;
 use super::{read, select};
@@ -179,6 +181,28 @@ impl Slice {
     /// Values of the rows whose bit is set, in the order of the slice, one array a column.
     pub fn read(&self, columns: &[Column], rows: &BooleanBuffer, cost: &mut Cost) -> Result<Vec<ArrayRef>> {
         read::read(&self.source, columns, rows, cost)
+    }
+
+    /// All columns of the rows whose bit is set, in the order of the slice.
+    pub fn chunk(&self, rows: &BooleanBuffer) -> Result<Chunk> {
+        if let Source::Chunk(chunk) = &self.source
+            && rows.count_set_bits() == chunk.rows
+        {
+            return Ok((**chunk).clone());
+        }
+        let attrs = self.source.attrs();
+        let fixed = columns(self.signal()).len();
+        let mut stored: Vec<StoredColumn> = (0..fixed).map(StoredColumn::Fixed).collect();
+        stored.extend(attrs.iter().map(|(at, ..)| StoredColumn::Attr(*at)));
+        stored.push(StoredColumn::Overflow);
+        let (mut arrays, count) = read::stored(&self.source, &stored, rows, &mut Cost::default())?;
+        let overflow = arrays.pop().and_then(|array| array.as_string_view_opt().cloned());
+        let values = arrays.split_off(fixed);
+        let attrs = attrs.into_iter().zip(values);
+        let attrs =
+            attrs.map(|((_, scope, key, kind), values)| AttrColumn { scope, key: key.clone(), kind, values });
+        let overflow = overflow.filter(|overflow| overflow.null_count() < overflow.len());
+        Ok(Chunk::with_times(self.signal(), count, arrays, attrs.collect(), overflow))
     }
 
     /// The keys of the rows' attributes, each scope and kind apart. Keys in the overflow are among them, as far

@@ -121,15 +121,20 @@ impl RowSegment {
 
     /// The keys of its rows, each scope and kind apart.
     pub fn keys(&self) -> Result<Vec<KeyInfo>> {
+        Ok(keys::merged([self.column_keys()?, self.table()?.header.overflow.clone()]))
+    }
+
+    /// The keys that have a column, and how many rows have each.
+    pub(crate) fn column_keys(&self) -> Result<Vec<KeyInfo>> {
         let table = self.table()?;
-        let header = &table.header;
-        let own = header.layout.attrs.iter().enumerate().map(|(at, attr)| KeyInfo {
+        let slices = &table.header.slices;
+        let own = table.header.layout.attrs.iter().enumerate().map(|(at, attr)| KeyInfo {
             scope: attr.scope,
             key: attr.key.clone(),
             kind: attr.kind,
-            count: header.slices.iter().filter_map(|slice| slice.counts.get(at)).map(|n| u64::from(*n)).sum(),
+            count: slices.iter().filter_map(|slice| slice.counts.get(at)).map(|n| u64::from(*n)).sum(),
         });
-        Ok(keys::merged([own.collect(), header.overflow.clone()]))
+        Ok(own.collect())
     }
 
     fn table(&self) -> Result<Arc<RowTable>> {
