@@ -127,11 +127,11 @@ fn test(members: &mut Members<'_>) -> Result<Condition, ConfigError> {
     let order = match op {
         "exists" => return Ok(Condition::Exists(field)),
         "missing" => return Ok(Condition::Not(Box::new(Condition::Exists(field)))),
-        "contains" => return Ok(Condition::Contains(field, members.need_text("value")?.to_owned())),
-        "starts_with" => return Ok(Condition::StartsWith(field, members.need_text("value")?.to_owned())),
-        "ends_with" => return Ok(Condition::EndsWith(field, members.need_text("value")?.to_owned())),
+        "contains" => return Ok(Condition::Contains(field, members.need_long("value")?.to_owned())),
+        "starts_with" => return Ok(Condition::StartsWith(field, members.need_long("value")?.to_owned())),
+        "ends_with" => return Ok(Condition::EndsWith(field, members.need_long("value")?.to_owned())),
         "matches" => {
-            let pattern = members.need_text("value")?;
+            let pattern = members.need_long("value")?;
             let regex = patterns::compile(pattern).map_err(|remedy| members.error("value", remedy))?;
             return Ok(Condition::Matches(field, regex));
         }

@@ -27,8 +27,12 @@ impl ConfigError {
     }
 }
 
-/// Longest name of a field and longest replacement or constant.
-const TEXT_BYTES_MAX: usize = 4096;
+/// Longest expression, constant or address.
+const LONG_BYTES_MAX: usize = 4096;
+/// Longest name of a field.
+const TEXT_BYTES_MAX: usize = 256;
+/// Longest text that every row may get several times.
+const SHORT_BYTES_MAX: usize = 64;
 
 /// An object whose members are taken one by one; [`Members::end`] refuses what is left.
 pub(crate) struct Members<'c> {
@@ -62,20 +66,39 @@ impl<'c> Members<'c> {
         ConfigError::new(&self.path(name), self.members.get(name).unwrap_or(&Json::Null), remedy)
     }
 
-    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<&'c str>, ConfigError> {
+    fn bounded(&mut self, name: &'static str, max: usize) -> Result<Option<&'c str>, ConfigError> {
         match self.get(name) {
             None => Ok(None),
-            Some(Json::String(text)) if text.len() <= TEXT_BYTES_MAX => Ok(Some(text)),
-            Some(Json::String(_)) => Err(self.error(name, format!("is longer than {TEXT_BYTES_MAX} bytes"))),
+            Some(Json::String(text)) if text.len() <= max => Ok(Some(text)),
+            Some(Json::String(_)) => Err(self.error(name, format!("is longer than {max} bytes; shorten it"))),
             Some(_) => Err(self.error(name, "is not a text")),
         }
     }
 
+    /// A name, such as a field's.
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<&'c str>, ConfigError> {
+        self.bounded(name, TEXT_BYTES_MAX)
+    }
+
+    /// A text that every row may get several times.
+    pub(crate) fn short(&mut self, name: &'static str) -> Result<Option<&'c str>, ConfigError> {
+        self.bounded(name, SHORT_BYTES_MAX)
+    }
+
     pub(crate) fn need_text(&mut self, name: &'static str) -> Result<&'c str, ConfigError> {
-        match self.text(name)? {
-            Some(text) if !text.is_empty() => Ok(text),
-            _ => Err(self.error(name, "is missing; give a text that is not empty")),
-        }
+        let text = self.text(name)?;
+        self.given(name, text)
+    }
+
+    /// An expression, constant or address.
+    pub(crate) fn need_long(&mut self, name: &'static str) -> Result<&'c str, ConfigError> {
+        let text = self.bounded(name, LONG_BYTES_MAX)?;
+        self.given(name, text)
+    }
+
+    fn given(&self, name: &str, text: Option<&'c str>) -> Result<&'c str, ConfigError> {
+        let text = text.filter(|text| !text.is_empty());
+        text.ok_or_else(|| self.error(name, "is missing; give a text that is not empty"))
     }
 
     pub(crate) fn flag(&mut self, name: &'static str, default: bool) -> Result<bool, ConfigError> {
@@ -143,7 +166,7 @@ impl<'c> Members<'c> {
         max: usize,
     ) -> Result<Vec<(String, &'c str)>, ConfigError> {
         let text = |(path, item): (String, &'c Json)| match item {
-            Json::String(text) if text.len() <= TEXT_BYTES_MAX => Ok((path, text.as_str())),
+            Json::String(text) if text.len() <= LONG_BYTES_MAX => Ok((path, text.as_str())),
             other => Err(ConfigError::new(&path, other, "is not a text of bounded length")),
         };
         self.list(name, max)?.into_iter().map(text).collect()

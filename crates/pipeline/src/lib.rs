@@ -33,6 +33,11 @@ use processor::Processor;
 
 /// Processors of one pipeline.
 const PROCESSORS_MAX: usize = 64;
+/// Texts of rows up to which processors add more. A request is far below it, and what a processor adds to one row
+/// is bounded, so that positions always fit 32 bits.
+const TEXT_BYTES_MAX: usize = 1 << 30;
+/// Attributes that nobody refers to any more may be as many as those that are in use, and these.
+const UNUSED_ATTRS_MAX: usize = 4096;
 
 /// A compiled pipeline: `{"processors":[{"type":…, "if"?:…, …}, …]}`. Cheap to clone compared with what it does.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +78,24 @@ impl Pipeline {
                 return;
             }
             processor.run(records, counts);
+            compact(records);
         }
+    }
+}
+
+/// Puts the attributes of rows and resources together again, where changed rows have left too many behind.
+fn compact(records: &mut Records) {
+    let ranges = records.rows.iter().map(|row| &row.attrs).chain(&records.resources);
+    let used: usize = ranges.map(|range| range.len()).sum();
+    if records.attrs.len() <= 2 * used + UNUSED_ATTRS_MAX {
+        return;
+    }
+    let before = std::mem::replace(&mut records.attrs, Vec::with_capacity(used));
+    let attrs = &mut records.attrs;
+    for range in records.rows.iter_mut().map(|row| &mut row.attrs).chain(&mut records.resources) {
+        let first = attrs.len() as u32;
+        attrs.extend_from_slice(&before[range.start as usize..range.end as usize]);
+        *range = first..attrs.len() as u32;
     }
 }
 

@@ -7,6 +7,7 @@ use model::record::log;
 use model::{Attr, Records, Signal, Value};
 use serde_json::Value as Json;
 
+use crate::TEXT_BYTES_MAX;
 use crate::condition::Condition;
 use crate::config::{ConfigError, Members};
 use crate::counts::ProcessorCounts;
@@ -98,8 +99,22 @@ impl Processor {
         for row in 0..records.len() {
             if meant(records, row) {
                 counts.rows += 1;
-                counts.failed += usize::from(!self.change(records, row, &mut resources));
+                // What adds texts ends where there is no more room; what takes them away goes on.
+                let fits = records.text.len() <= TEXT_BYTES_MAX || !self.adds_text();
+                counts.failed += usize::from(!fits || !self.change(records, row, &mut resources));
             }
+        }
+    }
+
+    fn adds_text(&self) -> bool {
+        match self.action {
+            Action::Parse { .. }
+            | Action::Rename { .. }
+            | Action::SetConstant { .. }
+            | Action::SetFrom { .. } => true,
+            Action::Severity(_) | Action::Truncate { .. } => true,
+            Action::Remove(_) | Action::Drop | Action::Keep | Action::Sample(_) | Action::Redact(_) => false,
+            Action::Timestamp { .. } => false,
         }
     }
 
@@ -215,16 +230,16 @@ fn action(kind: &str, members: &mut Members<'_>) -> Result<Action, ConfigError> 
                 "parse_json" => Parser::Json,
                 "parse_logfmt" => Parser::Logfmt,
                 "parse_regex" => {
-                    let extractor = Extractor::regex(members.need_text("pattern")?);
+                    let extractor = Extractor::regex(members.need_long("pattern")?);
                     Parser::Pattern(Box::new(extractor.map_err(|remedy| members.error("pattern", remedy))?))
                 }
                 _ => {
                     let own = own_patterns(members)?;
-                    let extractor = Extractor::grok(members.need_text("pattern")?, &own);
+                    let extractor = Extractor::grok(members.need_long("pattern")?, &own);
                     Parser::Pattern(Box::new(extractor.map_err(|remedy| members.error("pattern", remedy))?))
                 }
             };
-            let prefix = members.text("prefix")?.unwrap_or_default().to_owned();
+            let prefix = members.short("prefix")?.unwrap_or_default().to_owned();
             Action::Parse { parser, source, prefix, remove_source: members.flag("remove_source", false)? }
         }
         "rename" => Action::Rename {

@@ -9,12 +9,17 @@ use model::{FixedColumn, FixedKind, Records, Value, record};
 use regex::{Regex, RegexSet};
 use serde_json::Value as Json;
 
+use crate::TEXT_BYTES_MAX;
 use crate::config::{ConfigError, Members};
 use crate::patterns;
 use presets::Rule;
 
 /// Expressions and names of its own that one processor may have.
 const OWN_MAX: usize = 64;
+
+/// How much longer a text may get by its marks.
+const GROWTH_MAX: usize = 4;
+const GROWTH_FREE: usize = 1024;
 
 /// A whole number from here on may be a card's: 13 digits.
 const CARD_MIN: i64 = 1_000_000_000_000;
@@ -66,7 +71,7 @@ impl Redactor {
             rules,
             keys: keys.into_iter().map(|(_, key)| presets::normal(key)).collect(),
             secret_keys,
-            replacement: members.text("replacement")?.map(str::to_owned),
+            replacement: members.short("replacement")?.map(str::to_owned),
         })
     }
 
@@ -108,6 +113,7 @@ impl Redactor {
         if secret == Some(true) && value != Value::Null {
             return Some(Value::Text(records.push_text(self.mark("key"))));
         }
+        let full = records.text.len() > TEXT_BYTES_MAX;
         let redacted = match value {
             Value::Text(_) => self.text(records.text_of(value)?)?,
             Value::Int(number) if number >= CARD_MIN => self.text(&number.to_string())?,
@@ -123,10 +129,13 @@ impl Redactor {
                     // Nested too deep to be read: what is left of its text.
                     Err(_) => Json::String(self.text(text)?),
                 };
+                let json = if full { Json::String(self.mark("text")) } else { json };
                 return Some(Value::Json(records.push_text(json.to_string())));
             }
             _ => return None,
         };
+        // Without room for what is left of the texts, nothing is left of them.
+        let redacted = if full { self.mark("text") } else { redacted };
         Some(Value::Text(records.push_text(redacted)))
     }
 
@@ -170,7 +179,9 @@ impl Redactor {
         for rule in found.into_iter().map(|i| &self.rules[i]) {
             let before = current.as_deref().unwrap_or(text);
             if let Some(after) = replace(before, rule, &self.mark(rule.name)) {
-                current = Some(after);
+                // An expression that finds every letter must not make a book of a line.
+                let grown = after.len() > GROWTH_MAX * text.len() + GROWTH_FREE;
+                current = Some(if grown { self.mark("text") } else { after });
             }
         }
         current
@@ -206,9 +217,10 @@ fn replace(text: &str, rule: &Rule, mark: &str) -> Option<String> {
     Some(out)
 }
 
-/// Compiles an expression of ours.
+/// Compiles an expression of ours. Words end where ASCII's do: with Unicode's the fast engines would give up at
+/// the first letter beyond ASCII.
 fn ours(pattern: &str) -> Regex {
-    patterns::compile(pattern).expect("a test compiles every preset")
+    patterns::compile(&pattern.replace(r"\b", r"(?-u:\b)")).expect("a test compiles every preset")
 }
 
 #[cfg(test)]
@@ -349,6 +361,12 @@ mod tests {
             line.starts_with("- \"[redacted:pattern]\" a=\"[[") && !line.contains("a@b.example"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn marks_do_not_blow_a_text_up() {
+        let greedy = redactor(json!({"patterns": ["."], "replacement": "x".repeat(64)}));
+        assert_eq!(greedy.text(&"a".repeat(10_000)).as_deref(), Some("x".repeat(64).as_str()));
     }
 
     #[test]

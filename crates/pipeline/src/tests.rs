@@ -141,6 +141,23 @@ fn redaction_reaches_rows_and_their_resources() {
 }
 
 #[test]
+fn attributes_left_behind_are_put_away() {
+    let sets: Vec<_> = (0..60).map(|i| json!({"type":"set","field":format!("k{i}"),"value":i})).collect();
+    let pipeline = Pipeline::from_config(&json!({ "processors": sets })).expect("a pipeline");
+    let row = format!("INFO \"x\" {}| r=1", (0..40).map(|i| format!("a{i}={i} ")).collect::<String>());
+    let mut records = logs(&vec![row.as_str(); 200]);
+    pipeline.run(&mut records, &mut Counts::default());
+    assert!(records.attrs.len() <= 2 * 200 * 101 + UNUSED_ATTRS_MAX, "{}", records.attrs.len());
+    for (row, line) in show(&records).iter().enumerate() {
+        assert_eq!(records.attrs_of(row).len(), 100);
+        assert!(
+            line.starts_with("INFO \"x\" a0=0 a1=1 ") && line.ends_with(" k58=58 k59=59 | r=1"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
 fn counts_add_up_over_runs() {
     let pipeline =
         Pipeline::from_config(&json!({"processors":[{"type":"drop","if":{"field":"level","value":"info"}}]}));
@@ -172,6 +189,7 @@ fn complaints_name_path_value_and_remedy() {
         (json!([{"type":"sample","rate":2}]), "processors[0].rate", "between 0 (none) and 1 (all)"),
         (json!([{"type":"truncate","field":"a","bytes":0}]), "processors[0].bytes", "above 0"),
         (json!([{"type":"timestamp","field":"a","format":"?"}]), "processors[0].format", "unix_ms"),
+        (json!([{"type":"parse_json","prefix":"p".repeat(65)}]), "processors[0].prefix", "longer than 64"),
         (json!([{"type":"remove"}]), "processors[0].fields", "at least one"),
         (json!([{"type":"drop","if":{"field":"a","op":"~"}}]), "processors[0].if.op", "operators are"),
         (json!([{"type":"set","field":"a","value":1,"valeu":2}]), "processors[0]", "members are type, if, "),

@@ -172,9 +172,9 @@ impl TraceManager {
 fn exporter(path: &str, value: &Json) -> Result<ExporterConfig, ConfigError> {
     let mut members = Members::new(path, value)?;
     let exporter = match members.need_text("type")? {
-        "file" => ExporterConfig::File { path: members.need_text("path")?.to_owned() },
+        "file" => ExporterConfig::File { path: members.need_long("path")?.to_owned() },
         "otlp_http" => {
-            let endpoint = members.need_text("endpoint")?.to_owned();
+            let endpoint = members.need_long("endpoint")?.to_owned();
             if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
                 return Err(members.error("endpoint", "is no URL that begins with http:// or https://"));
             }
