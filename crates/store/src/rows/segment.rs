@@ -4,16 +4,19 @@
 //! time, spans by trace and start; data pages of all columns end at the same 4,096 rows, which are a block.
 
 mod gather; // rows of chunks to a slice
+mod group; // blocks of columns
 mod layout; // which columns a file has
 mod merge; // several segments to fewer
-mod reader; // blocks of columns
+mod pages; // where they are, and their checksums
+mod reader; // what a segment holds
 mod sidecar; // filters, and what the slices hold
 #[cfg(test)]
 mod tests;
 mod tokens; // what a slice's filters hold
 mod writer; // slices to files
 
+pub(crate) use group::Group;
 pub use merge::{RowMerge, RowMergeInput, merge_rows};
 pub use reader::RowSegment;
-pub(crate) use reader::{Group, RowTable};
+pub(crate) use reader::RowTable;
 pub use writer::write_rows;

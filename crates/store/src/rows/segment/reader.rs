@@ -1,38 +1,25 @@
-//! Reads a segment of rows: which blocks may have what is asked for, and blocks of columns.
+//! Opens a segment of rows: what its slices hold, and where the pages of its columns are.
 
 use std::fmt;
-use std::io::{self, Read};
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampNanosecondType};
-use arrow_array::{Array, ArrayRef};
-use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_schema::DataType;
-use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
-use model::record::columns;
 use parking_lot::Mutex;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
-use parquet::file::reader::{ChunkReader, Length};
 
+use super::group::Group;
 use super::layout;
-use super::sidecar::{FOOTER_BYTES, FORMAT, Footer, Header, SliceInfo};
+use super::pages::{Page, PageReader, pages_of};
+use super::sidecar::{FOOTER_BYTES, FORMAT, Footer, Header};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Result, StoreError};
-use crate::rows::bloom;
-use crate::rows::chunk::{Scope, ValueKind};
 use crate::rows::filter::Filter;
 use crate::rows::keys;
-use crate::rows::probe::Probe;
-use crate::rows::slice::{BLOCK_ROWS, Cost, KeyInfo, Loaded, Slice, Source, StoredColumn};
+use crate::rows::slice::{KeyInfo, Slice, Source};
 use crate::segment::{SegmentMeta, TableCache};
 
 /// An open segment of rows. Opening costs nothing: its header and footer are read on first use and kept in the
@@ -53,12 +40,13 @@ pub struct RowSegment {
 
 /// What is known of a segment's rows without reading them.
 pub(crate) struct RowTable {
-    header: Header,
-    arrow: ArrowReaderMetadata,
+    pub(super) header: Header,
+    pub(super) arrow: ArrowReaderMetadata,
+    pub(super) pages: Arc<[Page]>,
     /// Columns by key, for each scope.
-    by_key: [HashMap<Arc<str>, usize>; 2],
+    pub(super) by_key: [HashMap<Arc<str>, usize>; 2],
     /// Keys of the overflow, for each scope.
-    overflow: [HashSet<Arc<str>>; 2],
+    pub(super) overflow: [HashSet<Arc<str>>; 2],
     bytes: usize,
 }
 
@@ -175,7 +163,7 @@ impl RowSegment {
         }
         let header = Header::decode(&bytes, at).filter(|header| header.layout.signal == self.meta.signal);
         let header = header.ok_or_else(|| StoreError::corrupt(path, at, "malformed header"))?;
-        let arrow = self.load_footer(&header, footer.parquet_len)?;
+        let (arrow, pages) = self.load_footer(&header, footer.parquet_len)?;
         let mut by_key = [HashMap::new(), HashMap::new()];
         for (at, attr) in header.layout.attrs.iter().enumerate() {
             by_key[attr.scope as usize].insert(attr.key.clone(), at);
@@ -184,20 +172,32 @@ impl RowSegment {
         for key in &header.overflow {
             overflow[key.scope as usize].insert(key.key.clone());
         }
-        let bytes = arrow.metadata().memory_size() + 4 * bytes.len() + 4096;
-        Ok(RowTable { header, arrow, by_key, overflow, bytes })
+        let bytes = arrow.metadata().memory_size() + size_of_val(&*pages) + 4 * bytes.len() + 4096;
+        Ok(RowTable { header, arrow, pages, by_key, overflow, bytes })
     }
 
-    fn load_footer(&self, header: &Header, len: u64) -> Result<ArrowReaderMetadata> {
+    fn load_footer(&self, header: &Header, len: u64) -> Result<(ArrowReaderMetadata, Arc<[Page]>)> {
         let file = self.parquet_file()?;
         let found = file.len().map_err(|e| StoreError::io("read", &self.parquet_path, e))?;
         let corrupt = |detail: String| StoreError::corrupt(&self.parquet_path, 0, detail);
         if found != len {
             return Err(corrupt(format!("has {found} bytes instead of {len}")));
         }
-        let reader = FileReader { file: Arc::clone(file), len, read: Arc::default() };
+        let checksums = &header.checksums;
+        let Some(tail) = len.checked_sub(checksums.tail_offset) else {
+            return Err(corrupt("its pages end beyond the file".into()));
+        };
+        let tail = read_bytes(&**file, &self.parquet_path, checksums.tail_offset, tail as usize)?;
+        if crc32c::crc32c(&tail) != checksums.tail {
+            let detail = "checksum of the footer does not match";
+            return Err(StoreError::corrupt(&self.parquet_path, checksums.tail_offset, detail));
+        }
+        let reader = PageReader { file: Arc::clone(file), len, read: Arc::default(), pages: Arc::default() };
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Required);
         let arrow = ArrowReaderMetadata::load(&reader, options).map_err(|e| self.damaged(e))?;
+        let pages = pages_of(arrow.metadata()).filter(|pages| pages.len() == checksums.pages.len());
+        let mut pages = pages.ok_or_else(|| corrupt("its pages are not those that were written".into()))?;
+        pages.iter_mut().zip(&checksums.pages).for_each(|(page, crc)| page.crc = *crc);
         let want = header.layout.schema();
         let types = |schema: &arrow_schema::Schema| -> Vec<DataType> {
             schema.fields().iter().map(|field| field.data_type().clone()).collect()
@@ -211,10 +211,10 @@ impl RowSegment {
         if !fits || arrow.metadata().num_row_groups() != header.slices.len() {
             return Err(corrupt("its row groups are not the slices that the filters name".into()));
         }
-        Ok(arrow)
+        Ok((arrow, pages.into()))
     }
 
-    fn damaged(&self, error: ParquetError) -> StoreError {
+    pub(super) fn damaged(&self, error: ParquetError) -> StoreError {
         match error {
             ParquetError::External(source) => match source.downcast::<io::Error>() {
                 Ok(source) => StoreError::io("read", &self.parquet_path, *source),
@@ -224,11 +224,11 @@ impl RowSegment {
         }
     }
 
-    fn parquet_file(&self) -> Result<&Arc<dyn DiskFile>> {
+    pub(super) fn parquet_file(&self) -> Result<&Arc<dyn DiskFile>> {
         self.opened(&self.parquet, &self.parquet_path)
     }
 
-    fn filter_file(&self) -> Result<&Arc<dyn DiskFile>> {
+    pub(super) fn filter_file(&self) -> Result<&Arc<dyn DiskFile>> {
         self.opened(&self.filters, &self.filter_path)
     }
 
@@ -241,286 +241,9 @@ impl RowSegment {
     }
 }
 
-fn read_bytes(file: &dyn DiskFile, path: &str, offset: u64, len: usize) -> Result<Vec<u8>> {
+/// Bytes of a file.
+pub(super) fn read_bytes(file: &dyn DiskFile, path: &str, offset: u64, len: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; len];
     file.read_at(offset, &mut bytes).map_err(|e| StoreError::io("read", path, e))?;
     Ok(bytes)
-}
-
-/// A slice of a segment.
-#[derive(Clone)]
-pub(crate) struct Group {
-    segment: Arc<RowSegment>,
-    table: Arc<RowTable>,
-    index: usize,
-}
-
-impl fmt::Debug for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("segment", &self.segment).field("index", &self.index).finish()
-    }
-}
-
-impl Group {
-    pub(crate) fn segment(&self) -> &RowSegment {
-        &self.segment
-    }
-
-    pub(crate) fn info(&self) -> &SliceInfo {
-        &self.table.header.slices[self.index]
-    }
-
-    /// All attribute columns that some row has: position, whose, key and kind.
-    pub(crate) fn attrs(&self) -> impl Iterator<Item = (usize, Scope, &Arc<str>, ValueKind)> {
-        let attrs = self.table.header.layout.attrs.iter().enumerate();
-        let counts = &self.info().counts;
-        attrs.filter(|(at, _)| counts[*at] > 0).map(|(at, attr)| (at, attr.scope, &attr.key, attr.kind))
-    }
-
-    /// The attribute column of a key, if some row has it.
-    pub(crate) fn attr_of(&self, scope: Scope, key: &str) -> Option<(usize, ValueKind)> {
-        let at = *self.table.by_key[scope as usize].get(key)?;
-        (self.info().counts[at] > 0).then(|| (at, self.table.header.layout.attrs[at].kind))
-    }
-
-    pub(crate) fn overflow_may_have(&self, key: Option<(Scope, &str)>) -> bool {
-        let header = &self.table.header;
-        let has_any = self.info().counts.last().is_some_and(|count| *count > 0);
-        has_any
-            && key.is_none_or(|(scope, key)| {
-                header.overflow_is_cut || self.table.overflow[scope as usize].contains(key)
-            })
-    }
-
-    pub(crate) fn keys(&self) -> Vec<KeyInfo> {
-        let counts = &self.info().counts;
-        let own = self.attrs().map(|(at, scope, key, kind)| KeyInfo {
-            scope,
-            key: key.clone(),
-            kind,
-            count: counts[at].into(),
-        });
-        let overflow = counts.last().copied().unwrap_or(0);
-        // How many rows of the slice have each is not known; not more than have any.
-        let rest = self.table.header.overflow.iter().filter(|_| overflow > 0);
-        let rest = rest.map(|key| KeyInfo { count: key.count.min(overflow.into()), ..key.clone() });
-        keys::merged([own.collect(), rest.collect()])
-    }
-
-    /// The rows that the filters cannot rule out.
-    pub(crate) fn candidates(&self, filter: &Filter, cost: &mut Cost) -> Result<BooleanBuffer> {
-        let rows = self.info().rows as usize;
-        let blocks = self.probe(&filter.probe, cost)?;
-        let mut bits = BooleanBufferBuilder::new(rows);
-        for block in 0..self.info().blocks() {
-            bits.append_n(BLOCK_ROWS.min(rows - block * BLOCK_ROWS), blocks & (1 << block) != 0);
-        }
-        Ok(bits.finish())
-    }
-
-    /// The blocks that a probe cannot rule out, one bit each.
-    fn probe(&self, probe: &Probe, cost: &mut Cost) -> Result<u32> {
-        let every = ((1u64 << self.info().blocks()) - 1) as u32;
-        Ok(match probe {
-            Probe::Maybe => every,
-            Probe::All(parts) => {
-                let mut blocks = every;
-                for part in parts {
-                    if blocks == 0 {
-                        break;
-                    }
-                    blocks &= self.probe(part, cost)?;
-                }
-                blocks
-            }
-            Probe::Any(parts) => {
-                let mut blocks = 0;
-                for part in parts {
-                    if blocks == every {
-                        break;
-                    }
-                    blocks |= self.probe(part, cost)?;
-                }
-                blocks
-            }
-            Probe::Token(token) => self.look_up(*token, cost)?,
-            Probe::Attr { key, record, resource, inner } => {
-                let scopes = [(Scope::Record, *record), (Scope::Resource, *resource)];
-                let scopes = || scopes.iter().filter(|(_, asked)| *asked).map(|(scope, _)| *scope);
-                let columns = || scopes().filter_map(|scope| self.attr_of(scope, key));
-                let in_overflow = scopes().any(|scope| self.overflow_may_have(Some((scope, key))));
-                if columns().next().is_none() && !in_overflow {
-                    0
-                } else if columns().all(|(_, kind)| kind == ValueKind::Text) {
-                    self.probe(inner, cost)?
-                } else {
-                    every
-                }
-            }
-        })
-    }
-
-    fn look_up(&self, token: u64, cost: &mut Cost) -> Result<u32> {
-        let (offset, len) = self.info().lane_at(token);
-        let path = &self.segment.filter_path;
-        let row = read_bytes(&**self.segment.filter_file()?, path, offset, len)?;
-        cost.bytes += len as u64;
-        bloom::probe(&row, token)
-            .ok_or_else(|| StoreError::corrupt(path, offset, "checksum of a filter does not match"))
-    }
-
-    /// Whole blocks that have one of the rows.
-    pub(crate) fn to_load(&self, rows: &BooleanBuffer) -> Loaded {
-        let len = self.info().rows as usize;
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        for start in (0..len).step_by(BLOCK_ROWS) {
-            let end = (start + BLOCK_ROWS).min(len);
-            if rows.slice(start, end - start).count_set_bits() > 0 {
-                match ranges.last_mut().filter(|last| last.end == start) {
-                    Some(last) => last.end = end,
-                    None => ranges.push(start..end),
-                }
-            }
-        }
-        Loaded { ranges }
-    }
-
-    /// Arrays of stored columns with the rows of some blocks.
-    pub(crate) fn load(
-        &self,
-        wanted: &[StoredColumn],
-        loaded: &Loaded,
-        cost: &mut Cost,
-    ) -> Result<Vec<ArrayRef>> {
-        let header = &self.table.header;
-        let fixed = columns(header.layout.signal).len();
-        let number = |column: &StoredColumn| match column {
-            StoredColumn::Fixed(at) => *at,
-            StoredColumn::Attr(at) => fixed + at,
-            StoredColumn::Overflow => fixed + header.layout.attrs.len(),
-        };
-        let numbers: Vec<usize> = wanted.iter().map(number).collect();
-        let mut sorted = numbers.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        let arrays = self.load_numbers(&sorted, loaded, cost)?;
-        let place = |number: &usize| sorted.binary_search(number).ok().and_then(|at| arrays.get(at).cloned());
-        numbers.iter().map(place).collect::<Option<_>>().ok_or_else(|| self.short())
-    }
-
-    fn load_numbers(&self, numbers: &[usize], loaded: &Loaded, cost: &mut Cost) -> Result<Vec<ArrayRef>> {
-        let segment = &self.segment;
-        let schema = self.table.arrow.schema();
-        let rows = loaded.rows();
-        if rows == 0 {
-            let empty =
-                numbers.iter().map(|number| arrow_array::new_empty_array(schema.field(*number).data_type()));
-            return Ok(empty.map(as_stored).collect());
-        }
-        let file = segment.parquet_file()?;
-        let read = Arc::new(AtomicU64::new(0));
-        let len = file.len().map_err(|e| StoreError::io("read", &segment.parquet_path, e))?;
-        let reader = FileReader { file: Arc::clone(file), len, read: Arc::clone(&read) };
-        let arrow = self.table.arrow.clone();
-        let mask = ProjectionMask::leaves(arrow.parquet_schema(), numbers.iter().copied());
-        let selection =
-            RowSelection::from_consecutive_ranges(loaded.ranges.iter().cloned(), self.info().rows as usize);
-        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(reader, arrow)
-            .with_row_groups(vec![self.index])
-            .with_projection(mask)
-            .with_row_selection(selection)
-            .with_batch_size(rows)
-            .build()
-            .map_err(|e| segment.damaged(e))?;
-        let batches = batches.collect::<Result<Vec<_>, _>>();
-        cost.bytes += read.load(Ordering::Relaxed);
-        let corrupt =
-            |e: arrow_schema::ArrowError| StoreError::corrupt(&segment.parquet_path, 0, e.to_string());
-        let batches = batches.map_err(|e| match e {
-            arrow_schema::ArrowError::ExternalError(source) => match source.downcast::<ParquetError>() {
-                Ok(error) => segment.damaged(*error),
-                Err(source) => StoreError::corrupt(&segment.parquet_path, 0, source.to_string()),
-            },
-            other => corrupt(other),
-        })?;
-        let mut arrays = Vec::with_capacity(numbers.len());
-        for at in 0..numbers.len() {
-            let parts: Vec<&dyn Array> =
-                batches.iter().filter_map(|batch| batch.columns().get(at)).map(|array| &**array).collect();
-            let array = match batches.as_slice() {
-                [one] => one.columns().get(at).cloned(),
-                _ => Some(arrow_select::concat::concat(&parts).map_err(corrupt)?),
-            };
-            arrays
-                .push(array.filter(|array| array.len() == rows).map(as_stored).ok_or_else(|| self.short())?);
-        }
-        Ok(arrays)
-    }
-
-    fn short(&self) -> StoreError {
-        let detail = format!("slice {} has fewer rows than it should", self.index);
-        StoreError::corrupt(&self.segment.parquet_path, 0, detail)
-    }
-}
-
-/// Times as the integers that chunks have.
-fn as_stored(array: ArrayRef) -> ArrayRef {
-    match array.as_primitive_opt::<TimestampNanosecondType>() {
-        Some(times) => Arc::new(times.reinterpret_cast::<Int64Type>()),
-        None => array,
-    }
-}
-
-/// Reads a file for the Parquet reader, and counts.
-struct FileReader {
-    file: Arc<dyn DiskFile>,
-    len: u64,
-    read: Arc<AtomicU64>,
-}
-
-impl Length for FileReader {
-    fn len(&self) -> u64 {
-        self.len
-    }
-}
-
-impl ChunkReader for FileReader {
-    type T = FileCursor;
-
-    fn get_read(&self, start: u64) -> Result<FileCursor, ParquetError> {
-        Ok(FileCursor {
-            file: Arc::clone(&self.file),
-            at: start,
-            end: self.len,
-            read: Arc::clone(&self.read),
-        })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        if start.checked_add(length as u64).is_none_or(|end| end > self.len) {
-            return Err(ParquetError::EOF(format!("{length} bytes at {start} are beyond the end")));
-        }
-        let mut bytes = vec![0; length];
-        self.file.read_at(start, &mut bytes)?;
-        self.read.fetch_add(length as u64, Ordering::Relaxed);
-        Ok(bytes.into())
-    }
-}
-
-/// Reads on from a place.
-struct FileCursor {
-    file: Arc<dyn DiskFile>,
-    at: u64,
-    end: u64,
-    read: Arc<AtomicU64>,
-}
-
-impl Read for FileCursor {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let take = bytes.len().min(self.end.saturating_sub(self.at) as usize);
-        self.file.read_at(self.at, &mut bytes[..take])?;
-        self.at += take as u64;
-        self.read.fetch_add(take as u64, Ordering::Relaxed);
-        Ok(take)
-    }
 }

@@ -5,13 +5,14 @@
 //! footer: header offset u64 | header length u32 | header CRC32C u32 | length of the Parquet file u64
 //!         | format u32 | CRC32C of the footer u32 | magic
 //! ```
-//! Filters are as [`bloom`] lays them out, with a checksum for each piece that is read at once.
+//! Checksums of the Parquet file's pages are in the header. Filters are as [`bloom`] lays them out, with a checksum for each piece that is read at once.
 
 use std::sync::Arc;
 
 use model::Signal;
 
 use super::layout::{Layout, LayoutAttr};
+use super::pages::Checksums;
 use crate::codec::{Reader, put_bytes, put_varint, put_zigzag};
 use crate::rows::bloom;
 use crate::rows::chunk::{ATTR_COLUMNS_MAX, CHUNK_ROWS_MAX, Scope, ValueKind};
@@ -65,6 +66,8 @@ pub(crate) struct Header {
     pub(crate) overflow: Vec<KeyInfo>,
     /// True when the overflow has more keys than are listed.
     pub(crate) overflow_is_cut: bool,
+    /// Of the Parquet file.
+    pub(crate) checksums: Checksums,
 }
 
 impl Header {
@@ -81,6 +84,11 @@ impl Header {
             put_key(&mut out, key.scope, key.kind, &key.key);
             put_varint(&mut out, key.count);
         }
+        let Checksums { pages, tail_offset, tail } = &self.checksums;
+        put_varint(&mut out, *tail_offset);
+        out.extend_from_slice(&tail.to_le_bytes());
+        put_varint(&mut out, pages.len() as u64);
+        pages.iter().for_each(|crc| out.extend_from_slice(&crc.to_le_bytes()));
         put_varint(&mut out, self.slices.len() as u64);
         for slice in &self.slices {
             put_varint(&mut out, slice.rows.into());
@@ -114,12 +122,17 @@ impl Header {
         if attrs.len() > ATTR_COLUMNS_MAX || overflow.len() > OVERFLOW_KEYS_MAX {
             return None;
         }
+        let (tail_offset, tail) = (r.varint()?, r.u32()?);
+        let count = r.count()?;
+        let pages = (0..count).map(|_| r.u32()).collect::<Option<_>>()?;
+        let checksums = Checksums { pages, tail_offset, tail };
         let count = r.count()?;
         let mut slices = Vec::new();
         for _ in 0..count {
             slices.push(slice(r, attrs.len() + 1, filters_end)?);
         }
-        r.is_empty().then_some(Self { layout: Layout { signal, attrs }, slices, overflow, overflow_is_cut })
+        let layout = Layout { signal, attrs };
+        r.is_empty().then_some(Self { layout, slices, overflow, overflow_is_cut, checksums })
     }
 }
 
@@ -218,6 +231,7 @@ mod tests {
                 count: 7,
             }],
             overflow_is_cut: false,
+            checksums: Checksums { pages: vec![1, 2], tail_offset: 3, tail: 4 },
         }
     }
 

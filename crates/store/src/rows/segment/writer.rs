@@ -21,6 +21,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::gather::{Gathered, gather, rows_by_time};
 use super::layout::{self, Layout};
+use super::pages::{self, Checksums};
 use super::sidecar::{Footer, Header, MAGIC, SliceInfo};
 use super::tokens;
 use crate::disk::{Disk, DiskFile};
@@ -83,7 +84,13 @@ struct Open {
 impl<'a> RowWriter<'a> {
     pub(crate) fn new(disk: &'a dyn Disk, spec: SegmentSpec, layout: Layout) -> Self {
         let [parquet_path, filter_path] = layout::paths(&spec.tenant, spec.signal, spec.day, spec.id);
-        let header = Header { layout, slices: Vec::new(), overflow: Vec::new(), overflow_is_cut: false };
+        let header = Header {
+            layout,
+            slices: Vec::new(),
+            overflow: Vec::new(),
+            overflow_is_cut: false,
+            checksums: Checksums::default(),
+        };
         let overflow = OverflowKeys::default();
         Self { disk, spec, parquet_path, filter_path, open: None, header, overflow }
     }
@@ -131,9 +138,12 @@ impl<'a> RowWriter<'a> {
     }
 
     fn seal(&mut self, open: Open) -> Result<SegmentMeta> {
-        let Open { parquet, mut filters, .. } = open;
-        let parquet = parquet.into_inner().map_err(|e| failed("write", &self.parquet_path, e))?;
+        let Open { mut parquet, mut filters, .. } = open;
+        parquet.finish().map_err(|e| failed("write", &self.parquet_path, e))?;
+        let parquet = parquet.inner_mut();
         let parquet_len = parquet.seal(self.disk, &self.parquet_path)?;
+        let checksums = pages::checksums(&parquet.file);
+        self.header.checksums = checksums.map_err(|e| failed("read", &self.parquet_path, e))?;
         self.header.overflow = self.overflow.list();
         self.header.overflow_is_cut = self.overflow.is_cut;
         let header = self.header.encode();
@@ -176,7 +186,7 @@ impl<'a> RowWriter<'a> {
         durable::create_dir(self.disk, durable::parent(&self.parquet_path))?;
         let create = |path: &str| {
             let file = self.disk.create(path).map_err(|e| StoreError::io("create", path, e))?;
-            Ok(Out { file, written: 0, pending: Vec::new() })
+            Ok(Out { file: Arc::from(file), written: 0, pending: Vec::new() })
         };
         let schema = Arc::new(self.header.layout.schema());
         let properties = properties(&self.spec, &schema, first);
@@ -304,7 +314,7 @@ fn failed(action: &'static str, path: &str, error: ParquetError) -> StoreError {
 
 /// A file that grows.
 struct Out {
-    file: Box<dyn DiskFile>,
+    file: Arc<dyn DiskFile>,
     /// Bytes that are in the file.
     written: u64,
     /// Bytes that follow them.
@@ -324,7 +334,7 @@ impl Out {
     }
 
     /// Writes what is left and makes the file durable. Returns its length.
-    fn seal(mut self, disk: &dyn Disk, path: &str) -> Result<u64> {
+    fn seal(&mut self, disk: &dyn Disk, path: &str) -> Result<u64> {
         self.write_pending().map_err(|e| StoreError::io("write", path, e))?;
         durable::seal(disk, path, &*self.file)?;
         Ok(self.written)
