@@ -37,6 +37,11 @@ describe("the layers of the map", () => {
     const y = (name: string) => drawing.nodes.find((node) => node.name === name)?.y ?? 0;
     expect(y("z")).toBeGreaterThan(y("a") + SIZE.height);
   });
+  it("draws two calls between the same services, by message and by request", () => {
+    const drawing = layered(["a", "b"], [{ from: "a", to: "b", kind: "call" }, { from: "a", to: "b", kind: "messaging" }], SIZE);
+    expect(drawing.links.map((link) => link.call.kind)).toEqual(["call", "messaging"]);
+    expect(drawing.links.map((link) => link.points[0]?.y)).toEqual([20, 34]);
+  });
   it("leads long lines through every layer", () => {
     expect(draw("abc", "ab bc ac").links[2]?.points.map((point) => point.x)).toEqual([100, 160, 260, 320]);
   });

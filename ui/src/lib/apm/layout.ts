@@ -24,16 +24,18 @@ export interface PlacedNode {
   layer: number;
 }
 
-export interface PlacedLink extends Link {
+export interface PlacedLink<T extends Link = Link> {
+  /** The call as it was given. */
+  call: T;
   /** From the right side of one node to the left side of another, or the other way where a loop was broken. */
   points: { x: number; y: number }[];
   /** True for a call against the direction of the layers. */
   back: boolean;
 }
 
-export interface Drawing {
+export interface Drawing<T extends Link = Link> {
   nodes: PlacedNode[];
-  links: PlacedLink[];
+  links: PlacedLink<T>[];
   width: number;
   height: number;
 }
@@ -179,7 +181,7 @@ export function spread(wished: readonly number[], gaps: readonly number[]): numb
 }
 
 /** Lays out services and their calls. Calls of a service to itself are left out; names without calls stand below. */
-export function layered(names: readonly string[], calls: readonly Link[], size: Size): Drawing {
+export function layered<T extends Link>(names: readonly string[], calls: readonly T[], size: Size): Drawing<T> {
   const known = new Set(names);
   const links = calls.filter((call) => call.from !== call.to && known.has(call.from) && known.has(call.to));
   const linked = new Set(links.flatMap((link) => [link.from, link.to]));
@@ -215,16 +217,21 @@ export function layered(names: readonly string[], calls: readonly Link[], size: 
     const slot = slots[i] as Slot;
     return { name, x: slot.layer * step, y: slot.y - top - size.height / 2, layer: slot.layer };
   });
-  const placed = links.map((link, i): PlacedLink => {
+  const seen = new Map<string, number>();
+  const placed = links.map((call, i): PlacedLink<T> => {
     const chain = chains[i] ?? [];
+    // A second kind of call between the same two runs below the first.
+    const pair = `${call.from}\n${call.to}`;
+    const lower = (seen.get(pair) ?? 0) * 14;
+    seen.set(pair, (seen.get(pair) ?? 0) + 1);
     const points = chain.flatMap((slotIndex, at) => {
       const slot = slots[slotIndex] as Slot;
-      const [x, y] = [slot.layer * step, slot.y - top];
+      const [x, y] = [slot.layer * step, slot.y - top + lower];
       if (at === 0) return [{ x: x + size.width, y }];
       if (at === chain.length - 1) return [{ x, y }];
       return [{ x, y }, { x: x + size.width, y }];
     });
-    return { ...link, points: back[i] ? points.reverse() : points, back: back[i] ?? false };
+    return { call, points: back[i] ? points.reverse() : points, back: back[i] ?? false };
   });
   const bottom = Math.max(0, ...nodes.map((node) => node.y + size.height));
   return withLone(names.filter((name) => !linked.has(name)), nodes, placed, Math.max(layers, 1), bottom, size);
@@ -260,7 +267,14 @@ function place(slots: readonly Slot[], rows: readonly number[][], size: Size): v
 }
 
 /** Adds services that neither call nor are called, in rows below. */
-function withLone(lone: readonly string[], nodes: PlacedNode[], links: PlacedLink[], layers: number, bottom: number, size: Size): Drawing {
+function withLone<T extends Link>(
+  lone: readonly string[],
+  nodes: PlacedNode[],
+  links: PlacedLink<T>[],
+  layers: number,
+  bottom: number,
+  size: Size,
+): Drawing<T> {
   const perRow = Math.max(layers, Math.min(lone.length, 4), 1);
   const start = bottom === 0 ? 0 : bottom + size.down * 2;
   lone.forEach((name, i) => {
