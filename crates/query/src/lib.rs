@@ -8,6 +8,7 @@ mod error; // what can go wrong
 mod reader; // labels, series, metadata, exemplars, cardinality
 pub mod search; // what people type, as a predicate
 mod source; // series for the evaluator
+mod stored_spans; // spans of the store
 pub mod traceql; // the language of Grafana's Tempo
 pub mod traces; // spans as trees, maps and tables
 
@@ -15,3 +16,4 @@ pub use control::Control;
 pub use error::QueryFault;
 pub use reader::{Cardinality, Reader};
 pub use source::StoreSource;
+pub use stored_spans::{Operations, StoredSpans};

@@ -7,6 +7,7 @@
 
 mod ast; // the parsed query
 mod eval; // fields of spans, expressions over them
+mod matching; // spans that come out, and their values
 mod metrics; // spans as time series
 mod parse; // tokens to queries
 mod search; // traces that match
@@ -19,6 +20,7 @@ pub use ast::{
     Aggregate, AttributeScope, FieldExpr, FieldRef, Function, Intrinsic, MetricsQuery, Query, Rank, Relation,
     RelationMode, Scalar, SpansetExpr, Stage,
 };
+pub use matching::{each_span, values};
 pub use metrics::{Grid, Series, metrics};
 pub use parse::{ParseError, parse};
 pub use search::{FoundSpan, FoundSpanset, FoundTrace, SearchSpec, search};
@@ -26,4 +28,4 @@ pub use spanset::{Spanset, evaluate};
 pub use value::{CompareOp, MathOp, Value};
 
 #[cfg(test)]
-mod tests; // what Grafana sends, and an oracle
+pub(crate) mod tests; // what Grafana sends, and an oracle

@@ -5,14 +5,13 @@ use std::ops::ControlFlow;
 
 use hashbrown::HashMap;
 
-use super::ast::{Function, MetricsQuery, Query, SpansetExpr, Stage};
-use super::eval::{Subject, TraceFacts};
-use super::select::{candidates, necessary};
-use super::spanset::evaluate;
+use super::ast::{Function, MetricsQuery, Query};
+use super::eval::Subject;
+use super::matching::matching;
 use super::value::Value;
 use crate::control::Control;
 use crate::error::QueryFault;
-use crate::traces::{Find, Latency, Scan, SpanSource, TraceId, TraceOrder, find_traces};
+use crate::traces::{Latency, SpanSource, TraceId};
 
 /// Points of an answer, all series together.
 const POINTS_MAX: usize = 2_000_000;
@@ -79,42 +78,10 @@ pub fn metrics(
     }
     let mut table = Table { metrics, grid, series: HashMap::new(), points: 0, exemplars: 0 };
     let want = query.want();
-    let (start_ns, end_ns) = (grid.start_ns, grid.end_ns);
-    let needs_trace = {
-        let mut needs = false;
-        query.fields(&mut |field| needs |= field.needs_trace());
-        needs
-    };
-    match query.stages.as_slice() {
-        // A span alone tells whether it counts.
-        [Stage::Spans(SpansetExpr::Selector(expr))] if !needs_trace => {
-            let predicate = candidates(expr);
-            let scan = Scan { predicate: &predicate, start_ns, end_ns, want: &want, control };
-            source.scan(&scan, &mut |batch| {
-                for span in &batch.spans {
-                    let subject = Subject { span, trace: None };
-                    if expr.holds(subject) {
-                        table.add(subject)?;
-                    }
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
-        }
-        stages => {
-            let predicate = necessary(stages);
-            let (order, limit) = (TraceOrder::Recent, usize::MAX);
-            let find = Find { predicate: &predicate, start_ns, end_ns, want: &want, order, limit, control };
-            find_traces(source, &find, &mut |trace| {
-                let facts = TraceFacts::of(&trace);
-                for at in evaluate(stages, &trace).iter().flat_map(|set| &set.spans) {
-                    let at = *at as usize;
-                    let trace_of = Some((&facts, trace.nodes.as_slice(), at));
-                    table.add(Subject { span: &trace.spans[at], trace: trace_of })?;
-                }
-                Ok(None::<()>)
-            })?;
-        }
-    }
+    matching(source, query, (grid.start_ns, grid.end_ns), &want, control, &mut |subject| {
+        table.add(subject)?;
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(table.finish())
 }
 

@@ -16,8 +16,8 @@ const AROUND_NS: i64 = 3_600_000_000_000;
 /// Traces loaded at once.
 const LOADED_MIN: usize = 20;
 const LOADED_MAX: usize = 200;
-/// Traces looked at before the slowest or all of them are taken from what was seen.
-const CANDIDATES_MAX: usize = 100_000;
+/// Traces looked at; a search answers with what it has found among so many.
+pub(crate) const CANDIDATES_MAX: usize = 100_000;
 
 /// Which traces come first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::traces::testing::{Memory, fulfils};
 use crate::traces::{SpanData, SpanKind, SpanStatus, Trace, TraceOrder};
 
 /// Spans of few traces, services and values, so that queries find something.
-fn world() -> impl Strategy<Value = Vec<SpanData>> {
+pub(crate) fn world() -> impl Strategy<Value = Vec<SpanData>> {
     let row = (1u8..8, 1u8..9, 0u8..9, 0i64..1000, 0i64..100, 0usize..6, 0usize..3, 0u8..5, 0u8..4);
     prop::collection::vec(row, 0..60).prop_map(|rows| {
         let mut seen = std::collections::BTreeSet::new();
@@ -86,7 +86,7 @@ fn condition() -> impl Strategy<Value = String> {
     })
 }
 
-fn query() -> impl Strategy<Value = String> {
+pub(crate) fn query() -> impl Strategy<Value = String> {
     let ops = [
         "&&", "||", ">", ">>", "<", "<<", "~", "!>", "!>>", "!<", "!<<", "!~", "&>", "&>>", "&<", "&<<", "&~",
     ];

@@ -1,7 +1,7 @@
 //! Functions over time.
 
 use crate::control::Control;
-use crate::traceql::{Grid, metrics, parse};
+use crate::traceql::{FieldRef, Grid, metrics, parse, values};
 use crate::traces::testing::{Memory, spans};
 
 const SPANS: &str = "a 1 0 0 100 web server, b 2 1 1000000000 200 api client error, \
@@ -73,4 +73,24 @@ fn few_series_can_be_kept() {
         &["name=a: 0=1.000e0 1=1.000e0", "name=b: 2=1.000e0"],
     );
     check("{} | count_over_time() > 1", &["__name__=count_over_time: 1=2.000e0"]);
+}
+
+#[test]
+fn values_come_most_frequent_first() {
+    let source = Memory { spans: spans(SPANS), slice: 2 };
+    for (query, field, limit, want) in [
+        ("{}", "name", 10, "a b"),
+        ("{}", "resource.service.name", 10, "web api"),
+        ("{ status = error }", "service.name", 10, "api"),
+        ("{ rootName = `a` && name = `b` }", ".service.name", 1, "api"),
+        ("{}", "span.missing", 10, ""),
+        ("{}", "status", 10, "unset ok error"),
+    ] {
+        let field = FieldRef::parse_tag(field).unwrap();
+        let control = Control::default();
+        let query = parse(query).unwrap();
+        let found = values(&source, &query, &field, (0, i64::MAX), limit, &control).unwrap();
+        let found: Vec<String> = found.iter().filter_map(|value| value.text()).collect();
+        assert_eq!(found.join(" "), want, "{field:?}");
+    }
 }
