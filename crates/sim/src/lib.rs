@@ -21,6 +21,8 @@ use world::World;
 pub struct Options {
     /// Syncs that the disk only pretends to do.
     pub lies: Lies,
+    /// Tenants send no logs and spans: runs are as they were when there were none.
+    pub metrics_only: bool,
     /// Keeps the last calls of the disk for the report of a failure.
     pub records: bool,
 }
@@ -32,6 +34,8 @@ pub struct Report {
     pub digest: u64,
     /// Writes acknowledged.
     pub acknowledged: u64,
+    /// Of those, writes of rows.
+    pub row_writes: u64,
     /// Writes answered with an error after they were staged.
     pub failed: u64,
     /// Losses of power.

@@ -5,6 +5,7 @@
 //! whole or not at all, and from then on it stays as it is. Samples past retention may be there or not.
 //! Values are unique in a run, so a value tells which write it came from.
 
+mod rows; // one tenant's rows of one signal
 mod tenant; // one tenant's writes and deletes
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use model::FloatHistogram;
 
+pub use rows::{PinnedRows, RowOracle, SentRow};
 pub use tenant::{Pinned, TenantOracle};
 
 /// A value with its start timestamp (0 where unknown). Floats are compared by their bits.

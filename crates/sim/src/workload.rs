@@ -1,5 +1,7 @@
 //! What tenants send and ask, drawn from a seed.
 
+mod rows; // logs and spans
+
 use std::sync::Arc;
 
 use model::{
@@ -11,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use crate::oracle::Value;
+pub(crate) use rows::{number_field, of_group, rows};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;

@@ -2,6 +2,7 @@
 
 mod boot; // crashes, kills and what comes after
 mod read; // queries and snapshots
+mod rows; // logs and spans
 mod write; // writes, deletes and upkeep
 
 use std::collections::VecDeque;
@@ -12,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use store::{Engine, Settings, StoreError};
 
 use crate::disk::{Faults, SimDisk};
-use crate::oracle::TenantOracle;
+use crate::oracle::{RowOracle, TenantOracle};
 use crate::workload::{Sender, Shape, pick};
 use crate::{Options, Report};
 use read::Held;
@@ -98,6 +99,11 @@ pub(crate) struct World {
     engine: Option<Engine>,
     is_replayed: bool,
     tenants: Vec<TenantOracle>,
+    /// Of each tenant, one for each signal of rows.
+    rows: Vec<RowOracle>,
+    row_number_next: i64,
+    /// A source of its own, so that runs of metrics alone stay as they were.
+    row_rng: StdRng,
     retention_ms: Vec<Option<i64>>,
     sender: Sender,
     shape: Shape,
@@ -122,6 +128,10 @@ impl World {
         let ids = ["default", "acme", "zoo"];
         let count = rng.random_range(1..=ids.len());
         let tenant = |id: &&str| TenantOracle::new(TenantId::new(id).expect("valid"));
+        let rows = |id: &&str| {
+            let id = TenantId::new(id).expect("valid");
+            rows::SIGNALS.map(|signal| RowOracle::new(id.clone(), signal))
+        };
         let weights = STEPS.map(|(step, weight)| (step, weight * pick(&mut rng, &[0, 1, 1, 1, 4])));
         let mut weights = weights.to_vec();
         // Without writes a run says nothing, without replay it never reads again after a crash.
@@ -131,6 +141,9 @@ impl World {
             engine: None,
             is_replayed: false,
             tenants: ids[..count].iter().map(tenant).collect(),
+            rows: ids[..count].iter().filter(|_| !options.metrics_only).flat_map(rows).collect(),
+            row_number_next: 1,
+            row_rng: StdRng::seed_from_u64(!seed),
             retention_ms: (0..count)
                 .map(|_| *pick(&mut rng, &[None, None, Some(2 * HOUR_MS), Some(3 * DAY_MS)]))
                 .collect(),
@@ -188,11 +201,11 @@ impl World {
 
     fn step(&mut self, step: Step) -> Result<(), String> {
         match step {
-            Step::Stage => self.stage(),
+            Step::Stage => self.stage_any(),
             Step::Commit => self.commit(),
             Step::Write => {
                 for _ in 0..self.rng.random_range(1..=3) {
-                    self.stage()?;
+                    self.stage_any()?;
                 }
                 self.commit()
             }
@@ -206,6 +219,7 @@ impl World {
                 self.wait();
                 self.tick()
             }
+            Step::Delete if self.draws_rows(2) => self.delete_rows(),
             Step::Delete => self.delete(),
             Step::Query => self.query(),
             Step::Hold => self.hold(),

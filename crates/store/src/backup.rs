@@ -9,7 +9,8 @@ use crate::durable;
 use crate::engine::Engine;
 use crate::error::{Result, StoreError};
 use crate::manifest;
-use crate::segment::{Segment, TableCache};
+use crate::segment::TableCache;
+use crate::view::{SegmentFiles, View};
 
 const COPY_BYTES: usize = 1 << 20;
 
@@ -33,10 +34,7 @@ impl Engine {
         self.flush_all(now_ms)?;
         // The view keeps the files that the state names.
         let (state, view) = self.pinned();
-        let mut copied = Copied::default();
-        for segment in view.shards.values().flat_map(|shard| &shard.segments) {
-            copied.add(&*self.disk, &**to, &segment.segment)?;
-        }
+        let copied = Copied::all(&view, &*self.disk, &**to)?;
         manifest::write_checkpoint(Arc::clone(to), &state)?;
         Ok(copied)
     }
@@ -47,18 +45,28 @@ pub fn restore(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>) -> Result<Copied> {
     must_be_empty(&**to)?;
     let state = manifest::read_state(&**from)?
         .ok_or_else(|| StoreError::Refused("the folder to restore from holds no backup".into()))?;
-    let cache = Arc::new(TableCache::new(0));
-    let mut copied = Copied::default();
-    for meta in state.segments.values() {
-        let segment = Segment::open(Arc::clone(from), meta.clone(), Arc::clone(&cache));
-        copied.add(&**from, &**to, &segment)?;
-    }
+    let view = View::default().next(&state, from, &Arc::new(TableCache::new(0)));
+    let copied = Copied::all(&view, &**from, &**to)?;
     manifest::write_checkpoint(Arc::clone(to), &state)?;
     Ok(copied)
 }
 
 impl Copied {
-    fn add(&mut self, from: &dyn Disk, to: &dyn Disk, segment: &Segment) -> Result<()> {
+    /// Copies every segment of a view.
+    fn all(view: &View, from: &dyn Disk, to: &dyn Disk) -> Result<Self> {
+        let mut copied = Self::default();
+        for shard in view.shards.values() {
+            for segment in &shard.segments {
+                copied.add(from, to, &*segment.segment)?;
+            }
+            for segment in &shard.row_segments {
+                copied.add(from, to, &*segment.segment)?;
+            }
+        }
+        Ok(copied)
+    }
+
+    fn add(&mut self, from: &dyn Disk, to: &dyn Disk, segment: &dyn SegmentFiles) -> Result<()> {
         for path in segment.paths() {
             self.bytes += copy(from, to, path)?;
         }

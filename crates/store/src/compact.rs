@@ -5,10 +5,12 @@
 //! overlaps them in time are merged, so that later writes go on winning.
 
 mod plan; // what to merge next
+mod rows; // logs, spans and events
+mod rows_plan; // what to merge of them
 
 use std::sync::Arc;
 
-use model::TenantId;
+use model::{Signal, TenantId};
 
 use crate::engine::{Counters, Engine};
 use crate::error::Result;
@@ -28,19 +30,22 @@ impl Engine {
         let _compacting = self.compacting.lock();
         let (view, ()) = self.view_with(|| ());
         for (key, shard) in &view.shards {
-            let metas: Vec<_> = shard.segments.iter().map(|segment| segment.meta().clone()).collect();
-            let job = match plan::next(&metas, now_ms) {
-                Some(job) => Some(job),
-                None => self.next_delete(key, shard, now_ms)?,
+            let is_metrics = key.signal == Signal::Metrics;
+            let job = match is_metrics {
+                true => self.next_metrics_job(key, shard, now_ms)?,
+                false => self.next_rows_job(key, shard, now_ms)?,
             };
             let Some(job) = job else { continue };
-            let bytes: u64 = metas.iter().filter(|m| job.inputs.contains(&m.id)).map(|m| m.bytes).sum();
+            let bytes: u64 = shard.metas().filter(|m| job.inputs.contains(&m.id)).map(|m| m.bytes).sum();
             let free = self.disk.free_bytes().map_err(|e| crate::StoreError::io("measure", "", e))?;
             if free < 2 * bytes + self.settings.wal_file_bytes {
                 tracing::warn!(bytes, free, "no room to compact");
                 continue;
             }
-            let done = self.compact(key, shard, &job, now_ms);
+            let done = match is_metrics {
+                true => self.compact_metrics(key, shard, &job, now_ms),
+                false => self.compact_rows(key, shard, &job, now_ms),
+            };
             let counter =
                 if done.is_ok() { &self.counters.compactions } else { &self.counters.compaction_failures };
             Counters::add(counter, 1);
@@ -49,7 +54,15 @@ impl Engine {
         Ok(false)
     }
 
-    fn compact(&self, key: &ShardKey, shard: &ShardView, job: &Job, now_ms: i64) -> Result<()> {
+    fn next_metrics_job(&self, key: &ShardKey, shard: &ShardView, now_ms: i64) -> Result<Option<Job>> {
+        let metas: Vec<_> = shard.metas().cloned().collect();
+        match plan::next(&metas, now_ms) {
+            Some(job) => Ok(Some(job)),
+            None => self.next_delete(key, shard, now_ms),
+        }
+    }
+
+    fn compact_metrics(&self, key: &ShardKey, shard: &ShardView, job: &Job, now_ms: i64) -> Result<()> {
         let inputs: Vec<_> = shard
             .segments
             .iter()
@@ -106,5 +119,7 @@ fn first_concerned<'a>(
     Ok(None)
 }
 
+#[cfg(test)]
+mod rows_tests;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use model::{MetricBatch, MetricLimits, RecordLimits, Records, Signal, TenantId, record};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -25,8 +25,8 @@ use crate::error::{Result, StoreError};
 use crate::manifest::{Edit, Manifest, State};
 use crate::metrics::{self, MetricShard, Rules, Staged};
 use crate::queue::Queue;
-use crate::rows::{self, RowRetention, RowRules, RowShard};
-use crate::segment::TableCache;
+use crate::rows::{self, HeadSampler, RowRetention, RowRules, RowShard};
+use crate::segment::{SegmentId, TableCache};
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::view::View;
@@ -78,6 +78,10 @@ pub struct Engine {
     heads_bytes: AtomicUsize,
     /// Taken by whoever flushes, so that a shard's heads are flushed in order.
     flushing: Mutex<()>,
+    /// Segments in which nothing was found of a delete or retention rule, by the number of either.
+    pub(crate) cleared: Mutex<HashSet<(u64, SegmentId)>>,
+    /// Says which spans are kept when a head is flushed.
+    sampler: RwLock<Option<Arc<dyn HeadSampler>>>,
     /// Taken by whoever compacts.
     pub(crate) compacting: Mutex<()>,
     upkeep: Mutex<upkeep::Upkeep>,
@@ -114,6 +118,8 @@ impl Engine {
             replay_failure: OnceLock::new(),
             heads_bytes: AtomicUsize::new(0),
             flushing: Mutex::new(()),
+            cleared: Mutex::default(),
+            sampler: RwLock::default(),
             compacting: Mutex::new(()),
             upkeep: Mutex::default(),
             epoch_first,
@@ -183,6 +189,11 @@ impl Engine {
     /// Why the log of the last run cannot be read, if so.
     pub fn replay_failure(&self) -> Option<StoreError> {
         self.replay_failure.get().cloned()
+    }
+
+    /// Sets who is asked which spans are kept when a head of them is flushed.
+    pub fn set_sampler(&self, sampler: Arc<dyn HeadSampler>) {
+        *self.sampler.write() = Some(sampler);
     }
 
     /// Sets how long a tenant's rows of a signal are kept.
@@ -330,7 +341,7 @@ fn remove_unlisted(disk: &dyn Disk, state: &State) -> Result<()> {
                 let dir = format!("{TENANTS}/{tenant}/{signal}/{day}");
                 for name in list(&dir)? {
                     let id = name.split_once('.').and_then(|(id, _)| u64::from_str_radix(id, 16).ok());
-                    if id.is_some_and(|id| !state.segments.contains_key(&crate::segment::SegmentId(id))) {
+                    if id.is_some_and(|id| !state.segments.contains_key(&SegmentId(id))) {
                         unlisted.push(format!("{dir}/{name}"));
                     }
                 }

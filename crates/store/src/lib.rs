@@ -26,7 +26,7 @@ pub use backup::{Copied, restore};
 pub use engine::Engine;
 pub use error::{Remedy, Result, StoreError};
 pub use metrics::Staged;
-pub use rows::{RowRetention, RowSnapshot};
+pub use rows::{HeadSampler, RowRetention, RowSnapshot};
 pub use settings::Settings;
 pub use snapshot::{MetricSnapshot, StoredSeries};
 pub use stats::{Cardinality, SignalStats, Stats};

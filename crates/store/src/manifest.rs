@@ -19,7 +19,8 @@ use crate::error::{Result, StoreError};
 
 const DIR: &str = "manifest";
 const MAGIC: &[u8; 8] = b"bwman\0\0\0";
-const VERSION: u32 = 1;
+/// 2 added deletes of rows.
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 12;
 
 /// A file with as much is replaced by a checkpoint.
@@ -160,13 +161,13 @@ fn read_log(disk: &dyn Disk, no: u64) -> Result<Option<State>> {
     if reader.take(MAGIC.len()) != Some(MAGIC) {
         return Ok(None);
     }
-    match reader.u32() {
+    let version = match reader.u32() {
         None => return Ok(None),
         Some(version) if version > VERSION => {
             return Err(StoreError::TooNew { path, found: version, known: VERSION });
         }
-        Some(_) => {}
-    }
+        Some(version) => version,
+    };
     let mut state: Option<State> = None;
     let mut offset = HEADER_BYTES;
     while let (Some(len), Some(sum)) = (reader.u32(), reader.u32()) {
@@ -175,7 +176,7 @@ fn read_log(disk: &dyn Disk, no: u64) -> Result<Option<State>> {
             break;
         }
         let corrupt = |detail: &str| StoreError::corrupt(&path, offset as u64, detail);
-        let edit = edit::decode(body).ok_or_else(|| corrupt("an edit is not readable"))?;
+        let edit = edit::decode(body, version).ok_or_else(|| corrupt("an edit is not readable"))?;
         if edit.is_checkpoint != state.is_none() {
             return Err(corrupt("a checkpoint is not where it should be"));
         }

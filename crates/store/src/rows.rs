@@ -11,9 +11,11 @@ mod json; // the overflow column
 mod keys; // which attributes there are
 mod object; // attributes as JSON
 pub(crate) mod payload; // rows in the log
+pub(crate) mod predicate; // a predicate as bytes
 mod probe; // what filters of blocks are asked
 mod read; // values of selected rows
 mod retention; // how long rows are kept
+mod sampler; // which spans are kept
 pub mod segment; // rows on disk
 mod select; // a filter on a slice
 mod shard; // one tenant's rows of one signal
@@ -23,6 +25,7 @@ mod test; // one test of a value
 #[cfg(test)]
 mod tests;
 mod tokens; // what filters of blocks hold
+mod tombstone; // deleted rows
 mod value; // one value of a row
 
 pub(crate) use append::{CHUNKS, RowRules, stage};
@@ -30,6 +33,9 @@ pub use chunk::{ATTR_COLUMNS_MAX, AttrColumn, CHUNK_ROWS_MAX, Chunk, Scope, Valu
 pub use filter::{Filter, InvalidPredicate};
 pub(crate) use head::RowHead;
 pub use retention::RowRetention;
+pub use sampler::HeadSampler;
+pub use segment::{RowMerge, RowMergeInput, RowSegment, merge_rows, write_rows};
 pub(crate) use shard::RowShard;
 pub use slice::{Column, Cost, KeyInfo, Slice};
 pub use snapshot::RowSnapshot;
+pub use tombstone::RowTombstone;

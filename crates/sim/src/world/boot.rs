@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use model::{MetricBatch, Point, TimeRange};
 use rand::Rng;
-use store::Engine;
+use store::{Engine, RowRetention};
 
 use super::read::read;
+use super::rows::SIGNALS;
 use super::{Trouble, World};
 use crate::disk::Faults;
 use crate::oracle::Value;
@@ -29,6 +30,10 @@ impl World {
                 Ok(engine) => {
                     for (tenant, retention_ms) in self.tenants.iter().zip(&self.retention_ms) {
                         engine.set_retention(&tenant.id, *retention_ms);
+                        for signal in SIGNALS {
+                            let retention = RowRetention { keep_ms: *retention_ms, rules: Vec::new() };
+                            engine.set_row_retention(&tenant.id, signal, retention);
+                        }
                     }
                     self.engine = Some(engine);
                     self.is_replayed = false;
@@ -58,6 +63,7 @@ impl World {
         self.engine = None;
         self.on_its_way.clear();
         self.tenants.iter_mut().for_each(|tenant| tenant.restarted());
+        self.rows.iter_mut().for_each(|rows| rows.restarted());
     }
 
     /// Adds what the engine did to the report.
@@ -143,6 +149,7 @@ impl World {
                 })?;
             self.tenants[at].resolve(&got);
         }
+        self.resolve_rows()?;
         self.check_all()?;
         self.disk.swap_faults(faults, crash_in);
         Ok(())

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use model::{Labels, Matcher, SampleColumns, TimeRange};
 use rand::Rng;
 use store::disk::Disk;
-use store::{Engine, MetricSnapshot};
+use store::{Engine, MetricSnapshot, RowSnapshot};
 
+use super::rows::{SIGNALS, read_rows};
 use super::{Trouble, World};
 use crate::disk::{Lies, SimDisk};
-use crate::oracle::{Pinned, Readout, TenantOracle, Value};
+use crate::oracle::{Pinned, PinnedRows, Readout, TenantOracle, Value};
 use crate::workload::{matchers, range};
 
 /// A snapshot that is looked at again later.
@@ -18,6 +19,8 @@ pub(super) struct Held {
     tenant: usize,
     snapshot: MetricSnapshot,
     pinned: Pinned,
+    /// One for each signal of rows.
+    rows: Vec<(usize, RowSnapshot, PinnedRows)>,
 }
 
 /// Held at once.
@@ -41,7 +44,11 @@ impl World {
             Ok(()) => self.report.queries += 1,
             Err(trouble) => self.excuse_trouble("query", trouble, before)?,
         }
-        Ok(())
+        let before = self.disk.injected();
+        match self.check_rows(self.engine()) {
+            Ok(()) => Ok(()),
+            Err(trouble) => self.excuse_trouble("query of rows", trouble, before),
+        }
     }
 
     /// Reads everything of all tenants.
@@ -52,6 +59,9 @@ impl World {
                 self.excuse_trouble("reading all", trouble, before)?;
             }
         }
+        if let Err(trouble) = self.check_rows(self.engine()) {
+            self.excuse_trouble("reading all rows", trouble, before)?;
+        }
         self.report.queries += 1;
         Ok(())
     }
@@ -61,7 +71,13 @@ impl World {
             let tenant = self.draw_tenant();
             let snapshot = self.engine().snapshot(&self.tenants[tenant].id);
             let pinned = self.tenants[tenant].pinned();
-            self.held.push(Held { tenant, snapshot, pinned });
+            let of_tenant = tenant * SIGNALS.len()..(tenant + 1) * SIGNALS.len();
+            let rows = of_tenant.filter_map(|at| {
+                let oracle = self.rows.get(at)?;
+                Some((at, self.engine().rows(&oracle.id, oracle.signal), oracle.pinned()))
+            });
+            let rows = rows.collect();
+            self.held.push(Held { tenant, snapshot, pinned, rows });
         }
         Ok(())
     }
@@ -76,6 +92,12 @@ impl World {
         let before = self.disk.injected();
         let looked = read(&held.snapshot, oracle, &[], TimeRange::ALL)
             .and_then(|got| oracle.check_pinned(&got, &held.pinned).map_err(Trouble::Wrong));
+        let looked = looked.and_then(|()| {
+            held.rows.iter().try_for_each(|(at, snapshot, pinned)| {
+                let got = read_rows(snapshot, self.rows[*at].signal)?;
+                self.rows[*at].check_pinned(&got, pinned).map_err(Trouble::Wrong)
+            })
+        });
         match looked {
             Ok(()) => self.report.held += 1,
             Err(trouble) => self.excuse_trouble("looking at a held snapshot", trouble, before)?,
@@ -116,6 +138,11 @@ impl World {
                 Err(Trouble::Store(error)) => return Err(format!("reading a backup: {error}")),
                 Err(Trouble::Wrong(message)) => return Err(format!("backup: {message}")),
             }
+        }
+        match self.check_rows(&copy) {
+            Ok(()) => {}
+            Err(Trouble::Store(error)) => return Err(format!("reading rows of a backup: {error}")),
+            Err(Trouble::Wrong(message)) => return Err(format!("backup: {message}")),
         }
         self.report.backups += 1;
         Ok(())

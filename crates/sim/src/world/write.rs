@@ -5,19 +5,38 @@ use rand::Rng;
 use store::Staged;
 
 use super::World;
+use super::rows::SIGNALS;
 use crate::oracle::{Fate, Key, Value};
-use crate::workload::{Sent, matchers, range};
+use crate::workload::{Sent, matchers, pick, range};
 
 /// A write that is staged and not answered yet.
 pub(super) struct OnItsWay {
-    tenant: usize,
-    write: usize,
-    staged: Staged,
+    pub(super) target: Target,
+    pub(super) write: usize,
+    pub(super) staged: Staged,
+}
+
+/// Whose write it is: a tenant's metrics, or rows, by position.
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    Metrics(usize),
+    Rows(usize),
 }
 
 impl World {
     pub(super) fn draw_tenant(&mut self) -> usize {
         self.rng.random_range(0..self.tenants.len())
+    }
+
+    /// Stages a write of metrics or rows.
+    pub(super) fn stage_any(&mut self) -> Result<(), String> {
+        if self.draws_rows(3) { self.stage_rows().map(|_| ()) } else { self.stage() }
+    }
+
+    /// Writes are taken, so whatever failed before is over.
+    pub(super) fn resumed(&mut self) {
+        self.tenants.iter_mut().for_each(|tenant| tenant.resumed());
+        self.rows.iter_mut().for_each(|rows| rows.resumed());
     }
 
     pub(super) fn stage(&mut self) -> Result<(), String> {
@@ -37,8 +56,7 @@ impl World {
             Err(store::StoreError::Unavailable { reason }) if reason.contains("wait") => return Ok(false),
             Err(error) => return self.excuse("append", &error, before).map(|()| false),
         };
-        // Writes are taken, so whatever failed before is over.
-        self.tenants.iter_mut().for_each(|tenant| tenant.resumed());
+        self.resumed();
         let oldest_ms = self.retention_ms[tenant].map_or(i64::MIN, |ms| self.now_ms - ms);
         let newest_ms = self.now_ms + limits.future_ms_max;
         let fits = |(_, t_ms, _): &(Labels, i64, Value)| (oldest_ms..=newest_ms).contains(t_ms);
@@ -60,7 +78,7 @@ impl World {
         let samples = samples.into_iter().map(numbered).collect();
         let write = self.tenants[tenant].stage(samples, sent.batch.metadata);
         if staged.done.is_some() {
-            self.on_its_way.push(OnItsWay { tenant, write, staged });
+            self.on_its_way.push(OnItsWay { target: Target::Metrics(tenant), write, staged });
         }
         Ok(true)
     }
@@ -90,7 +108,13 @@ impl World {
             } else {
                 self.report.failed += 1;
             }
-            self.tenants[write.tenant].settle(write.write, fate);
+            match write.target {
+                Target::Metrics(at) => self.tenants[at].settle(write.write, fate),
+                Target::Rows(at) => {
+                    self.report.row_writes += u64::from(fate == Fate::Stands);
+                    self.rows[at].settle(write.write, fate);
+                }
+            }
         }
         self.on_its_way = waiting;
         Ok(())
@@ -98,7 +122,9 @@ impl World {
 
     pub(super) fn rotate(&mut self) -> Result<(), String> {
         let tenant = self.draw_tenant();
-        self.engine().rotate(&self.tenants[tenant].id, Signal::Metrics);
+        let of_rows = self.draws_rows(2);
+        let signal = if of_rows { *pick(&mut self.row_rng, &SIGNALS) } else { Signal::Metrics };
+        self.engine().rotate(&self.tenants[tenant].id, signal);
         Ok(())
     }
 
@@ -113,7 +139,7 @@ impl World {
     /// Several small segments, so that there is something to compact.
     pub(super) fn flush_many(&mut self) -> Result<(), String> {
         for _ in 0..self.rng.random_range(1..6) {
-            self.stage()?;
+            self.stage_any()?;
             self.commit()?;
             self.engine().rotate_all();
             self.flush()?;
@@ -158,6 +184,11 @@ impl World {
             if let Some(ms) = retention_ms {
                 // A tick may move the clock a little first.
                 tenant.expire(self.now_ms + 3000 - ms);
+            }
+        }
+        for (at, rows) in self.rows.iter_mut().enumerate() {
+            if let Some(ms) = self.retention_ms[at / SIGNALS.len()] {
+                rows.expire(self.now_ms + 3000 - ms);
             }
         }
     }

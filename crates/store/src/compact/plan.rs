@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::segment::{SegmentId, SegmentMeta};
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
+pub(super) const DAY_MS: i64 = 24 * 3600 * 1000;
 const WEEK_DAYS: i64 = 7;
 
 /// Flushed heads that are merged at once. Four make chunks of more than 1,000 samples at the usual sizes, where
@@ -22,7 +22,7 @@ const OUTPUT_BYTES: u64 = 192 << 20;
 const WEEK_BYTES_MAX: u64 = 256 << 20;
 
 /// Time that late samples have before a day or week counts as over.
-const LATE_MS: i64 = 2 * 3600 * 1000;
+pub(super) const LATE_MS: i64 = 2 * 3600 * 1000;
 
 /// Slices of one merge; a backfill of many years gets slices of several weeks.
 const SLICES_MAX: i64 = 64;
@@ -139,7 +139,7 @@ fn overlaps(a: &SegmentMeta, b: &SegmentMeta) -> bool {
 }
 
 /// Slices at the ends of days or weeks, and inside a day where it is large.
-fn cuts(inputs: &[&SegmentMeta], level: u8) -> Vec<Cut> {
+pub(super) fn cuts(inputs: &[&SegmentMeta], level: u8) -> Vec<Cut> {
     let min_ms = inputs.iter().map(|s| s.min_t_ms).min().unwrap_or(0);
     let max_ms = inputs.iter().map(|s| s.max_t_ms).max().unwrap_or(0);
     let bytes: u64 = inputs.iter().map(|s| s.bytes).sum();

@@ -1,10 +1,14 @@
-//! Deletes by matcher.
+//! Deletes by matcher and by predicate.
 
-use model::{Matcher, Signal, TenantId, TimeRange};
+use std::sync::Arc;
+
+use model::record::columns;
+use model::{Matcher, Predicate, Signal, TenantId, TimeRange};
 
 use super::Engine;
 use crate::error::{Result, StoreError};
 use crate::manifest::Edit;
+use crate::rows::RowTombstone;
 use crate::tombstone::Tombstone;
 use crate::wal::ShardKey;
 
@@ -24,16 +28,64 @@ impl Engine {
         if matchers.is_empty() {
             return Err(StoreError::Refused("a delete needs a matcher; add one".into()));
         }
+        let key = ShardKey { tenant: tenant.clone(), signal: Signal::Metrics };
+        let state = self.manifest_state();
+        self.admit_delete(state.tombstones.values().filter(|(of, _)| *of == key).count())?;
+        self.delete(&key, now_ms, |id, seq| {
+            let tombstone = Tombstone { id, matchers: matchers.to_vec(), range, seq, created_ms: now_ms };
+            Edit { add_tombstones: vec![(key.clone(), tombstone)], ..Edit::default() }
+        })
+        .map(|_| ())
+    }
+
+    /// Deletes the rows of a signal that fulfil a predicate, lie between two times (nanoseconds; the second
+    /// excluded, `i64::MAX` for no end) and were written until now. They are invisible when this returns;
+    /// compaction removes their bytes within a day. Returns the number of the delete in
+    /// [`Self::pending_deletes`]. Blocks.
+    pub fn delete_rows(
+        &self,
+        tenant: &TenantId,
+        signal: Signal,
+        predicate: &Predicate,
+        start_ns: i64,
+        end_ns: i64,
+        now_ms: i64,
+    ) -> Result<u64> {
+        if columns(signal).is_empty() {
+            return Err(StoreError::Refused(format!("{} are not rows", signal.as_str())));
+        }
+        let tombstone = RowTombstone::new(signal, predicate.clone(), start_ns, end_ns)
+            .map_err(|error| StoreError::Refused(format!("the delete is not possible: {error}")))?;
+        let key = ShardKey { tenant: tenant.clone(), signal };
+        self.admit_delete(self.pending_deletes(tenant, signal).len())?;
+        self.delete(&key, now_ms, |id, seq| {
+            let tombstone = Arc::new(RowTombstone { id, seq, created_ms: now_ms, ..tombstone });
+            Edit { add_row_tombstones: vec![(key.clone(), tombstone)], ..Edit::default() }
+        })
+    }
+
+    /// Deletes of rows whose bytes are not gone yet, oldest first.
+    pub fn pending_deletes(&self, tenant: &TenantId, signal: Signal) -> Vec<Arc<RowTombstone>> {
+        let state = self.manifest_state();
+        let of_shard =
+            state.row_tombstones.values().filter(|(key, _)| key.tenant == *tenant && key.signal == signal);
+        of_shard.map(|(_, tombstone)| Arc::clone(tombstone)).collect()
+    }
+
+    fn admit_delete(&self, live: usize) -> Result<()> {
         if !self.is_replayed() {
             let reason = "the log of the last run is still being read".into();
             return Err(StoreError::Unavailable { reason });
         }
-        let key = ShardKey { tenant: tenant.clone(), signal: Signal::Metrics };
-        let live = self.manifest_state().tombstones.values().filter(|(of, _)| *of == key).count();
         if live >= TOMBSTONES_MAX {
             let reason = format!("{live} deletes wait to be carried out");
             return Err(StoreError::Unavailable { reason });
         }
+        Ok(())
+    }
+
+    /// Puts everything that a shard was sent until now into segments, then commits a tombstone for it.
+    fn delete(&self, key: &ShardKey, now_ms: i64, edit: impl FnOnce(u64, u64) -> Edit) -> Result<u64> {
         // Until the tombstone is committed, no later row may get into a segment: compaction could merge it
         // with rows that are deleted.
         let flushing = self.flushing.lock();
@@ -41,9 +93,9 @@ impl Engine {
         let seq = self.rotate(&key.tenant, key.signal).unwrap_or(seq_before);
         self.commit_once();
         self.rotate_failed();
-        while self.flush_oldest(&flushing, Some(&key), now_ms)? {}
-        let tombstone =
-            Tombstone { id: self.take_id(), matchers: matchers.to_vec(), range, seq, created_ms: now_ms };
-        self.commit_edit(Edit { add_tombstones: vec![(key, tombstone)], ..Edit::default() }, || {})
+        while self.flush_oldest(&flushing, Some(key), now_ms)? {}
+        let id = self.take_id();
+        self.commit_edit(edit(id, seq), || {})?;
+        Ok(id)
     }
 }

@@ -1,5 +1,7 @@
 //! A frozen head becomes a segment.
 
+use std::sync::Arc;
+
 use model::{SampleColumns, Signal, TenantId, TimeRange};
 use parking_lot::MutexGuard;
 
@@ -8,6 +10,7 @@ use crate::error::{Result, StoreError};
 use crate::heads::{Facts, Head};
 use crate::manifest::Edit;
 use crate::metrics::{MetricHead, MetricShard};
+use crate::rows::{Chunk, RowHead, RowShard, Slice, write_rows};
 use crate::segment::{SegmentId, SegmentMeta, SegmentSpec, SeriesInput, write_segment};
 use crate::shard::Shard;
 use crate::wal::ShardKey;
@@ -47,13 +50,11 @@ impl Engine {
     ) -> Result<bool> {
         let mut shards = self.all_shards().into_iter();
         let due = |shard: &Shard| key.is_none_or(|key| key == shard.key()) && shard.has_frozen();
-        // Rows stay in the log until there are segments for them.
-        let Some(Shard::Metrics(shard)) =
-            shards.find(|shard| due(shard) && shard.key().signal == Signal::Metrics)
-        else {
-            return Ok(false);
+        let Some(shard) = shards.find(due) else { return Ok(false) };
+        let flushed = match &shard {
+            Shard::Metrics(shard) => self.flush_metrics(shard, now_ms),
+            Shard::Rows(shard) => self.flush_rows(shard, now_ms),
         };
-        let flushed = self.flush_metrics(&shard, now_ms);
         let counter = if flushed.is_ok() { &self.counters.flushes } else { &self.counters.flush_failures };
         Counters::add(counter, 1);
         self.count_heads();
@@ -85,6 +86,14 @@ impl Engine {
                 // A segment needs a series; metadata alone waits for one.
                 heads.active.take_over(metadata);
             });
+        })
+    }
+
+    fn flush_rows(&self, shard: &RowShard, now_ms: i64) -> Result<()> {
+        let Some(frozen) = shard.with_heads(|heads| heads.frozen.front().cloned()) else { return Ok(()) };
+        let written = self.with_spare(|| self.write_row_head(shard, &frozen.head, now_ms))?;
+        self.commit_flush(&shard.key, written, frozen.boundary_seq, || {
+            shard.with_heads(|heads| heads.frozen.pop_front());
         })
     }
 
@@ -153,6 +162,31 @@ impl Engine {
             Ok(SeriesInput { labels, columns, exemplars: head.exemplars(local, TimeRange::ALL) })
         });
         write_segment(&*self.disk, &spec, &mut series, &head.metadata())
+    }
+
+    /// Writes a head of rows as one segment; `None` where none are left. Of spans, the sampler says which ones
+    /// are kept.
+    fn write_row_head(&self, shard: &RowShard, head: &RowHead, now_ms: i64) -> Result<Option<SegmentMeta>> {
+        let facts = head.facts();
+        if facts.samples == 0 {
+            return Ok(None);
+        }
+        let spec = self.flush_spec(&shard.key, &facts, facts.max_t_ms, now_ms)?;
+        write_rows(&*self.disk, &spec, &self.sampled(&shard.key, head.chunks())?)
+    }
+
+    /// Of spans, those that the sampler keeps.
+    fn sampled(&self, key: &ShardKey, chunks: Vec<Arc<Chunk>>) -> Result<Vec<Arc<Chunk>>> {
+        let Some(sampler) = self.sampler.read().clone().filter(|_| key.signal == Signal::Traces) else {
+            return Ok(chunks);
+        };
+        // A trace's spans may be in any of the chunks, and the sampler shall see them together.
+        let refs: Vec<&Chunk> = chunks.iter().map(|chunk| &**chunk).collect();
+        let all = Arc::new(Chunk::concat(key.signal, &refs));
+        let kept = sampler.keep(&key.tenant, &Slice::of_chunk(Arc::clone(&all), Arc::default()));
+        let Some(kept) = kept.filter(|kept| kept.len() == all.rows) else { return Ok(chunks) };
+        Counters::add(&self.counters.rows_sampled, (all.rows - kept.count_set_bits()) as u64);
+        all.filtered(&kept).map(|chunk| vec![Arc::new(chunk)])
     }
 
     /// Removes the files of the log that no head needs.

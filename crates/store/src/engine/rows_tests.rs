@@ -1,11 +1,12 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use model::{Field, Predicate, Reason, RecordLimits, Records, Signal, Value, record};
+use arrow_buffer::BooleanBuffer;
+use model::{Field, Order, Predicate, Reason, RecordLimits, Records, Scalar, Signal, Test, Value, record};
 
 use super::tests::{NOW_MS, open, tenant};
 use super::*;
 use crate::disk::memory::MemoryDisk;
-use crate::rows::{Column, Cost, Filter, ValueKind};
+use crate::rows::{Column, Cost, Filter, Slice, ValueKind};
 
 /// Logs whose observed time is their number.
 fn logs(numbers: std::ops::Range<i64>) -> Records {
@@ -148,4 +149,213 @@ fn slices_come_newest_first_and_only_those_in_the_range() {
     let keys = rows.keys(i64::MIN, i64::MAX).expect("keys");
     let keys: Vec<_> = keys.iter().map(|key| (&*key.key, key.kind, key.count)).collect();
     assert_eq!(keys, [("n", ValueKind::Int, 3000), ("service.name", ValueKind::Text, 3000)]);
+}
+
+fn flush(engine: &Engine) {
+    engine.rotate_all();
+    engine.flush_frozen(NOW_MS).expect("flush");
+}
+
+#[test]
+fn rows_are_there_once_before_and_after_a_flush() {
+    let disk = MemoryDisk::new();
+    let engine = open(&disk);
+    for n in 0..10 {
+        assert!(write(&engine, &logs(n * 100..(n + 1) * 100)));
+        if n % 3 == 0 {
+            flush(&engine);
+        }
+        assert_eq!(numbers(&engine), (0..(n + 1) * 100).collect::<Vec<_>>());
+    }
+    let stats = engine.stats();
+    assert_eq!((stats.signals[&Signal::Logs].segments, stats.signals[&Signal::Logs].head_rows), (4, 0));
+    assert_eq!(stats.signals[&Signal::Logs].segment_rows, 1000);
+    disk.crash(0);
+    assert_eq!(numbers(&open(&disk)), (0..1000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_crash_between_the_flush_and_the_end_of_the_log_repeats_no_row() {
+    for calls in 0..6 {
+        let disk = MemoryDisk::new();
+        let engine = open(&disk);
+        assert!(write(&engine, &logs(0..500)));
+        engine.rotate_all();
+        // The file that takes writes stays, whatever is flushed, so the rows are in it and in the segment.
+        disk.fail_syncs(calls);
+        let _ = engine.flush_once(NOW_MS);
+        disk.crash(calls.into());
+        drop(engine);
+        let engine = open(&disk);
+        assert_eq!(numbers(&engine), (0..500).collect::<Vec<_>>());
+        flush(&engine);
+        disk.crash(1);
+        assert_eq!(numbers(&open(&disk)), (0..500).collect::<Vec<_>>());
+    }
+}
+
+fn numbered_below(n: i64) -> Predicate {
+    Predicate::Test(Field::Key("n".into()), Test::Compare(Order::Less, Scalar::Int(n)))
+}
+
+#[test]
+fn a_delete_hides_rows_at_once_and_not_those_that_come_later() {
+    let disk = MemoryDisk::new();
+    let engine = open(&disk);
+    assert!(write(&engine, &logs(0..100)));
+    flush(&engine);
+    assert!(write(&engine, &logs(100..200)));
+    let t_ns = NOW_MS * 1_000_000;
+    let id = engine
+        .delete_rows(&tenant(), Signal::Logs, &numbered_below(150), t_ns + 50, i64::MAX, NOW_MS)
+        .expect("delete");
+    let want: Vec<i64> = (0..50).chain(150..200).collect();
+    assert_eq!(numbers(&engine), want);
+    let pending = engine.pending_deletes(&tenant(), Signal::Logs);
+    assert_eq!(pending.iter().map(|t| (t.id, t.created_ms)).collect::<Vec<_>>(), [(id, NOW_MS)]);
+    assert!(write(&engine, &logs(60..61)), "the same row can be written again");
+    let mut want: Vec<i64> = want.into_iter().chain([60]).collect();
+    want.sort_unstable();
+    assert_eq!(numbers(&engine), want);
+    disk.crash(0);
+    assert_eq!(numbers(&open(&disk)), want);
+}
+
+#[test]
+fn retention_drops_whole_segments_of_rows() {
+    let engine = open(&MemoryDisk::new());
+    assert!(write(&engine, &logs(0..10)));
+    flush(&engine);
+    let before = engine.rows(&tenant(), Signal::Logs);
+    let slices = before.slices(i64::MIN, i64::MAX).expect("slices");
+    drop(before);
+    let keep = |keep_ms| RowRetention { keep_ms, rules: vec![(numbered_below(5), 2000)] };
+    engine.set_row_retention(&tenant(), Signal::Logs, keep(Some(1000)));
+    assert_eq!(engine.retain_once(NOW_MS + 1500).expect("retain"), 0, "a rule keeps some rows longer");
+    assert_eq!(engine.retain_once(NOW_MS + 2500).expect("retain"), 1);
+    assert_eq!(numbers(&engine), [0; 0]);
+    let all = Filter::new(Signal::Logs, &Predicate::TRUE, i64::MIN, i64::MAX).expect("filter");
+    let rows = slices[0].select(&all, &mut Cost::default()).expect("a slice keeps its files");
+    let body = Column::Field(Field::Fixed(record::log::BODY as u8));
+    assert_eq!(slices[0].read(&[body], &rows, &mut Cost::default()).expect("read")[0].len(), 10);
+}
+
+#[test]
+fn above_the_size_cap_the_oldest_segments_of_any_signal_go() {
+    let disk = MemoryDisk::new();
+    let engine = open(&disk);
+    for n in 0..5 {
+        assert!(write(&engine, &logs(n * 100_000_000..n * 100_000_000 + 100)));
+        flush(&engine);
+    }
+    let bytes = engine.stats().segment_bytes;
+    drop(engine);
+    let settings = Settings { storage_bytes_max: Some(bytes * 7 / 10), ..tests::settings() };
+    let engine = Engine::open(Arc::new(disk), settings).expect("open");
+    engine.replay_all().expect("replay");
+    assert_eq!(engine.retain_once(NOW_MS).expect("retain"), 2);
+    assert_eq!(numbers(&engine)[0], 200_000_000);
+    assert_eq!(engine.retain_once(NOW_MS).expect("retain"), 0);
+}
+
+#[test]
+fn a_sampler_drops_spans_when_their_head_is_flushed() {
+    struct Odd;
+    impl HeadSampler for Odd {
+        fn keep(&self, _tenant: &TenantId, spans: &Slice) -> Option<BooleanBuffer> {
+            Some((0..spans.rows()).map(|row| row % 2 == 1).collect())
+        }
+    }
+    let engine = open(&MemoryDisk::new());
+    engine.set_sampler(Arc::new(Odd));
+    let mut records = Records::new(Signal::Traces);
+    for n in 0..10 {
+        let mut fields = [Value::Null; 11];
+        fields[record::span::START] = Value::Int(NOW_MS * 1_000_000 + n);
+        records.push_row(n as u32, 0, 0, &fields);
+    }
+    assert!(write(&engine, &records) && write(&engine, &logs(0..10)));
+    let rows = || {
+        let slices = engine.rows(&tenant(), Signal::Traces).slices(i64::MIN, i64::MAX).expect("slices");
+        slices.iter().map(Slice::rows).sum::<usize>()
+    };
+    assert_eq!(rows(), 10);
+    flush(&engine);
+    assert_eq!((rows(), numbers(&engine).len(), engine.stats().rows_sampled_total), (5, 10, 5));
+}
+
+#[test]
+fn a_backup_has_rows_and_deletes() {
+    let engine = open(&MemoryDisk::new());
+    assert!(write(&engine, &logs(0..10)));
+    engine
+        .delete_rows(&tenant(), Signal::Logs, &numbered_below(3), i64::MIN, i64::MAX, NOW_MS)
+        .expect("delete");
+    let (copy, target) = (MemoryDisk::new(), MemoryDisk::new());
+    let (to, restored): (Arc<dyn Disk>, Arc<dyn Disk>) = (Arc::new(copy), Arc::new(target.clone()));
+    assert_eq!(engine.backup(&to, NOW_MS).expect("backup").segments, 1);
+    crate::restore(&to, &restored).expect("restore");
+    assert_eq!(numbers(&open(&target)), (3..10).collect::<Vec<_>>());
+}
+
+fn compact(engine: &Engine, now_ms: i64) {
+    while engine.compact_once(now_ms).expect("compact") {}
+}
+
+#[test]
+fn compaction_keeps_every_row_and_makes_fewer_files() {
+    let disk = MemoryDisk::new();
+    let engine = open(&disk);
+    for n in 0..9 {
+        assert!(write(&engine, &logs(n * 100..(n + 1) * 100)));
+        flush(&engine);
+    }
+    let held = engine.rows(&tenant(), Signal::Logs).slices(i64::MIN, i64::MAX).expect("slices");
+    compact(&engine, NOW_MS + 2 * 86_400_000);
+    assert_eq!(engine.stats().segments, 1);
+    assert_eq!(numbers(&engine), (0..900).collect::<Vec<_>>());
+    assert_eq!(held.iter().map(Slice::rows).sum::<usize>(), 900, "slices keep their files");
+    drop(held);
+    disk.crash(0);
+    assert_eq!(numbers(&open(&disk)), (0..900).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_bytes_of_deleted_rows_are_gone_after_compaction() {
+    let disk = MemoryDisk::new();
+    let engine = open(&disk);
+    for n in 0..3 {
+        assert!(write(&engine, &logs(n * 100..(n + 1) * 100)));
+        flush(&engine);
+    }
+    engine
+        .delete_rows(&tenant(), Signal::Logs, &numbered_below(150), i64::MIN, i64::MAX, NOW_MS)
+        .expect("delete");
+    compact(&engine, NOW_MS);
+    assert_eq!(engine.pending_deletes(&tenant(), Signal::Logs).len(), 1, "a delete waits for others");
+    let later_ms = NOW_MS + 2 * 3600 * 1000;
+    compact(&engine, later_ms);
+    assert!(engine.pending_deletes(&tenant(), Signal::Logs).is_empty());
+    assert_eq!(numbers(&engine), (150..300).collect::<Vec<_>>());
+    let stats = engine.stats().signals[&Signal::Logs];
+    assert_eq!((stats.segment_rows, stats.segments), (150, 2));
+    assert!(write(&engine, &logs(0..10)));
+    flush(&engine);
+    assert_eq!(numbers(&engine).len(), 160, "what comes later stays");
+}
+
+#[test]
+fn a_retention_rule_drops_its_rows_from_segments_that_stay() {
+    let engine = open(&MemoryDisk::new());
+    assert!(write(&engine, &logs(0..100)));
+    flush(&engine);
+    let rules = vec![(numbered_below(30), 1000), (numbered_below(60), 50_000)];
+    let retention = RowRetention { keep_ms: Some(10_000), rules };
+    engine.set_row_retention(&tenant(), Signal::Logs, retention);
+    for (age_ms, want) in [(500, 0..100), (2000, 30..100), (20_000, 30..60)] {
+        assert_eq!(engine.retain_once(NOW_MS + age_ms).expect("retain"), 0);
+        compact(&engine, NOW_MS + age_ms);
+        assert_eq!(numbers(&engine), want.collect::<Vec<_>>());
+    }
+    assert_eq!(engine.retain_once(NOW_MS + 60_000).expect("retain"), 1);
 }

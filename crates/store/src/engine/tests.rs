@@ -8,7 +8,7 @@ use crate::disk::memory::MemoryDisk;
 
 pub(super) const NOW_MS: i64 = 1_700_000_000_000;
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings { wal_file_bytes: 64 << 10, retention_ms: None, seed: 7, ..Settings::default() }
 }
 

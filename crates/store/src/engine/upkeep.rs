@@ -4,10 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use model::Signal;
+
 use super::{Counters, Engine};
-use crate::error::Result;
-use crate::manifest::Edit;
+use crate::error::{Result, StoreError};
+use crate::manifest::{Edit, State};
+use crate::segment::{SegmentId, SegmentMeta};
 use crate::shard::Shard;
+use crate::wal::ShardKey;
 
 /// Time between looks for what is past retention and for series that nobody sends.
 const SWEEP_MS: i64 = 60 * 1000;
@@ -144,23 +148,50 @@ impl Engine {
         Ok(())
     }
 
-    /// Drops the segments whose last sample is past retention. Returns how many.
+    /// Drops the segments whose last sample or row is past retention, and the oldest ones while there are more
+    /// bytes than there may be or too little room is left on the disk. Returns how many.
     pub fn retain_once(&self, now_ms: i64) -> Result<usize> {
-        let state = self.manifest_state();
-        let expired = state.segments.values().filter(|meta| {
-            let retention_ms = self.retention_ms(&meta.tenant);
-            retention_ms.is_some_and(|ms| meta.max_t_ms < now_ms.saturating_sub(ms))
-        });
-        let remove: Vec<_> = expired.map(|meta| meta.id).collect();
-        let count = remove.len();
-        if count > 0 {
-            // A compaction may have the same segments in hand; then the next look drops what is left.
-            let Some(_compacting) = self.compacting.try_lock() else { return Ok(0) };
-            let state = self.manifest_state();
-            let remove = remove.into_iter().filter(|id| state.segments.contains_key(id)).collect();
-            self.commit_edit(Edit { remove, ..Edit::default() }, || {})?;
-            Counters::add(&self.counters.segments_expired, count as u64);
+        let expired = self.expired(&self.manifest_state(), now_ms)?;
+        if expired.is_empty() {
+            return Ok(0);
         }
+        // A compaction may have the same segments in hand; then the next look drops what is left.
+        let Some(_compacting) = self.compacting.try_lock() else { return Ok(0) };
+        let remove = self.expired(&self.manifest_state(), now_ms)?;
+        let count = remove.len();
+        self.commit_edit(Edit { remove, ..Edit::default() }, || {})?;
+        Counters::add(&self.counters.segments_expired, count as u64);
         Ok(count)
+    }
+
+    /// The segments that go.
+    fn expired(&self, state: &State, now_ms: i64) -> Result<Vec<SegmentId>> {
+        let oldest_ms = |meta: &SegmentMeta| match meta.signal {
+            Signal::Metrics => {
+                self.retention_ms(&meta.tenant).map_or(i64::MIN, |ms| now_ms.saturating_sub(ms))
+            }
+            signal => self.row_retention(&ShardKey { tenant: meta.tenant.clone(), signal }).oldest_ms(now_ms),
+        };
+        let (mut expired, mut kept): (Vec<&SegmentMeta>, Vec<&SegmentMeta>) =
+            state.segments.values().partition(|meta| meta.max_t_ms < oldest_ms(meta));
+        let bytes: u64 = kept.iter().map(|meta| meta.bytes).sum();
+        let over = self.settings.storage_bytes_max.map_or(0, |most| bytes.saturating_sub(most));
+        let free = match self.settings.free_bytes_min {
+            0 => u64::MAX,
+            _ => self.disk.free_bytes().map_err(|e| StoreError::io("measure", "", e))?,
+        };
+        // What is dropped gives its room back when the last query that reads it ends.
+        let going: u64 = expired.iter().map(|meta| meta.bytes).sum();
+        let missing = self.settings.free_bytes_min.saturating_sub(free).saturating_sub(going);
+        let mut surplus = over.max(missing);
+        kept.sort_by_key(|meta| (meta.max_t_ms, meta.id));
+        for meta in kept {
+            if surplus == 0 {
+                break;
+            }
+            surplus = surplus.saturating_sub(meta.bytes);
+            expired.push(meta);
+        }
+        Ok(expired.iter().map(|meta| meta.id).collect())
     }
 }

@@ -1,11 +1,17 @@
 //! One change of the manifest, and its bytes.
 
+use std::sync::Arc;
+
 use model::{MatchOp, Matcher, Signal, TenantId, TimeRange};
 
 use crate::codec::{Reader, put_bytes, put_varint, put_zigzag};
+use crate::rows::{RowTombstone, predicate};
 use crate::segment::{SegmentId, SegmentMeta};
 use crate::tombstone::Tombstone;
 use crate::wal::ShardKey;
+
+/// The first version with deletes of rows.
+const WITH_ROW_TOMBSTONES: u32 = 2;
 
 /// What one commit changes. All of it becomes visible, or nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub(crate) struct Edit {
     /// Sequences up to which shards are flushed.
     pub(crate) flushed: Vec<(ShardKey, u64)>,
     pub(crate) add_tombstones: Vec<(ShardKey, Tombstone)>,
+    pub(crate) add_row_tombstones: Vec<(ShardKey, Arc<RowTombstone>)>,
+    /// Of either kind.
     pub(crate) remove_tombstones: Vec<u64>,
     /// Segment and tombstone numbers below this are taken.
     pub(crate) id_next: u64,
@@ -47,12 +55,18 @@ pub(super) fn encode(edit: &Edit, out: &mut Vec<u8>) {
     for id in &edit.remove_tombstones {
         put_varint(out, *id);
     }
+    put_varint(out, edit.add_row_tombstones.len() as u64);
+    for (shard, tombstone) in &edit.add_row_tombstones {
+        put_shard(out, shard);
+        put_row_tombstone(out, tombstone);
+    }
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Option<Edit> {
+/// Reads an edit of a file of this version.
+pub(super) fn decode(bytes: &[u8], version: u32) -> Option<Edit> {
     let mut reader = Reader::new(bytes);
     let r = &mut reader;
-    let edit = Edit {
+    let mut edit = Edit {
         is_checkpoint: r.u8()? != 0,
         id_next: r.varint()?,
         add: many(r, segment)?,
@@ -60,7 +74,15 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Edit> {
         flushed: many(r, |r| Some((shard(r)?, r.varint()?)))?,
         add_tombstones: many(r, |r| Some((shard(r)?, tombstone(r)?)))?,
         remove_tombstones: many(r, Reader::varint)?,
+        add_row_tombstones: Vec::new(),
     };
+    if version >= WITH_ROW_TOMBSTONES {
+        edit.add_row_tombstones = many(r, |r| {
+            let shard = shard(r)?;
+            let tombstone = row_tombstone(r, shard.signal)?;
+            Some((shard, Arc::new(tombstone)))
+        })?;
+    }
     r.is_empty().then_some(edit)
 }
 
@@ -138,4 +160,20 @@ fn tombstone(r: &mut Reader<'_>) -> Option<Tombstone> {
         Matcher::new(r.text()?, op, r.text()?).ok()
     })?;
     Some(Tombstone { id, matchers, range, seq, created_ms })
+}
+
+fn put_row_tombstone(out: &mut Vec<u8>, tombstone: &RowTombstone) {
+    put_varint(out, tombstone.id);
+    put_varint(out, tombstone.seq);
+    for time in [tombstone.start_ns, tombstone.end_ns, tombstone.created_ms] {
+        put_zigzag(out, time);
+    }
+    predicate::put(out, &tombstone.predicate);
+}
+
+fn row_tombstone(r: &mut Reader<'_>, signal: Signal) -> Option<RowTombstone> {
+    let (id, seq) = (r.varint()?, r.varint()?);
+    let (start_ns, end_ns, created_ms) = (r.zigzag()?, r.zigzag()?, r.zigzag()?);
+    let tombstone = RowTombstone::new(signal, predicate::get(r)?, start_ns, end_ns).ok()?;
+    Some(RowTombstone { id, seq, created_ms, ..tombstone })
 }

@@ -1,8 +1,10 @@
 //! What the manifest says at one moment, and the rules that every change keeps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::edit::Edit;
+use crate::rows::RowTombstone;
 use crate::segment::{SegmentId, SegmentMeta};
 use crate::tombstone::Tombstone;
 use crate::wal::ShardKey;
@@ -13,6 +15,7 @@ pub(crate) struct State {
     pub(crate) segments: BTreeMap<SegmentId, SegmentMeta>,
     pub(crate) flushed: BTreeMap<ShardKey, u64>,
     pub(crate) tombstones: BTreeMap<u64, (ShardKey, Tombstone)>,
+    pub(crate) row_tombstones: BTreeMap<u64, (ShardKey, Arc<RowTombstone>)>,
     pub(crate) id_next: u64,
 }
 
@@ -30,6 +33,7 @@ impl State {
             remove: Vec::new(),
             flushed: self.flushed.iter().map(|(shard, seq)| (shard.clone(), *seq)).collect(),
             add_tombstones: self.tombstones.values().cloned().collect(),
+            add_row_tombstones: self.row_tombstones.values().cloned().collect(),
             remove_tombstones: Vec::new(),
             id_next: self.id_next,
         }
@@ -54,8 +58,12 @@ impl State {
         for (shard, tombstone) in &edit.add_tombstones {
             state.tombstones.insert(tombstone.id, (shard.clone(), tombstone.clone()));
         }
+        for (shard, tombstone) in &edit.add_row_tombstones {
+            state.row_tombstones.insert(tombstone.id, (shard.clone(), Arc::clone(tombstone)));
+        }
         for id in &edit.remove_tombstones {
             state.tombstones.remove(id);
+            state.row_tombstones.remove(id);
         }
         let highest = state.segments.keys().next_back().map_or(0, |id| id.0 + 1);
         state.id_next = state.id_next.max(edit.id_next).max(highest);

@@ -8,12 +8,14 @@ use arrow_array::builder::{
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef, StringViewArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, StringViewArray};
+use arrow_buffer::BooleanBuffer;
 use hashbrown::HashMap;
 use model::record::columns;
 use model::{FixedKind, Records, Signal};
 
 use super::build;
+use crate::error::{Result, StoreError};
 
 /// Attribute columns of a chunk; the values of rarer keys share the overflow column. More columns would cost
 /// each flush and each file more than a look into the overflow costs a query.
@@ -120,6 +122,24 @@ impl Chunk {
     /// The rows of several chunks of one signal, one after the other. None of its buffers is shared with theirs.
     pub fn concat(signal: Signal, chunks: &[&Self]) -> Self {
         Concat::of(signal, chunks).chunk()
+    }
+
+    /// The rows whose bit is set.
+    pub(crate) fn filtered(&self, rows: &BooleanBuffer) -> Result<Self> {
+        let rows = BooleanArray::new(rows.clone(), None);
+        let of = |values: &dyn Array| {
+            let failed = |error| StoreError::Refused(format!("rows cannot be selected: {error}"));
+            arrow_select::filter::filter(values, &rows).map_err(failed)
+        };
+        let fixed = self.fixed.iter().map(|values| of(values)).collect::<Result<_>>()?;
+        let attrs =
+            self.attrs.iter().map(|attr| Ok(AttrColumn { values: of(&attr.values)?, ..attr.clone() }));
+        let attrs = attrs.collect::<Result<_>>()?;
+        let overflow = match &self.overflow {
+            Some(overflow) => Some(of(overflow)?.as_string_view().clone()),
+            None => None,
+        };
+        Ok(Self::with_times(self.signal, rows.true_count(), fixed, attrs, overflow))
     }
 
     /// Completes a chunk with its range of time, which is read from its first column.

@@ -13,11 +13,13 @@ use super::slice::{KeyInfo, Slice};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::shard::Shard;
+use crate::view::ShardView;
 use crate::wal::ShardKey;
 
 /// A tenant's rows of one signal at one moment.
 #[derive(Clone)]
 pub struct RowSnapshot {
+    segments: ShardView,
     /// Chunks of heads, newest first.
     chunks: Vec<Arc<Chunk>>,
 }
@@ -29,13 +31,13 @@ impl Engine {
         let key = ShardKey { tenant: tenant.clone(), signal };
         let shard = self.known_shard(&key);
         // Heads and segments change together, under the lock of the view.
-        let (_view, mut chunks) = self.view_with(|| match shard {
+        let (view, mut chunks) = self.view_with(|| match shard {
             Some(Shard::Rows(shard)) => shard
                 .with_heads(|heads| heads.all().iter().flat_map(|head| head.chunks()).collect::<Vec<_>>()),
             _ => Vec::new(),
         });
         chunks.reverse();
-        RowSnapshot { chunks }
+        RowSnapshot { segments: view.shards.get(&key).cloned().unwrap_or_default(), chunks }
     }
 }
 
@@ -50,6 +52,15 @@ impl RowSnapshot {
         let of_heads = self.chunks.iter().filter(|chunk| is_inside(chunk.min_t_ns, chunk.max_t_ns));
         let of_heads = of_heads.map(|chunk| Slice::of_chunk(Arc::clone(chunk), Arc::clone(&hidden)));
         let mut slices: Vec<Slice> = of_heads.collect();
+        // Times of segments are whole milliseconds.
+        let ms = |ns: i64| ns.div_euclid(1_000_000);
+        for live in self.segments.row_segments.iter().rev() {
+            let meta = live.meta();
+            if ms(start_ns) <= meta.max_t_ms && meta.min_t_ms <= ms(end_ns) {
+                let hidden = self.segments.hidden_in(meta);
+                slices.extend(live.segment.slices(start_ns, end_ns, &hidden)?);
+            }
+        }
         slices.sort_by_key(|slice| Reverse(slice.time_ns().1));
         Ok(slices)
     }

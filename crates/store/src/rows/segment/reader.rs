@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arrow_schema::DataType;
@@ -16,6 +17,7 @@ use super::layout;
 use super::pages::{Page, PageReader, pages_of};
 use super::sidecar::{FOOTER_BYTES, FORMAT, Footer, Header};
 use crate::disk::{Disk, DiskFile};
+use crate::durable;
 use crate::error::{Result, StoreError};
 use crate::rows::filter::Filter;
 use crate::rows::keys;
@@ -36,6 +38,7 @@ pub struct RowSegment {
     filters: OnceLock<Arc<dyn DiskFile>>,
     /// Locked while the table is read, so that it is read once.
     in_use: Mutex<Weak<RowTable>>,
+    is_doomed: AtomicBool,
 }
 
 /// What is known of a segment's rows without reading them.
@@ -66,6 +69,12 @@ impl fmt::Debug for RowSegment {
 impl Drop for RowSegment {
     fn drop(&mut self) {
         self.cache.forget(self.number);
+        if self.is_doomed.load(Ordering::Acquire)
+            && let Err(error) = durable::remove_files(&*self.disk, self.paths())
+        {
+            // The next start finds the files without an entry and removes them.
+            tracing::warn!(segment = %self.meta.id, %error, "cannot remove the files of a replaced segment");
+        }
     }
 }
 
@@ -75,12 +84,18 @@ impl RowSegment {
         let [parquet_path, filter_path] = layout::paths(&meta.tenant, meta.signal, meta.day, meta.id);
         let number = cache.next_segment();
         let (parquet, filters, in_use) = (OnceLock::new(), OnceLock::new(), Mutex::new(Weak::new()));
-        Self { disk, meta, cache, number, parquet_path, filter_path, parquet, filters, in_use }
+        let is_doomed = AtomicBool::new(false);
+        Self { disk, meta, cache, number, parquet_path, filter_path, parquet, filters, in_use, is_doomed }
     }
 
     /// What the manifest knows of it.
     pub fn meta(&self) -> &SegmentMeta {
         &self.meta
+    }
+
+    /// Removes its files when nobody reads them any more.
+    pub(crate) fn remove_when_dropped(&self) {
+        self.is_doomed.store(true, Ordering::Release);
     }
 
     /// Paths of its files, relative to the data folder.
