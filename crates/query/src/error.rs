@@ -3,7 +3,7 @@
 use store::StoreError;
 
 /// A question that was not answered.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum QueryFault {
     /// The question is wrong: where, and what to write instead.
     #[error("{0}")]

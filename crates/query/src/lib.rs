@@ -6,8 +6,10 @@
 mod control; // deadline and cancellation
 mod error; // what can go wrong
 mod reader; // labels, series, metadata, exemplars, cardinality
+pub mod rows; // what explorers ask of logs, spans and events
 pub mod search; // what people type, as a predicate
 mod source; // series for the evaluator
+pub mod sql; // statements over all of a tenant's telemetry
 mod stored_spans; // spans of the store
 pub mod traceql; // the language of Grafana's Tempo
 pub mod traces; // spans as trees, maps and tables

@@ -82,6 +82,13 @@ pub fn term(name: &str, value: &str) -> String {
     Expr::Field(name, ast::FieldTest::Is(value)).to_string()
 }
 
+/// The field that a name stands for in a search, and whether it is the level of logs.
+pub(crate) fn field_of(name: &str, signal: Signal) -> (model::Field, bool) {
+    let (scope, key) = parser::scoped(name);
+    let target = names::resolve(&ast::Name { scope, key: key.to_owned(), at: 0 }, signal);
+    (target.field, target.kind == names::Kind::Level)
+}
+
 /// A search that was not understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("search, position {position}: {problem}, found {found}; {remedy}")]

@@ -1,5 +1,7 @@
 //! The acceptance scripts of PromQL over the store: every load is written, half of them flushed to segments.
 
+mod telemetry;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

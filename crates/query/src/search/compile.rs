@@ -207,8 +207,8 @@ impl Compiler<'_> {
     }
 }
 
-/// Largest compiled form of one expression, as for matchers of labels.
-const REGEX_BYTES_MAX: usize = 4 << 20;
+/// Largest compiled form of one expression, as the evaluator has it.
+const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// A value without stars.
 struct Plain<'a> {

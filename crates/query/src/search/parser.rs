@@ -377,7 +377,7 @@ const RECORD_PREFIXES: [&str; 2] = ["attributes.", "attr."];
 const RESOURCE_PREFIX: &str = "resource.";
 
 /// Splits `attributes.` and `resource.` from a name.
-fn scoped(word: &str) -> (Scope, &str) {
+pub(super) fn scoped(word: &str) -> (Scope, &str) {
     for prefix in RECORD_PREFIXES {
         if let Some(key) = word.strip_prefix(prefix) {
             return (Scope::Record, key);
