@@ -1,10 +1,13 @@
 //! What can be typed. Flags are settings: each stands for a dotted key, over environment over file.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Observability in one binary: metrics over open protocols, PromQL, a page that shows this host.
+use crate::remote::{Remote, Span};
+
+/// Observability in one binary: metrics, logs and traces over open protocols; PromQL, search and SQL.
 #[derive(Debug, Parser)]
 #[command(name = "bellwether", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -53,6 +56,15 @@ pub(crate) enum Command {
     /// Users of the web application
     #[command(subcommand)]
     User(UserAction),
+    /// Ask a running server in PromQL, search syntax or SQL
+    #[command(subcommand)]
+    Query(QueryLanguage),
+    /// Follow log records, spans or events as they are stored
+    Tail(TailArguments),
+    /// Write rows or samples of a running server to a file
+    Export(ExportTable),
+    /// Collect and take in on a host without the server, and send on to it
+    Agent(AgentArguments),
     /// Write a consistent copy of all data into an empty folder
     Backup {
         /// An empty or absent folder
@@ -65,6 +77,194 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         from: PathBuf,
     },
+}
+
+/// `bellwether query …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum QueryLanguage {
+    /// PromQL: at one moment, or over a span with --start or --step
+    Promql {
+        /// Such as 'rate(http_requests_total[5m])'
+        query: String,
+        /// Time between two points, such as 30s
+        #[arg(long, value_name = "DURATION")]
+        step: Option<String>,
+        /// How the answer is written
+        #[arg(long, short, value_enum, default_value_t = Output::Table)]
+        output: Output,
+        /// When
+        #[command(flatten)]
+        span: Span,
+        /// Where
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Search syntax: level:error service:api "timed out" status:>=500 -path:/health
+    Search {
+        /// What to look for; empty finds every row
+        #[arg(default_value = "")]
+        query: String,
+        /// Where to look
+        #[arg(long, value_enum, default_value_t = Table::Logs)]
+        table: Table,
+        /// Rows at most
+        #[arg(long, default_value_t = 100)]
+        limit: u64,
+        /// How the answer is written
+        #[arg(long, short, value_enum, default_value_t = Output::Table)]
+        output: Output,
+        /// When
+        #[command(flatten)]
+        span: Span,
+        /// Where
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// SQL over logs, spans, events and metrics
+    Sql {
+        /// Such as 'SELECT "service.name", count(*) FROM logs GROUP BY 1'
+        query: String,
+        /// Rows at most
+        #[arg(long, default_value_t = 10_000)]
+        limit: u64,
+        /// How the answer is written
+        #[arg(long, short, value_enum, default_value_t = Output::Table)]
+        output: Output,
+        /// When
+        #[command(flatten)]
+        span: Span,
+        /// Where
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// As the server sent it
+    Json,
+    /// Comma-separated values
+    Csv,
+}
+
+/// A table of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Table {
+    /// Log records
+    Logs,
+    /// Spans of traces
+    Spans,
+    /// Events
+    Events,
+    /// Samples of metrics
+    Metrics,
+}
+
+impl Table {
+    /// Its name in SQL.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Spans => "spans",
+            Self::Events => "events",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `bellwether tail …`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TailArguments {
+    /// Search syntax; empty follows every row
+    #[arg(default_value = "")]
+    pub(crate) query: String,
+    /// What to follow
+    #[arg(long, value_enum, default_value_t = Table::Logs)]
+    pub(crate) table: Table,
+    /// How rows are written
+    #[arg(long, short, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+    /// Where
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// `bellwether export …`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ExportTable {
+    /// What to export
+    #[arg(value_enum)]
+    pub(crate) table: Table,
+    /// A statement whose rows are exported instead of the whole table
+    #[arg(long, value_name = "QUERY")]
+    pub(crate) sql: Option<String>,
+    /// How rows are written
+    #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
+    pub(crate) format: ExportFormat,
+    /// A new file [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// When
+    #[command(flatten)]
+    pub(crate) span: Span,
+    /// Where
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// Formats of exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One JSON object a line
+    Jsonl,
+    /// Comma-separated values
+    Csv,
+    /// An Arrow IPC stream
+    Arrow,
+}
+
+/// `bellwether agent …`
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AgentArguments {
+    /// The server, and a key of it with the scopes ingest and query
+    #[arg(long, num_args = 2, value_names = ["URL", "TOKEN"], required = true)]
+    pub(crate) join: Vec<String>,
+    /// Folder of the buffer and of places in files
+    #[arg(long, default_value = "./bellwether-agent", value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Bytes that may wait on disk for the server
+    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES")]
+    pub(crate) buffer_bytes: u64,
+    /// OTLP over gRPC on loopback, or off
+    #[arg(long, default_value = "127.0.0.1:4317", value_name = "ADDR|off")]
+    pub(crate) intake_grpc: String,
+    /// OTLP over HTTP and the other intakes on loopback, or off
+    #[arg(long, default_value = "127.0.0.1:4318", value_name = "ADDR|off")]
+    pub(crate) intake_http: String,
+    /// Syslog over UDP and TCP on this address
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) syslog: Option<SocketAddr>,
+    /// StatsD over UDP on this address
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) statsd: Option<SocketAddr>,
+    /// Log files to follow, such as '/var/log/*.log'; may be repeated
+    #[arg(long = "file", value_name = "PATTERN")]
+    pub(crate) files: Vec<String>,
+    /// Follow the systemd journal
+    #[arg(long)]
+    pub(crate) journal: bool,
+    /// Leave the metrics of this machine out
+    #[arg(long)]
+    pub(crate) no_host: bool,
 }
 
 /// `bellwether config …`

@@ -34,17 +34,18 @@ pub(crate) fn data_folder(settings: &Settings) -> PathBuf {
 /// Serves until a signal ends it.
 pub(crate) fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let config = load(arguments)?;
-    logging::start(&config.settings());
+    let own = server::OwnTelemetry::default();
+    logging::start(&config.settings(), &own);
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(run(config));
+    let outcome = runtime.block_on(run(config, own));
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     outcome
 }
 
-async fn run(config: Arc<ConfigurationManager>) -> Result<(), Failure> {
+async fn run(config: Arc<ConfigurationManager>, own: server::OwnTelemetry) -> Result<(), Failure> {
     let settings = config.settings();
     let data = data_folder(&settings);
     make_folder(&data)?;
@@ -63,7 +64,7 @@ async fn run(config: Arc<ConfigurationManager>) -> Result<(), Failure> {
         Auto::Set(bytes) => Some(bytes.0),
     };
     let budget = Budget::new(kit::budget::detect(explicit).bytes);
-    let app = App::new(Arc::clone(&config), registry.clone(), clock, budget, shutdown.clone(), open);
+    let app = App::new(Arc::clone(&config), registry.clone(), clock, budget, shutdown.clone(), open, own);
     server::register(&app, data, listeners)?;
     registry.start_all().await?;
     let first = first_secrets(&app).await?;
@@ -109,8 +110,10 @@ fn access_is_open(settings: &Settings, addresses: &Addresses) -> Result<bool, Fa
     if settings.auth.local == LocalAuth::Required {
         return Ok(false);
     }
-    let all = [Some(addresses.http), addresses.otlp_grpc, addresses.otlp_http, settings.statsd.listen];
-    match all.into_iter().flatten().find(|address| !address.ip().is_loopback()) {
+    let syslog = &settings.syslog;
+    let datagrams = [settings.statsd.listen, syslog.udp, syslog.tcp, syslog.tls];
+    let all = [Some(addresses.http), addresses.otlp_grpc, addresses.otlp_http].into_iter().chain(datagrams);
+    match all.flatten().find(|address| !address.ip().is_loopback()) {
         None => Ok(true),
         Some(address) => Err(format!(
             "{address} is reachable from other machines while auth.local = \"open\": \

@@ -1,11 +1,13 @@
 //! The `bellwether` binary: arguments, configuration, composition.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
+mod agent_command; // the program on a host without the server
 mod args; // what can be typed
 mod compose; // services and what they need
 mod greeting; // what the first start prints
 mod logging; // our own log
 mod offline; // commands on a stopped or running server's data
+mod remote; // commands that ask a running server
 
 use std::process::ExitCode;
 
@@ -25,6 +27,10 @@ fn main() -> ExitCode {
         Command::CheckConfig => offline::check_config(&arguments),
         Command::Config(action) => offline::config(&arguments, &action),
         Command::User(action) => offline::user(&arguments, &action),
+        Command::Agent(agent) => agent_command::run(&agent),
+        Command::Query(language) => remote::query(&language),
+        Command::Tail(tail) => remote::tail(&tail),
+        Command::Export(table) => remote::export(&table),
         Command::Backup { to } => offline::backup(&arguments, &to),
         Command::Restore { from } => offline::restore(&arguments, &from),
     };

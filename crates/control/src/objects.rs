@@ -39,11 +39,13 @@ pub enum ObjectKind {
     Pipeline,
     /// A person's or the tenant's preferences.
     Preference,
+    /// What an agent collects.
+    Agent,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Dashboard,
         Self::Query,
         Self::Rule,
@@ -55,6 +57,7 @@ impl ObjectKind {
         Self::Slo,
         Self::Pipeline,
         Self::Preference,
+        Self::Agent,
     ];
 
     /// The spelling in the API and in the database.
@@ -71,6 +74,7 @@ impl ObjectKind {
             Self::Slo => "slo",
             Self::Pipeline => "pipeline",
             Self::Preference => "preference",
+            Self::Agent => "agent",
         }
     }
 

@@ -38,7 +38,7 @@ impl RetryPolicy {
     }
 
     /// The wait with jitter, where `random` lies in 0..1.
-    fn delay_jittered(&self, attempt: u32, random: f64) -> Duration {
+    pub fn delay_jittered(&self, attempt: u32, random: f64) -> Duration {
         let taken = self.jitter.clamp(0.0, 1.0) * random.clamp(0.0, 1.0);
         self.delay(attempt).mul_f64(1.0 - taken)
     }

@@ -49,6 +49,12 @@ pub(crate) async fn reads(State(app): State<SharedApp>, request: Request, next: 
     admit(&app, need, request, next, Fault::prometheus).await
 }
 
+/// Middleware of open routes that read, in our own words. A question may come by POST.
+pub(crate) async fn open_reads(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let need = Need { open: true, scope: KeyScope::Query, role: Role::Viewer };
+    admit(&app, need, request, next, Fault::api).await
+}
+
 /// Middleware of open routes that write, in our own words.
 pub(crate) async fn writes(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     admit(&app, INGEST, request, next, Fault::api).await

@@ -3,10 +3,16 @@
 
 mod admission; // what a body may take
 mod operations; // health, reload, configuration as text, targets
+mod pipelines; // what happens to rows before they are stored
 mod queries; // snapshots, engine, slots
+mod rows; // logs, spans and events
+mod sampler; // which traces are kept
 pub(crate) mod writes; // storing, increments
 
 pub(crate) use admission::Admission;
+pub(crate) use pipelines::{Processing, compile as compile_pipeline, signal_of as signal_of_pipeline};
+pub(crate) use rows::row_retention;
+pub(crate) use sampler::Sampler;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,8 +30,12 @@ use store::Store;
 use tokio::sync::Semaphore;
 
 use crate::error::Fault;
+use crate::own::OwnTelemetry;
 use crate::realtime::Hub;
 use crate::telemetry::Telemetry;
+
+/// Statements may hold this part of the memory budget.
+const SQL_SHARE: u64 = 4;
 
 /// The application's state, shared by every handler.
 pub type SharedApp = Arc<App>;
@@ -53,13 +63,18 @@ pub struct App {
     hub: Hub,
     telemetry: Telemetry,
     engine: Arc<promql::Engine>,
+    sql: Arc<query::sql::SqlEngine>,
     query_slots: Arc<Semaphore>,
+    pipelines: pipelines::Pipelines,
+    exports: crate::exports::Exports,
+    span_metrics: Mutex<HashMap<TenantId, pipeline::spanmetrics::SpanMetrics>>,
     increments: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<DeltaState>>>>,
     /// The window of time now, and the writes in it.
     requests: Mutex<(u64, u64)>,
     /// Bytes of bodies being received or decoded.
     in_flight: Arc<AtomicU64>,
     open: bool,
+    own: OwnTelemetry,
     started_ms: i64,
     started: Duration,
 }
@@ -73,6 +88,7 @@ impl App {
         budget: Budget,
         shutdown: Shutdown,
         open: bool,
+        own: OwnTelemetry,
     ) -> SharedApp {
         let settings = config.settings();
         let engine = promql::Engine::new(promql::EngineOptions {
@@ -80,6 +96,12 @@ impl App {
             samples_max: settings.query.samples,
             ..promql::EngineOptions::default()
         });
+        let sql = query::sql::SqlEngine::new(query::sql::SqlLimits {
+            memory_bytes_max: usize::try_from(budget.limit() / SQL_SHARE).unwrap_or(usize::MAX),
+            rows_max: crate::sql::ROWS_MAX,
+            ..query::sql::SqlLimits::default()
+        })
+        .expect("an engine of plain limits is made without I/O");
         Arc::new(Self {
             query_slots: Arc::new(Semaphore::new(settings.query.concurrency as usize)),
             registry,
@@ -89,13 +111,18 @@ impl App {
             host: Mutex::new(HostCollector::new(std::path::Path::new("/"))),
             hub: Hub::default(),
             telemetry: Telemetry::new(env!("CARGO_PKG_VERSION")),
+            sql: Arc::new(sql),
             engine: Arc::new(engine),
+            pipelines: pipelines::Pipelines::default(),
+            exports: crate::exports::Exports::default(),
+            span_metrics: Mutex::default(),
             increments: Mutex::default(),
             requests: Mutex::default(),
             in_flight: Arc::default(),
             open,
             started_ms: clock.now_ms(),
             started: clock.monotonic(),
+            own,
             config,
             clock,
             budget,
@@ -123,6 +150,10 @@ impl App {
 
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
+    }
+
+    pub(crate) fn exports(&self) -> &crate::exports::Exports {
+        &self.exports
     }
 
     /// True while ingest and compatibility reads answer without a credential.

@@ -8,27 +8,36 @@ mod account; // signing in and out
 mod app; // what handlers share
 mod body; // bounded bodies
 mod error; // faults in every protocol's words
+mod exports; // spans sent on
 mod health; // health, version, own metrics
+mod jaeger; // Jaeger's read API
 mod json; // JSON bodies of our own API
 mod listen; // sockets
 mod monitoring; // /api/v1/monitoring
 mod objects; // saved objects
+mod own; // our own lines and spans
 mod parts; // services
 mod prom; // Prometheus's HTTP API
 mod realtime; // WebSocket
 mod routes; // every path
+mod rows_api; // logs, spans and events for explorers
 mod services; // /api/v1/services
+mod spans; // what the trace APIs share
+mod sql; // /api/v1/sql
 mod targets_json; // scrape targets on the wire
 mod telemetry; // the server about itself
+mod tempo; // Tempo's read API
 #[cfg(test)]
 mod testing; // a server for tests
 #[cfg(test)]
 mod tests; // protocols, row by row
+mod traces_api; // traces and services for explorers
 mod ui; // embedded pages
 mod write; // intakes
 
 pub use app::{App, SharedApp};
 pub use listen::{ListenError, bind};
+pub use own::{Layer as OwnLayer, OwnTelemetry};
 pub use parts::{Listeners, open_control, register};
 
 /// On the first start ever: an API key and the token of a sign-in link, shown once.

@@ -1,5 +1,6 @@
 //! `/api/v1/monitoring/*`: health, system metrics rows, collection on request.
 
+pub(crate) mod hosts; // who sends metrics of a machine
 mod rows; // views over stored series
 
 use axum::Json;

@@ -68,6 +68,9 @@ pub(crate) async fn put(
     if !body.0.is_object() {
         return Err(Fault::invalid("", "the body must be the object's specification, a JSON object").into());
     }
+    if kind_of(&kind)? == ObjectKind::Pipeline {
+        crate::app::compile_pipeline(crate::app::signal_of_pipeline(&name)?, &body.0)?;
+    }
     let object = app
         .control()?
         .put_object(&identity.tenant, kind_of(&kind)?, &name, &body.0, None)
@@ -77,8 +80,11 @@ pub(crate) async fn put(
     Ok(Json(to_json(&object)).into_response())
 }
 
-/// Tells open pages that a dashboard changed.
+/// Tells open pages that a dashboard changed. A changed pipeline holds from the next write on.
 fn announce(app: &SharedApp, identity: &Identity, kind: &str, name: &str) {
+    if kind == ObjectKind::Pipeline.as_str() {
+        app.forget_pipelines(&identity.tenant);
+    }
     if kind == "dashboard" {
         app.hub().broadcast(&identity.tenant, "dashboard_refresh", &json!({ "name": name }), app.now_ms());
     }

@@ -33,8 +33,15 @@ pub fn register(app: &SharedApp, data: PathBuf, listeners: Listeners) -> Result<
             .describe("write-ahead log, heads, segments, compaction, retention"),
     )?;
     registry.register(
-        Registration::instance("control", Arc::new(stores::ControlPart::new(app.clone(), data)))
+        Registration::instance("control", Arc::new(stores::ControlPart::new(app.clone(), data.clone())))
             .describe("keys, sign-in links, sessions, saved objects"),
+    )?;
+    let (exporting, folder) = (app.clone(), data.clone());
+    registry.register(
+        Registration::task("exporter", move |stop| {
+            crate::exports::run(exporting.clone(), folder.clone(), stop)
+        })
+        .describe("spans sent on to files and other servers"),
     )?;
     let watched = app.clone();
     registry.register(

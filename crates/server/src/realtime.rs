@@ -3,6 +3,7 @@
 mod envelope; // what a message looks like
 mod hub; // who gets it
 mod socket; // one connection
+mod tail; // rows as they come
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, State};

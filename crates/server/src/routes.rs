@@ -8,11 +8,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use serde_json::json;
 use tower_http::compression::CompressionLayer;
+use tracing::Instrument;
 
 use crate::app::SharedApp;
 use crate::prom::{admin, federate, metadata, query, remote_read, status, targets, text};
-use crate::write::{import, json as json_intake, otlp, remote_write};
-use crate::{access, account, health, monitoring, objects, realtime, services, ui};
+use crate::write::otlp::Export;
+use crate::write::{import, intakes, json as json_intake, otlp, remote_write};
+use crate::{
+    access, account, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql, tempo,
+    traces_api, ui,
+};
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
 pub(crate) fn router(app: &SharedApp) -> Router {
@@ -20,6 +25,11 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .merge(Router::new().nest("/prometheus", prometheus()))
         .route("/metrics", get(health::metrics))
         .route_layer(middleware::from_fn_with_state(app.clone(), access::reads));
+    let open = Router::new()
+        .route("/api/v1/sql", post(sql::run))
+        .merge(jaeger::routes())
+        .merge(tempo::routes())
+        .route_layer(middleware::from_fn_with_state(app.clone(), access::open_reads));
     let writes = Router::new()
         .route("/api/metrics", post(json_intake::batch))
         .route("/api/v1/import/prometheus", post(import::prometheus))
@@ -31,6 +41,10 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .route("/api/v1/services/{name}/restart", post(services::restart))
         .route("/api/v1/ws", get(realtime::upgrade))
         .route("/api/v1/monitoring/metrics", get(monitoring::metrics))
+        .route("/api/v1/monitoring/hosts", get(monitoring::hosts::list))
+        .merge(rows_api::routes())
+        .merge(rows_api::admin_routes())
+        .merge(traces_api::routes())
         .route("/-/reload", post(health::reload).put(health::reload))
         .merge(prometheus_admin())
         .merge(Router::new().nest("/prometheus", prometheus_admin()))
@@ -38,10 +52,12 @@ pub(crate) fn router(app: &SharedApp) -> Router {
     let protected_writes = Router::new()
         .route("/api/v1/monitoring/metrics/collect", post(monitoring::collect))
         .route("/api/v1/monitoring/metrics/custom", post(json_intake::custom))
+        .merge(intakes::protected_routes())
         .route_layer(middleware::from_fn_with_state(app.clone(), access::protected_writes));
     let protected_objects = Router::new()
         .route("/api/v1/monitoring/objects/{kind}", get(objects::list))
         .route("/api/v1/monitoring/objects/{kind}/{name}", object())
+        .merge(rows_api::editor_routes())
         .route_layer(middleware::from_fn_with_state(app.clone(), access::protected_objects));
     let public = Router::new()
         .route("/healthz", get(health::healthy))
@@ -57,30 +73,35 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .route("/prometheus/api/v1/write", post(remote_write::write))
         .route("/api/v1/otlp/v1/metrics", post(otlp::metrics))
         .route("/prometheus/api/v1/otlp/v1/metrics", post(otlp::metrics))
-        .merge(otlp_routes(app));
-    let all = reads.merge(writes).merge(protected).merge(protected_writes).merge(protected_objects);
+        .merge(otlp_over_http())
+        .merge(otlp_over_grpc(app))
+        .merge(intakes::routes());
+    let all =
+        reads.merge(open).merge(writes).merge(protected).merge(protected_writes).merge(protected_objects);
     finish(all.merge(public).merge(intakes).fallback(fallback), app)
 }
 
 /// Port 4318.
 pub(crate) fn otlp_http(app: &SharedApp) -> Router {
-    finish(Router::new().route("/v1/metrics", post(otlp::metrics)).fallback(no_such_route), app)
+    finish(otlp_over_http().fallback(no_such_route), app)
 }
 
 /// Port 4317.
 pub(crate) fn otlp_grpc(app: &SharedApp) -> Router {
-    let service = crate::write::grpc_service(app.clone());
-    let router = Router::new()
-        .route_service("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", service)
-        .fallback(crate::write::unknown_method);
-    finish(router, app)
+    finish(otlp_over_grpc(app).fallback(crate::write::unknown_method), app)
 }
 
-fn otlp_routes(app: &SharedApp) -> Router<SharedApp> {
-    let service = crate::write::grpc_service(app.clone());
+fn otlp_over_http() -> Router<SharedApp> {
     Router::new()
-        .route("/v1/metrics", post(otlp::metrics))
-        .route_service("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", service)
+        .route(Export::Metrics.path(), post(otlp::metrics))
+        .route(Export::Logs.path(), post(otlp::logs))
+        .route(Export::Traces.path(), post(otlp::traces))
+}
+
+fn otlp_over_grpc(app: &SharedApp) -> Router<SharedApp> {
+    Export::ALL.into_iter().fold(Router::new(), |router, export| {
+        router.route_service(export.grpc_path(), crate::write::grpc_service(app.clone(), export))
+    })
 }
 
 /// What Prometheus keeps behind a flag.
@@ -141,18 +162,41 @@ fn finish(router: Router<SharedApp>, app: &SharedApp) -> Router {
         .with_state(app.clone())
 }
 
-/// Counts and times every request by its route template, and keeps a panic from ending the connection.
+/// Counts, times and traces every request by its route template, and keeps a panic from ending the connection.
 async fn observe(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     let started = std::time::Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));
-    let response = caught.await.unwrap_or_else(|_| {
-        tracing::error!(%route, "a handler panicked");
-        crate::error::Fault::Internal("the request failed; the log has the reason".into()).api()
-    });
+    let span = request_span(&method, &route, request.headers());
+    let handling = async {
+        let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));
+        let mut response = caught.await.unwrap_or_else(|_| {
+            tracing::error!(%route, "a handler panicked");
+            crate::error::Fault::Internal("the request failed; the log has the reason".into()).api()
+        });
+        if let Some(context) = own::context_of_current() {
+            response.headers_mut().insert("traceparent", own::traceparent(&context));
+        }
+        response
+    };
+    let response = handling.instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
     app.telemetry().request(&method, &route, response.status().as_u16(), started.elapsed().as_secs_f64());
     response
+}
+
+/// The span of a request, in the caller's trace where it names one.
+fn request_span(method: &Method, route: &str, headers: &HeaderMap) -> tracing::Span {
+    let given = headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(own::parse_traceparent);
+    let (trace_id, parent_id) = given.unwrap_or_default();
+    tracing::info_span!(
+        "request",
+        trace_id,
+        parent_id,
+        http.request.method = method.as_str(),
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+    )
 }
 
 /// Headers that every answer carries.
@@ -180,6 +224,9 @@ async fn fallback(headers: HeaderMap, request: Request) -> Response {
         .is_some_and(|accept| accept.contains("text/html"));
     if wants_page && !path.starts_with("/api/") {
         return ui::page(&headers);
+    }
+    if path == "/" {
+        return crate::write::elastic_version().await;
     }
     no_such_route().await
 }

@@ -35,6 +35,18 @@ struct RefusedItems {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DroppedItems {
+    tenant: String,
+    signal: &'static str,
+    rule: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Exported {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Request {
     method: &'static str,
     route: String,
@@ -67,6 +79,9 @@ pub(crate) struct Telemetry {
     registry: Registry,
     accepted: Family<Items, Counter>,
     refused: Family<RefusedItems, Counter>,
+    dropped: Family<DroppedItems, Counter>,
+    exported: Family<Exported, Counter>,
+    own_rows_lost: Counter,
     requests: Family<Request, Counter>,
     request_seconds: Family<Route, Histogram, fn() -> Histogram>,
     queries: Family<Query, Counter>,
@@ -89,6 +104,9 @@ impl Telemetry {
             registry,
             accepted: Family::default(),
             refused: Family::default(),
+            dropped: Family::default(),
+            exported: Family::default(),
+            own_rows_lost: Counter::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(latency),
             queries: Family::default(),
@@ -108,6 +126,13 @@ impl Telemetry {
         let r = &mut self.registry;
         r.register("items_accepted", "Items stored durably", self.accepted.clone());
         r.register("items_refused", "Items refused, by reason", self.refused.clone());
+        r.register("items_dropped", "Items dropped by a rule of the tenant, by rule", self.dropped.clone());
+        r.register("spans_exported", "Spans sent on by exporters, by outcome", self.exported.clone());
+        r.register(
+            "own_rows_lost",
+            "Own log lines and spans that found no room or could not be stored",
+            self.own_rows_lost.clone(),
+        );
         r.register("http_requests", "HTTP requests served, by route template", self.requests.clone());
         let seconds = Unit::Seconds;
         r.register_with_unit(
@@ -152,6 +177,31 @@ impl Telemetry {
             let labels = RefusedItems { tenant: tenant.into(), signal, protocol, reason: reason.as_str() };
             self.refused.get_or_create(&labels).inc_by(*count as u64);
         }
+    }
+
+    /// Counts what the rules of a pipeline dropped.
+    pub(crate) fn dropped(&self, tenant: &TenantId, signal: &'static str, counts: &pipeline::Counts) {
+        for rule in &counts.processors {
+            self.dropped_by(tenant, signal, &rule.name, (rule.dropped + rule.sampled) as u64);
+        }
+    }
+
+    /// Counts what one rule dropped.
+    pub(crate) fn dropped_by(&self, tenant: &TenantId, signal: &'static str, rule: &str, items: u64) {
+        if items > 0 {
+            let labels = DroppedItems { tenant: tenant.as_str().into(), signal, rule: rule.to_owned() };
+            self.dropped.get_or_create(&labels).inc_by(items);
+        }
+    }
+
+    /// Counts spans that exporters sent on, or could not.
+    pub(crate) fn exported(&self, outcome: &'static str, spans: u64) {
+        self.exported.get_or_create(&Exported { outcome }).inc_by(spans);
+    }
+
+    /// Counts own lines and spans that were lost.
+    pub(crate) fn own_rows_lost(&self, items: u64) {
+        self.own_rows_lost.inc_by(items);
     }
 
     /// Counts one HTTP request.

@@ -59,7 +59,8 @@ impl Server {
         let registry = ServiceRegistry::new(clock.clone());
         let (end, shutdown) = ShutdownTrigger::new();
         let budget = Budget::new(512 << 20);
-        let app = App::new(config, registry, clock.clone(), budget, shutdown, open);
+        let app =
+            App::new(config, registry, clock.clone(), budget, shutdown, open, crate::OwnTelemetry::default());
         std::fs::create_dir_all(&data).expect("folder");
         app.plug_store(Some(Arc::new(open_store(&app, &data).expect("store"))));
         let control = open_control(&app.settings(), &data, clock).await.expect("control");

@@ -1,13 +1,18 @@
 //! Intakes. Every one is the same walk: read the body within its bounds, decode, accumulate increments,
 //! append durably, count the outcome, tell the listeners, answer in the protocol's own words.
 
+mod elastic; // Elasticsearch's bulk
 mod grpc; // OTLP over gRPC
 pub(crate) mod import; // text exposition with timestamps
+pub(crate) mod intakes; // rows in other systems' protocols
 pub(crate) mod json; // our own batches
 pub(crate) mod otlp; // OTLP over HTTP
 pub(crate) mod remote_write; // Prometheus remote write
+pub(crate) mod rows; // logs, spans and events into the store
 pub(crate) mod statsd; // StatsD over UDP
+pub(crate) mod syslog; // syslog over UDP, TCP and TLS
 
+pub(crate) use elastic::version as elastic_version;
 pub(crate) use grpc::{service as grpc_service, unknown_method};
 
 use ingest::compress::decompress;

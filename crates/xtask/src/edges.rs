@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("db", &["model", "bellwether-kit"]),
     ("control", &["model", "bellwether-kit", "db"]),
     ("probe", &["model", "bellwether-kit", "db", "ingest"]),
+    ("agent", &["model", "bellwether-kit", "ingest", "probe"]),
     ("query", &["model", "bellwether-kit", "store", "promql"]),
     (
         "server",
@@ -35,7 +36,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "query",
         ],
     ),
-    ("bellwether", &["model", "bellwether-kit", "server", "store", "db", "control", "probe", "query"]),
+    (
+        "bellwether",
+        &["model", "bellwether-kit", "agent", "server", "store", "db", "control", "probe", "query"],
+    ),
     ("sim", &["model", "bellwether-kit", "store"]),
     ("xtask", &[]),
     ("loadgen", &[]),

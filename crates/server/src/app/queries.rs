@@ -37,6 +37,11 @@ impl App {
         }
     }
 
+    /// What answers SQL.
+    pub(crate) fn sql_engine(&self) -> Arc<query::sql::SqlEngine> {
+        Arc::clone(&self.sql)
+    }
+
     /// When a query that starts now must have ended.
     pub(crate) fn query_deadline(&self) -> Instant {
         Instant::now() + self.limits().query_timeout
@@ -67,15 +72,20 @@ impl App {
 
     /// Series of a tenant as of now, for the evaluator. Waits for replay within the deadline.
     pub(crate) async fn source(&self, tenant: &TenantId, deadline: Instant) -> Result<StoreSource, Fault> {
-        Ok(StoreSource::new(self.snapshot(tenant, deadline).await?))
+        Ok(StoreSource::new(self.metric_snapshot(tenant, deadline).await?))
     }
 
     /// Labels of a tenant as of now.
     pub(crate) async fn reader(&self, tenant: &TenantId) -> Result<Reader, Fault> {
-        Ok(Reader::new(self.snapshot(tenant, self.query_deadline()).await?))
+        Ok(Reader::new(self.metric_snapshot(tenant, self.query_deadline()).await?))
     }
 
-    async fn snapshot(&self, tenant: &TenantId, deadline: Instant) -> Result<store::MetricSnapshot, Fault> {
+    /// A tenant's metrics as of now. Waits for replay within the deadline.
+    pub(crate) async fn metric_snapshot(
+        &self,
+        tenant: &TenantId,
+        deadline: Instant,
+    ) -> Result<store::MetricSnapshot, Fault> {
         let store = self.store()?;
         tokio::time::timeout_at(deadline.into(), store.await_replayed())
             .await

@@ -11,6 +11,7 @@ use probe::scrape::{AppendError, Appender, ScrapeManager};
 
 use crate::app::SharedApp;
 use crate::write;
+use crate::write::syslog::Transport;
 
 pub(super) fn register(app: &SharedApp) -> Result<(), ServiceError> {
     let registry = app.registry();
@@ -26,6 +27,18 @@ pub(super) fn register(app: &SharedApp) -> Result<(), ServiceError> {
             .depends_on(["store"])
             .describe("the server's own metrics, into its own store"),
     )?;
+    let owner = app.clone();
+    registry.register(
+        Registration::task("own_rows", move |stop| record_own_rows(owner.clone(), stop))
+            .depends_on(["store"])
+            .describe("the server's own log lines and traces, into its own store"),
+    )?;
+    let owner = app.clone();
+    registry.register(
+        Registration::task("span_metrics", move |stop| record_span_metrics(owner.clone(), stop))
+            .depends_on(["store"])
+            .describe("calls, errors and durations of services and between them, from spans"),
+    )?;
     registry.register(
         Registration::instance("scraper", Arc::new(Scraper(app.clone())))
             .depends_on(["store"])
@@ -37,6 +50,35 @@ pub(super) fn register(app: &SharedApp) -> Result<(), ServiceError> {
             Registration::task("statsd", move |stop| write::statsd::serve(owner.clone(), address, stop))
                 .depends_on(["store"])
                 .describe("StatsD and DogStatsD over UDP"),
+        )?;
+    }
+    register_syslog(app)
+}
+
+fn register_syslog(app: &SharedApp) -> Result<(), ServiceError> {
+    let syslog = &app.settings().syslog;
+    if let Some(address) = syslog.udp {
+        let owner = app.clone();
+        app.registry().register(
+            Registration::task("syslog_udp", move |stop| {
+                write::syslog::serve_udp(owner.clone(), address, stop)
+            })
+            .depends_on(["store", "control"])
+            .describe("syslog over UDP"),
+        )?;
+    }
+    for (name, address, transport, description) in [
+        ("syslog_tcp", syslog.tcp, Transport::Tcp, "syslog over TCP"),
+        ("syslog_tls", syslog.tls, Transport::Tls, "syslog over TLS"),
+    ] {
+        let Some(address) = address else { continue };
+        let owner = app.clone();
+        app.registry().register(
+            Registration::task(name, move |stop| {
+                write::syslog::serve_stream(owner.clone(), address, transport, stop)
+            })
+            .depends_on(["store", "control"])
+            .describe(description),
         )?;
     }
     Ok(())
@@ -72,6 +114,24 @@ async fn collect_host(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
         }
     })
     .await;
+    Ok(())
+}
+
+/// How often own lines and spans go to the store.
+const OWN_ROWS_INTERVAL: Duration = Duration::from_secs(1);
+
+async fn record_own_rows(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
+    every(&app, &stop, || OWN_ROWS_INTERVAL, || async { app.record_own_rows().await }).await;
+    app.record_own_rows().await;
+    Ok(())
+}
+
+/// How often metrics made of spans are written.
+const SPAN_METRICS_INTERVAL: Duration = Duration::from_secs(10);
+
+async fn record_span_metrics(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
+    every(&app, &stop, || SPAN_METRICS_INTERVAL, || async { app.record_span_metrics().await }).await;
+    app.record_span_metrics().await;
     Ok(())
 }
 

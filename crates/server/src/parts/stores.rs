@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use db::{Database, DatabaseSettings};
 use kit::{BoxError, HealthStatus, Service};
-use store::{Settings as StoreSettings, Store, StoreError};
+use model::Signal;
+use store::{RowRetention, Settings as StoreSettings, Store, StoreError};
 
 use crate::app::{SharedApp, millis};
 
@@ -65,6 +66,8 @@ fn store_settings(settings: &kit::Settings, memory: u64) -> StoreSettings {
         head_bytes_max: share(8, settings.storage.head_bytes.0 as usize),
         head_age_ms_max: millis(settings.storage.head_age),
         retention_ms: settings.retention.metrics.map(millis),
+        storage_bytes_max: settings.retention.max_bytes.map(|bytes| bytes.0),
+        free_bytes_min: settings.retention.free_space_floor.map_or(0, |bytes| bytes.0),
         seed: rand_seed(),
         ..defaults
     }
@@ -90,6 +93,7 @@ impl Service for StorePart {
         let again = self.opened.swap(true, Ordering::Relaxed);
         let open = move || open(&data, &settings, &clock, again);
         let opened = kit::spawn::spawn_blocking("open store", open).await??;
+        opened.engine().set_sampler(crate::app::Sampler::of(&self.app));
         self.app.plug_store(Some(Arc::new(opened)));
         if again {
             return Ok(());
@@ -99,6 +103,11 @@ impl Service for StorePart {
             if let Ok(store) = app.store() {
                 for tenant in store.engine().tenants() {
                     store.engine().set_retention(&tenant, settings.retention.metrics.map(millis));
+                    for signal in [Signal::Logs, Signal::Traces, Signal::Events] {
+                        let keep_ms = crate::app::row_retention(settings, signal);
+                        let retention = RowRetention { keep_ms, rules: Vec::new() };
+                        store.engine().set_row_retention(&tenant, signal, retention);
+                    }
                 }
             }
         });

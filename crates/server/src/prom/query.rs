@@ -117,7 +117,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn outcome_label(fault: &Fault) -> &'static str {
+pub(crate) fn outcome_label(fault: &Fault) -> &'static str {
     match fault {
         Fault::Timeout(_) => "timeout",
         Fault::Cancelled => "cancelled",

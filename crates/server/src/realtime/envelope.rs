@@ -45,11 +45,18 @@ pub(crate) enum ClientMessage {
 pub(crate) struct Subscribe {
     /// Chosen by the client, unique on its connection.
     pub(crate) id: String,
-    /// `metrics`, or a message type such as `system_alert`.
+    /// `metrics`, `tail`, or a message type such as `system_alert`.
+    #[serde(alias = "topic")]
     pub(crate) channel: String,
     /// For `metrics`: selectors, any of which must match.
     #[serde(default, rename = "match")]
     pub(crate) selectors: Vec<String>,
+    /// For `tail`: `logs`, `spans` or `events`.
+    #[serde(default)]
+    pub(crate) signal: String,
+    /// For `tail`: a search; empty means every row.
+    #[serde(default)]
+    pub(crate) query: String,
 }
 
 /// RFC 3339 with milliseconds.

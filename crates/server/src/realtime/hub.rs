@@ -7,10 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use model::{Matcher, MetricBatch, SeriesRow, TenantId};
+use model::{Matcher, MetricBatch, Records, SeriesRow, Signal, TenantId};
 use parking_lot::RwLock;
+use query::rows::Slices;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+
+use super::tail::Tail;
 
 /// Messages that wait for one connection before it misses some.
 const QUEUE_MAX: usize = 256;
@@ -103,6 +106,8 @@ pub(crate) enum Interest {
     Metrics(Vec<Vec<Matcher>>),
     /// Messages of one type.
     Kind(String),
+    /// Rows of a signal that fulfil a search.
+    Tail(Tail),
 }
 
 impl Hub {
@@ -192,6 +197,48 @@ impl Hub {
         for listener in rooms.get(tenant).into_iter().flatten() {
             if matches!(&listener.interest, Interest::Kind(wanted) if wanted == kind) {
                 listener.send(kind, data.clone(), 0, t_ms);
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// Hands just stored rows to whoever tails them. Costs a look while nobody does.
+    pub(crate) fn tail(&self, tenant: &TenantId, records: &Records) {
+        let rooms = self.rooms.read();
+        let listeners = rooms.get(tenant).into_iter().flatten();
+        let mut batch = None;
+        for listener in listeners {
+            if let Interest::Tail(tail) = &listener.interest
+                && tail.signal() == records.signal
+            {
+                tail.take_in(batch.get_or_insert_with(|| Arc::new(Slices::of_records(records))));
+            }
+        }
+    }
+
+    /// True when somebody tails a signal of a tenant.
+    pub(crate) fn has_tail(&self, tenant: &TenantId, signal: Signal) -> bool {
+        let rooms = self.rooms.read();
+        let mut listeners = rooms.get(tenant).into_iter().flatten();
+        listeners.any(|l| matches!(&l.interest, Interest::Tail(tail) if tail.signal() == signal))
+    }
+
+    /// Sends what a connection's tails gathered.
+    pub(crate) fn flush_tails(&self, tenant: &TenantId, connection: u64, t_ms: i64) {
+        let rooms = self.rooms.read();
+        for listener in rooms.get(tenant).into_iter().flatten().filter(|l| l.connection == connection) {
+            let Interest::Tail(tail) = &listener.interest else { continue };
+            let Some((rows, missed, bytes)) = tail.take() else { continue };
+            let lost = rows.len() as u64 + missed;
+            let data = json!({
+                "subscription": &*listener.subscription,
+                "sequence": listener.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+                "rows": rows,
+                "missed": missed,
+            });
+            if !listener.queue.push(Message { kind: "tail", data, t_ms }, bytes) {
+                tail.miss(lost);
             }
         }
     }

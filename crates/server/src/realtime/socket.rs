@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message as Frame, WebSocket};
 use futures::{SinkExt, StreamExt};
-use model::{Matcher, TenantId};
+use model::{Matcher, Signal, TenantId};
+use query::search::Search;
 use serde_json::{Value, json};
 
 use super::envelope::{ClientMessage, Envelope, Subscribe, timestamp};
 use super::hub::{Interest, Message};
+use super::tail::Tail;
 use crate::app::SharedApp;
 
 /// Subscriptions of one connection.
@@ -17,6 +19,8 @@ const SUBSCRIPTIONS_MAX: usize = 64;
 const SELECTORS_MAX: usize = 200;
 /// A ping goes out this often; a peer silent for two of them is closed.
 const HEARTBEAT: Duration = Duration::from_secs(20);
+/// Time between two messages of a tail.
+const TAIL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
@@ -24,6 +28,8 @@ pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
     let mut subscriptions: Vec<String> = Vec::new();
     let mut beat = tokio::time::interval(HEARTBEAT);
+    let mut tails = tokio::time::interval(TAIL_INTERVAL);
+    tails.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut silent_beats = 0;
     let stop = app.shutdown();
     loop {
@@ -35,6 +41,10 @@ pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
                 if silent_beats > 2 || !matches!(ping.await, Ok(Ok(()))) {
                     break;
                 }
+                continue;
+            }
+            _ = tails.tick(), if !subscriptions.is_empty() => {
+                app.hub().flush_tails(&tenant, connection, app.now_ms());
                 continue;
             }
             message = messages.next() => match message {
@@ -88,6 +98,17 @@ pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
     let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
 }
 
+fn tail(wanted: &Subscribe) -> Result<Interest, String> {
+    let signal = match wanted.signal.as_str() {
+        "logs" | "" => Signal::Logs,
+        "spans" | "traces" => Signal::Traces,
+        "events" => Signal::Events,
+        other => return Err(format!("signal {other:?} is none of logs, spans, events")),
+    };
+    let search = Search::parse(&wanted.query, signal).map_err(|e| e.to_string())?;
+    Ok(Interest::Tail(Tail::new(signal, search.into_predicate())))
+}
+
 fn interest(wanted: &Subscribe, open: &[String]) -> Result<Interest, String> {
     if open.len() >= SUBSCRIPTIONS_MAX && !open.contains(&wanted.id) {
         return Err(format!("a connection may have {SUBSCRIPTIONS_MAX} subscriptions: end one first"));
@@ -109,11 +130,12 @@ fn interest(wanted: &Subscribe, open: &[String]) -> Result<Interest, String> {
             let all = promql::syntax::parse_selector("{__name__!=\"\"}").map_err(|e| e.to_string())?;
             Ok(Interest::Metrics(vec![all]))
         }
+        "tail" => tail(wanted),
         "dashboard_refresh" | "user_activity" | "system_alert" | "session_event" => {
             Ok(Interest::Kind(wanted.channel.clone()))
         }
         other => Err(format!(
-            "channel {other:?} is none of metrics, metrics_update, dashboard_refresh, user_activity, system_alert, session_event"
+            "channel {other:?} is none of metrics, tail, metrics_update, dashboard_refresh, user_activity, system_alert, session_event"
         )),
     }
 }

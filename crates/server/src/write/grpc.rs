@@ -13,7 +13,7 @@ use prost::Message;
 use tonic::{Code, Status};
 use tower::service_fn;
 
-use super::otlp;
+use super::otlp::{self, Export};
 use crate::access;
 use crate::app::SharedApp;
 use crate::body;
@@ -24,8 +24,12 @@ const FRAME_HEAD: usize = 5;
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 
-/// `MetricsService/Export`.
-async fn export_metrics(app: SharedApp, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+/// `Export` of one of the three services.
+async fn export(
+    app: SharedApp,
+    export: Export,
+    request: Request<Body>,
+) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     if !is_grpc(&head.headers) {
         return Ok(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send content type application/grpc\n"));
@@ -33,19 +37,25 @@ async fn export_metrics(app: SharedApp, request: Request<Body>) -> Result<Respon
     if head.method != Method::POST {
         return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "gRPC is sent by POST\n"));
     }
-    Ok(match accept(&app, &head.method, &head.headers, body).await {
+    Ok(match accept(&app, export, &head.method, &head.headers, body).await {
         Ok(answer) => message(&answer),
         Err(fault) => status(&fault).into_http(),
     })
 }
 
-async fn accept(app: &SharedApp, method: &Method, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Fault> {
+async fn accept(
+    app: &SharedApp,
+    export: Export,
+    method: &Method,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Vec<u8>, Fault> {
     let identity = access::of_ingest(app, method, headers).await?;
     let (mut raw, mut admission) = app.admit(headers, body).await?;
     let compressed = unframe(&mut raw)?;
     let encoding = if compressed { message_encoding(headers)? } else { "" };
     let plain = super::unpack(app, encoding, raw, &mut admission)?;
-    otlp::accept(app, &identity, Encoding::Protobuf, plain).await
+    otlp::accept(app, &identity, export, Encoding::Protobuf, plain).await
 }
 
 /// `application/grpc`, with or without `+proto`; its relative for browsers is another protocol.
@@ -108,7 +118,8 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
 
 /// For every method we do not have.
 pub(crate) async fn unknown_method() -> Response<Body> {
-    Status::new(Code::Unimplemented, "this server implements MetricsService/Export").into_http()
+    let known = "this server implements Export of MetricsService, LogsService and TraceService";
+    Status::new(Code::Unimplemented, known).into_http()
 }
 
 /// What a fault is in gRPC. Senders try again after a limit only when they are told for how long to wait.
@@ -164,11 +175,12 @@ struct Delay {
 /// Keeps the type of the handler in one place for the router.
 pub(crate) fn service(
     app: SharedApp,
+    of: Export,
 ) -> impl tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + 'static {
-    service_fn(move |request| export_metrics(app.clone(), request))
+    service_fn(move |request| export(app.clone(), of, request))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ingest::json::{self as decoder, Context};
+use model::Refusals;
 use serde_json::{Value, json};
 
 use super::Written;
@@ -68,14 +69,18 @@ fn context(app: &SharedApp) -> Context {
 
 /// How many were taken, and which were not, where and why.
 pub(super) fn report(written: &Written) -> Value {
-    let refused: Vec<Value> = written
-        .refusals
+    report_of(written.samples, &written.refusals)
+}
+
+/// The same of any items.
+pub(super) fn report_of(accepted: usize, refusals: &Refusals) -> Value {
+    let refused: Vec<Value> = refusals
         .detailed()
         .iter()
         .map(|r| json!({ "index": r.index, "field": r.field, "reason": r.reason.as_str(), "message": r.message }))
         .collect();
-    let mut report = json!({ "accepted": written.samples, "refused": refused });
-    let items = written.refusals.items();
+    let mut report = json!({ "accepted": accepted, "refused": refused });
+    let items = refusals.items();
     if items > refused.len() {
         report["refused_total"] = json!(items);
     }

@@ -1,4 +1,4 @@
-//! OTLP over HTTP, and what both OTLP transports share.
+//! OTLP over HTTP, and what both OTLP transports share: metrics, logs and traces.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -6,14 +6,72 @@ use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ingest::otlp::metrics::{self, Context, Encoding};
 use ingest::otlp::response::{self, Code};
+use ingest::otlp::{logs, traces};
+use model::Signal;
 
 use crate::access;
 use crate::app::SharedApp;
 use crate::body;
 use crate::error::Fault;
 
-/// `POST /v1/metrics` on 4318 and on the main port.
+/// What a request exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Export {
+    /// `ExportMetricsServiceRequest`.
+    Metrics,
+    /// `ExportLogsServiceRequest`.
+    Logs,
+    /// `ExportTraceServiceRequest`.
+    Traces,
+}
+
+impl Export {
+    /// Every export, for the routers.
+    pub(crate) const ALL: [Self; 3] = [Self::Metrics, Self::Logs, Self::Traces];
+
+    /// The path over HTTP.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Metrics => "/v1/metrics",
+            Self::Logs => "/v1/logs",
+            Self::Traces => "/v1/traces",
+        }
+    }
+
+    /// The method over gRPC.
+    pub(crate) fn grpc_path(self) -> &'static str {
+        match self {
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+            Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        }
+    }
+
+    fn signal(self) -> Signal {
+        match self {
+            Self::Metrics => Signal::Metrics,
+            Self::Logs => Signal::Logs,
+            Self::Traces => Signal::Traces,
+        }
+    }
+}
+
+/// `POST /v1/metrics`.
 pub(crate) async fn metrics(State(app): State<SharedApp>, request: Request<Body>) -> Response {
+    export(&app, request, Export::Metrics).await
+}
+
+/// `POST /v1/logs`.
+pub(crate) async fn logs(State(app): State<SharedApp>, request: Request<Body>) -> Response {
+    export(&app, request, Export::Logs).await
+}
+
+/// `POST /v1/traces`.
+pub(crate) async fn traces(State(app): State<SharedApp>, request: Request<Body>) -> Response {
+    export(&app, request, Export::Traces).await
+}
+
+async fn export(app: &SharedApp, request: Request<Body>, export: Export) -> Response {
     let (head, body) = request.into_parts();
     let (_, content_type) = body::content_type(&head.headers);
     let Some(encoding) = Encoding::of_content_type(content_type) else {
@@ -21,10 +79,10 @@ pub(crate) async fn metrics(State(app): State<SharedApp>, request: Request<Body>
         return refuse(&Fault::Unsupported(why), Encoding::Json);
     };
     let accepted = async {
-        let identity = access::of_ingest(&app, &head.method, &head.headers).await?;
+        let identity = access::of_ingest(app, &head.method, &head.headers).await?;
         let (raw, mut admission) = app.admit(&head.headers, body).await?;
-        let plain = super::unpack(&app, body::encoding(&head.headers), raw, &mut admission)?;
-        accept(&app, &identity, encoding, plain).await
+        let plain = super::unpack(app, body::encoding(&head.headers), raw, &mut admission)?;
+        accept(app, &identity, export, encoding, plain).await
     };
     match accepted.await {
         Ok(answer) => typed(StatusCode::OK, answer, encoding),
@@ -32,17 +90,31 @@ pub(crate) async fn metrics(State(app): State<SharedApp>, request: Request<Body>
     }
 }
 
-/// Decodes and stores one request; the answer is an `ExportMetricsServiceResponse` in the same encoding.
+/// Decodes and stores one request; the answer is the export's response in the same encoding.
 pub(crate) async fn accept(
     app: &SharedApp,
     identity: &access::Identity,
+    export: Export,
     encoding: Encoding,
     body: Vec<u8>,
 ) -> Result<Vec<u8>, Fault> {
-    let context = Context { received_at_ms: app.now_ms(), settings: app.otlp_settings() };
-    let decoded = metrics::decode(body, encoding, &context).map_err(super::fault)?;
-    let written = super::append(app, &identity.tenant, "otlp", decoded).await?;
-    Ok(response::success(encoding, written.refusals.items() as u64, &written.refusals.summary()))
+    let tenant = &identity.tenant;
+    let refusals = match export {
+        Export::Metrics => {
+            let context = Context { received_at_ms: app.now_ms(), settings: app.otlp_settings() };
+            let decoded = metrics::decode(body, encoding, &context).map_err(super::fault)?;
+            super::append(app, tenant, "otlp", decoded).await?.refusals
+        }
+        Export::Logs => {
+            let decoded = logs::decode(body, encoding, &super::rows::context(app)).map_err(super::fault)?;
+            super::rows::append(app, tenant, "otlp", decoded).await?.refusals
+        }
+        Export::Traces => {
+            let decoded = traces::decode(body, encoding, &super::rows::context(app)).map_err(super::fault)?;
+            super::rows::append(app, tenant, "otlp", decoded).await?.refusals
+        }
+    };
+    Ok(response::partial_success(encoding, export.signal(), refusals.items() as u64, &refusals.summary()))
 }
 
 fn typed(status: StatusCode, body: Vec<u8>, encoding: Encoding) -> Response {

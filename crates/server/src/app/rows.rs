@@ -1,0 +1,104 @@
+//! What intakes and queries of rows need: the store, its limits, snapshots, figures of spans.
+
+use std::time::Instant;
+
+use model::{RecordLimits, Records, Signal, TenantId};
+use store::{Appended, RowRetention, RowSnapshot};
+
+use super::writes::store_fault;
+use super::{App, millis};
+use crate::error::Fault;
+use crate::own;
+
+impl App {
+    /// Stores rows durably.
+    pub(crate) async fn store_records(
+        &self,
+        tenant: &TenantId,
+        records: &Records,
+    ) -> Result<Appended, Fault> {
+        let store = self.store()?;
+        let settings = self.settings();
+        let keep_ms = row_retention(&settings, records.signal);
+        store.engine().set_row_retention(tenant, records.signal, RowRetention { keep_ms, rules: Vec::new() });
+        let limits = RecordLimits {
+            row_bytes_max: usize::try_from(settings.limits.record_bytes.0).unwrap_or(usize::MAX),
+            attrs_max: settings.limits.attributes as usize,
+            future_ms_max: millis(settings.limits.future),
+            ..RecordLimits::default()
+        };
+        store.append_records(tenant, records, &limits).await.map_err(|error| store_fault(&error))
+    }
+
+    /// A tenant's rows as of now. Waits for replay within the deadline.
+    pub(crate) async fn rows(
+        &self,
+        tenant: &TenantId,
+        signal: Signal,
+        deadline: Instant,
+    ) -> Result<RowSnapshot, Fault> {
+        let store = self.store()?;
+        tokio::time::timeout_at(deadline.into(), store.await_replayed())
+            .await
+            .map_err(|_| Fault::Timeout("the log is still being replayed: ask again in a moment".into()))?
+            .map_err(|error| store_fault(&error))?;
+        Ok(store.rows(tenant, signal))
+    }
+
+    /// Counts spans for the metrics that are made of them.
+    pub(crate) fn observe_spans(&self, tenant: &TenantId, spans: &Records) {
+        self.span_metrics.lock().entry(tenant.clone()).or_default().observe(spans);
+    }
+
+    /// Writes the program's own lines and spans since the last time.
+    pub(crate) async fn record_own_rows(&self) {
+        let settings = self.settings();
+        self.own.sample(settings.tracing.enabled, settings.tracing.sampling_rate);
+        let (lines, spans, lost) = self.own.take();
+        if !settings.telemetry.enabled || !settings.general.enabled {
+            return;
+        }
+        let (tenant, host) = (TenantId::default_tenant(), self.hostname());
+        let records = [own::lines_to_records(&lines, &host), own::spans_to_records(&spans, &host)];
+        let mut missing = lost;
+        for records in records.iter().filter(|records| !records.is_empty()) {
+            // Its own failure is told by the store; a line about it here would come back in a second.
+            missing += match self.store_records(&tenant, records).await {
+                Ok(_) => 0,
+                Err(_) => records.len() as u64,
+            };
+            self.hub().tail(&tenant, records);
+        }
+        self.observe_spans(&tenant, &records[1]);
+        self.telemetry().own_rows_lost(missing);
+    }
+
+    /// Writes the metrics made of spans since the last time.
+    pub(crate) async fn record_span_metrics(&self) {
+        let now_ms = self.now_ms();
+        let drained: Vec<_> = {
+            let mut all = self.span_metrics.lock();
+            all.iter_mut().map(|(tenant, figures)| (tenant.clone(), figures.drain(now_ms))).collect()
+        };
+        for (tenant, batch) in drained {
+            if batch.series.is_empty() {
+                continue;
+            }
+            // Totals stay with the figures, so the next round repeats what this one could not store.
+            if let Err(fault) = self.store_metrics(&tenant, &batch).await {
+                tracing::warn!(%tenant, reason = fault.message(), "metrics of spans were not stored");
+            }
+        }
+    }
+}
+
+/// How long rows of a signal are kept, milliseconds.
+pub(crate) fn row_retention(settings: &kit::Settings, signal: Signal) -> Option<i64> {
+    match signal {
+        Signal::Metrics => settings.retention.metrics.map(millis),
+        Signal::Logs => settings.retention.logs.map(millis),
+        Signal::Traces => settings.retention.traces.map(millis),
+        Signal::Events => settings.retention.events.map(millis),
+        Signal::Audit => settings.retention.audit.map(millis),
+    }
+}

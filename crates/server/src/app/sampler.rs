@@ -1,0 +1,62 @@
+//! Tail sampling: when a head of spans is flushed, the samplers of the tenant's pipeline decide over whole
+//! traces. The rows are durable until then, and what goes is counted.
+
+use std::sync::{Arc, Weak};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::BooleanBuffer;
+use model::record::span;
+use model::{Field, Signal, TenantId};
+use pipeline::sampling::{SpanFacts, TraceId};
+use store::HeadSampler;
+use store::rows::{Column, Cost, Slice};
+
+use super::{App, Processing};
+
+/// The samplers of every tenant, asked by the store.
+pub(crate) struct Sampler(Weak<App>);
+
+impl Sampler {
+    pub(crate) fn of(app: &Arc<App>) -> Arc<Self> {
+        Arc::new(Self(Arc::downgrade(app)))
+    }
+}
+
+impl HeadSampler for Sampler {
+    fn keep(&self, tenant: &TenantId, spans: &Slice) -> Option<BooleanBuffer> {
+        let app = self.0.upgrade()?;
+        let processing = app.pipelines.known(tenant, Signal::Traces)?;
+        let Processing::Traces { manager, tail } = &*processing else { return None };
+        if manager.samplers().keep_all() {
+            return None;
+        }
+        let all = BooleanBuffer::new_set(spans.rows());
+        let columns = [span::TRACE_ID, span::STATUS_CODE, span::DURATION];
+        let columns = columns.map(|at| Column::Field(Field::Fixed(at as u8)));
+        // What cannot be read is kept: the flush that follows meets the same failure and tells of it.
+        let arrays = spans.read(&columns, &all, &mut Cost::default()).ok()?;
+        let [ids, status, durations] = arrays.as_slice() else { return None };
+        let (trace_ids, errors, durations_ns) = (trace_ids(ids)?, errors(status)?, durations_ns(durations)?);
+        let facts = SpanFacts { trace_ids: &trace_ids, errors: &errors, durations_ns: &durations_ns };
+        let kept = tail.lock().decide(&facts, app.now_ms())?;
+        let sampled = kept.iter().filter(|kept| !**kept).count() as u64;
+        app.telemetry().dropped_by(tenant, Signal::Traces.as_str(), "sampled", sampled);
+        Some(BooleanBuffer::from(kept))
+    }
+}
+
+fn trace_ids(array: &ArrayRef) -> Option<Vec<TraceId>> {
+    let ids = array.as_fixed_size_binary_opt()?;
+    Some((0..ids.len()).map(|row| ids.value(row).try_into().unwrap_or_default()).collect())
+}
+
+fn errors(array: &ArrayRef) -> Option<Vec<bool>> {
+    let status = array.as_string_view_opt()?;
+    Some((0..status.len()).map(|row| status.is_valid(row) && status.value(row) == "error").collect())
+}
+
+fn durations_ns(array: &ArrayRef) -> Option<Vec<i64>> {
+    Some(array.as_primitive_opt::<Int64Type>()?.values().to_vec())
+}

@@ -1,0 +1,134 @@
+//! `POST /api/v1/monitoring/pipelines/preview`: what a pipeline would have made of the newest rows.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use ingest::records::{id_of_hex, push_id, push_json_attrs};
+use model::{FixedKind, Records, Signal, record};
+use query::Control;
+use query::rows::{Ask, Row, RowReader, RowValue, Slices, Sort, row_json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::params::{search, span};
+use crate::access::Identity;
+use crate::app::SharedApp;
+use crate::error::{ApiFault, Fault};
+
+const ROWS_MAX: usize = 200;
+
+/// What is tried on what.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Preview {
+    /// `logs`, `spans` or `events`.
+    signal: String,
+    /// The specification of a pipeline.
+    pipeline: Value,
+    /// Which rows; empty for all.
+    #[serde(default)]
+    query: String,
+    /// How many.
+    limit: Option<usize>,
+}
+
+pub(crate) async fn run(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    body: crate::json::Body<Preview>,
+) -> Result<Response, ApiFault> {
+    let wanted = body.0;
+    let signal = match wanted.signal.as_str() {
+        "logs" => Signal::Logs,
+        "spans" | "traces" => Signal::Traces,
+        "events" => Signal::Events,
+        other => {
+            return Err(Fault::invalid("signal", format!("{other:?} is none of logs, spans, events")).into());
+        }
+    };
+    let processing = crate::app::compile_pipeline(signal, &wanted.pipeline)?;
+    let limit = wanted.limit.unwrap_or(20).clamp(1, ROWS_MAX);
+    let predicate = search(signal, &wanted.query)?;
+    let (start_ns, end_ns) = span(None, None, app.now_ms())?;
+    let ask = Ask { predicate, start_ns, end_ns };
+    let page =
+        super::read(&app, &identity, signal, move |reader| reader.page(&ask, Sort::Newest, limit, None))
+            .await?;
+    let mut records = records_of(signal, &page.rows);
+    let mut counts = pipeline::Counts::default();
+    processing.pipeline().run(&mut records, &mut counts);
+    // A row that was dropped has no counterpart.
+    let mut after = vec![Value::Null; page.rows.len()];
+    for (at, place) in records.rows.iter().enumerate() {
+        let mut alone = records.clone();
+        let mut row = 0;
+        alone.retain(|_, _| {
+            row += 1;
+            row - 1 == at
+        });
+        if let Some(slot) = after.get_mut(place.index as usize) {
+            *slot = shown(&alone)?;
+        }
+    }
+    let rules: Vec<Value> = counts
+        .processors
+        .iter()
+        .map(|rule| {
+            json!({
+                "name": rule.name,
+                "rows": rule.rows,
+                "failed": rule.failed,
+                "dropped": rule.dropped,
+                "sampled": rule.sampled,
+            })
+        })
+        .collect();
+    let answer = json!({ "before": super::rows_json(&page.rows), "after": after, "counts": rules });
+    Ok(axum::Json(answer).into_response())
+}
+
+/// The only row of a batch as the API shows rows.
+fn shown(records: &Records) -> Result<Value, Fault> {
+    let reader = RowReader::new(Arc::new(Slices::of_records(records)), Control::default());
+    let ask = Ask { predicate: model::Predicate::TRUE, start_ns: i64::MIN, end_ns: i64::MAX };
+    let page = reader.page(&ask, Sort::Newest, 1, None).map_err(Fault::from)?;
+    Ok(page.rows.first().map_or(Value::Null, row_json))
+}
+
+/// Stored rows as they came, for a pipeline.
+fn records_of(signal: Signal, rows: &[Row]) -> Records {
+    let mut records = Records::new(signal);
+    for (index, row) in rows.iter().enumerate() {
+        let first_attr = records.attrs.len() as u32;
+        push_object(&mut records, &row.resource);
+        let resource = records.end_resource(first_attr);
+        let fields: Vec<model::Value> = record::columns(signal)
+            .iter()
+            .zip(&row.fixed)
+            .map(|(column, value)| match value {
+                RowValue::Null => model::Value::Null,
+                RowValue::Int(value) => model::Value::Int(*value),
+                RowValue::Double(value) => model::Value::Double(*value),
+                RowValue::Text(text) if column.kind == FixedKind::Json => {
+                    model::Value::Json(records.push_text(text))
+                }
+                RowValue::Text(text) => model::Value::Text(records.push_text(text)),
+                RowValue::Id(text) if column.kind == FixedKind::TraceId => {
+                    push_id(&mut records, id_of_hex::<16>(text.as_bytes()))
+                }
+                RowValue::Id(text) => push_id(&mut records, id_of_hex::<8>(text.as_bytes())),
+            })
+            .collect();
+        let first_attr = records.attrs.len() as u32;
+        push_object(&mut records, &row.attributes);
+        records.push_row(index as u32, resource, first_attr, &fields);
+    }
+    records
+}
+
+fn push_object(records: &mut Records, text: &str) {
+    if let Ok(Value::Object(members)) = serde_json::from_str(text) {
+        push_json_attrs(records, &members);
+    }
+}

@@ -1,0 +1,234 @@
+//! `POST /api/v1/sql`: a statement, or a search, over logs, spans, events and metrics; JSON, CSV or Arrow by
+//! `Accept`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use model::Signal;
+use query::Control;
+use query::rows::{Ask, RowReader, RowSource, Sort, StoredRows, row_json};
+use query::sql::{SqlRequest, SqlResult, Tables};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::access::Identity;
+use crate::app::SharedApp;
+use crate::error::{ApiFault, Fault};
+use crate::rows_api::{CancelOnDrop, cost_json, search, time_ns};
+
+/// Rows of an answer where no limit is given.
+const ROWS_DEFAULT: usize = 100_000;
+/// Rows of an answer at most.
+pub(crate) const ROWS_MAX: usize = 1_000_000;
+
+/// What is asked.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    /// A statement.
+    #[serde(default)]
+    query: String,
+    /// Instead of a statement: a search, whose rows come newest first.
+    search: Option<String>,
+    /// Where the search looks: logs (the default), spans or events.
+    table: Option<String>,
+    /// Only count what the search finds.
+    #[serde(default)]
+    count: bool,
+    /// First time looked at; a statement may narrow it further.
+    start: Option<Value>,
+    /// First time not looked at any more.
+    end: Option<Value>,
+    /// Rows of the answer at most.
+    limit: Option<usize>,
+}
+
+/// How the answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// `{"columns":[…],"types":[…],"rows":[[…]]}`
+    Json,
+    /// An object a line.
+    JsonLines,
+    Csv,
+    Arrow,
+}
+
+impl Format {
+    /// By `Accept`; JSON where nothing we write is asked for.
+    fn of(headers: &HeaderMap) -> Self {
+        let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let named = accept.split(',').map(|part| part.split(';').next().unwrap_or("").trim());
+        named
+            .filter_map(|name| match name {
+                "application/json" => Some(Self::Json),
+                "application/x-ndjson" | "application/jsonl" => Some(Self::JsonLines),
+                "text/csv" => Some(Self::Csv),
+                "application/vnd.apache.arrow.stream" => Some(Self::Arrow),
+                _ => None,
+            })
+            .next()
+            .unwrap_or(Self::Json)
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::JsonLines => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
+}
+
+/// Answers a statement or a search.
+pub(crate) async fn run(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    headers: HeaderMap,
+    body: crate::json::Body<Asked>,
+) -> Result<Response, ApiFault> {
+    let (asked, format, started) = (body.0, Format::of(&headers), Instant::now());
+    let time = |field: &str, value: &Option<Value>| match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => time_ns(field, text).map(Some),
+        Some(other) => time_ns(field, &other.to_string()).map(Some),
+    };
+    let start_ns = time("start", &asked.start)?.unwrap_or(i64::MIN);
+    let end_ns = time("end", &asked.end)?.unwrap_or(i64::MAX);
+    let limit = asked.limit.unwrap_or(ROWS_DEFAULT).clamp(1, ROWS_MAX);
+    let deadline = app.query_deadline();
+    let control = Control::until(deadline);
+    let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
+    let outcome = match &asked.search {
+        Some(text) => {
+            let signal = signal_of(asked.table.as_deref().unwrap_or("logs"))?;
+            let ask = Ask { predicate: search(signal, text)?, start_ns, end_ns };
+            let rows = app.rows(&identity.tenant, signal, deadline).await?;
+            let count = asked.count;
+            let work = move || {
+                let reader = RowReader::new(Arc::new(StoredRows::new(signal, rows)), control);
+                found(&reader, &ask, limit, count, format, started).map_err(Fault::from)
+            };
+            app.in_slot("search", deadline, work).await
+        }
+        None => {
+            let tables = tables(&app, &identity, deadline).await?;
+            let request = SqlRequest { query: asked.query, start_ns, end_ns, limit: Some(limit) };
+            let engine = app.sql_engine();
+            let work = move || {
+                let result = engine.run(&request, &tables, &control).map_err(Fault::from)?;
+                write(&result, format, started).map_err(Fault::from)
+            };
+            app.in_slot("sql", deadline, work).await
+        }
+    };
+    let label = outcome.as_ref().map_or_else(crate::prom::query::outcome_label, |_| "ok");
+    app.telemetry().query("sql", label, started.elapsed().as_secs_f64(), 0);
+    let (body, truncated) = outcome?;
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    if truncated {
+        headers.insert("x-bellwether-truncated", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn signal_of(table: &str) -> Result<Signal, Fault> {
+    match table {
+        "logs" => Ok(Signal::Logs),
+        "spans" | "traces" => Ok(Signal::Traces),
+        "events" => Ok(Signal::Events),
+        other => Err(Fault::invalid("table", format!("{other:?} is none of logs, spans, events"))),
+    }
+}
+
+async fn tables(app: &SharedApp, identity: &Identity, deadline: Instant) -> Result<Tables, Fault> {
+    let of = async |signal| -> Result<Arc<dyn RowSource>, Fault> {
+        let rows = app.rows(&identity.tenant, signal, deadline).await?;
+        let source: Arc<dyn RowSource> = Arc::new(StoredRows::new(signal, rows));
+        Ok(source)
+    };
+    Ok(Tables {
+        tenant: identity.tenant.clone(),
+        logs: of(Signal::Logs).await?,
+        spans: of(Signal::Traces).await?,
+        events: of(Signal::Events).await?,
+        metrics: app.metric_snapshot(&identity.tenant, deadline).await?,
+    })
+}
+
+/// The answer to a search: whole rows, newest first, or their number.
+fn found(
+    reader: &RowReader,
+    ask: &Ask,
+    limit: usize,
+    count: bool,
+    format: Format,
+    started: Instant,
+) -> Result<(Vec<u8>, bool), query::QueryFault> {
+    if count {
+        let (count, cost) = reader.count(ask)?;
+        let cost = cost_json(&cost, started);
+        let answer = json!({ "columns": ["count"], "types": ["bigint"], "rows": [[count]], "cost": cost });
+        return Ok((answer.to_string().into_bytes(), false));
+    }
+    let page = reader.page(ask, Sort::Newest, limit, None)?;
+    let truncated = page.next.is_some();
+    let objects = page.rows.iter().map(row_json);
+    if format == Format::JsonLines {
+        return Ok((lines(objects), truncated));
+    }
+    let objects: Vec<Value> = objects.collect();
+    let columns: Vec<&str> = match objects.first() {
+        Some(Value::Object(first)) => first.keys().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let row = |object: &Value| Value::Array(columns.iter().map(|name| object[*name].clone()).collect());
+    let rows: Vec<Value> = objects.iter().map(row).collect();
+    let cost = cost_json(&page.cost, started);
+    let answer = json!({ "columns": columns, "rows": rows, "truncated": truncated, "cost": cost });
+    Ok((answer.to_string().into_bytes(), truncated))
+}
+
+/// The answer to a statement.
+fn write(result: &SqlResult, format: Format, started: Instant) -> Result<(Vec<u8>, bool), query::QueryFault> {
+    let body = match format {
+        Format::Csv => result.csv().into_bytes(),
+        Format::Arrow => result.arrow_stream()?,
+        Format::JsonLines => {
+            let columns = result.columns();
+            lines(result.json_rows().into_iter().map(|row| {
+                let values = match row {
+                    Value::Array(values) => values,
+                    other => vec![other],
+                };
+                Value::Object(columns.iter().cloned().zip(values).collect())
+            }))
+        }
+        Format::Json => {
+            let answer = json!({
+                "columns": result.columns(),
+                "types": result.types(),
+                "rows": result.json_rows(),
+                "truncated": result.truncated,
+                "cost": cost_json(&result.cost, started),
+            });
+            answer.to_string().into_bytes()
+        }
+    };
+    Ok((body, result.truncated))
+}
+
+fn lines(objects: impl Iterator<Item = Value>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for object in objects {
+        out.extend_from_slice(object.to_string().as_bytes());
+        out.push(b'\n');
+    }
+    out
+}

@@ -1,0 +1,129 @@
+//! Elasticsearch's `_bulk`, and as much of its API as shippers ask for before they send: Filebeat, Logstash,
+//! Fluent Bit and Vector look at version, license, templates and policies, and refuse a server that is no
+//! Elasticsearch by its `X-Elastic-Product` header.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use ingest::bulk;
+use serde_json::{Value, json};
+
+use super::rows::{append, context};
+use crate::app::SharedApp;
+use crate::error::Fault;
+
+/// The version that shippers of the last years accept.
+const VERSION: &str = "8.9.0";
+
+/// Under `/elasticsearch`, and at the root, where most shippers can only be pointed.
+pub(super) fn routes() -> Router<SharedApp> {
+    let nested = api().route("/", get(version).head(version)).layer(middleware::from_fn(product));
+    api().layer(middleware::from_fn(product)).nest("/elasticsearch", nested)
+}
+
+fn api() -> Router<SharedApp> {
+    Router::new()
+        .route("/_bulk", post(bulk_of_all).put(bulk_of_all))
+        .route("/{index}/_bulk", post(bulk_of_index).put(bulk_of_index))
+        .route("/_license", get(license))
+        .route("/_xpack", get(xpack))
+        .route("/_cluster/health", get(cluster_health))
+        .route("/_nodes/http", get(nodes))
+        .route("/_ilm/policy/{name}", any(acknowledged))
+        .route("/_index_template/{name}", any(acknowledged))
+        .route("/_component_template/{name}", any(acknowledged))
+        .route("/_template/{name}", any(acknowledged))
+        .route("/_ingest/pipeline/{name}", any(acknowledged))
+        .route("/_data_stream/{name}", any(acknowledged))
+}
+
+/// Every answer says what it is.
+async fn product(request: Request<Body>, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert("x-elastic-product", HeaderValue::from_static("Elasticsearch"));
+    response
+}
+
+/// `GET /`, for whoever does not ask for a page.
+pub(crate) async fn version() -> Response {
+    let answer = json!({
+        "name": "bellwether",
+        "cluster_name": "bellwether",
+        "cluster_uuid": "bellwether",
+        "version": {
+            "number": VERSION,
+            "build_flavor": "default",
+            "minimum_wire_compatibility_version": "7.17.0",
+            "minimum_index_compatibility_version": "7.0.0",
+        },
+        "tagline": "You Know, for Search",
+    });
+    let mut response = axum::Json(answer).into_response();
+    response.headers_mut().insert("x-elastic-product", HeaderValue::from_static("Elasticsearch"));
+    response
+}
+
+async fn license() -> axum::Json<Value> {
+    axum::Json(json!({ "license": { "status": "active", "type": "basic", "uid": "bellwether" } }))
+}
+
+async fn xpack() -> axum::Json<Value> {
+    let license = json!({ "status": "active", "type": "basic", "mode": "basic", "uid": "bellwether" });
+    axum::Json(json!({ "license": license, "features": {} }))
+}
+
+async fn cluster_health() -> axum::Json<Value> {
+    axum::Json(json!({ "cluster_name": "bellwether", "status": "green", "number_of_nodes": 1 }))
+}
+
+async fn nodes() -> axum::Json<Value> {
+    axum::Json(json!({ "cluster_name": "bellwether", "nodes": {} }))
+}
+
+/// Templates, policies and pipelines have no meaning here: every field is searchable as it comes.
+async fn acknowledged() -> axum::Json<Value> {
+    axum::Json(json!({ "acknowledged": true }))
+}
+
+async fn bulk_of_all(app: State<SharedApp>, request: Request<Body>) -> Response {
+    take(app, None, request).await
+}
+
+async fn bulk_of_index(app: State<SharedApp>, Path(index): Path<String>, request: Request<Body>) -> Response {
+    take(app, Some(index), request).await
+}
+
+async fn take(State(app): State<SharedApp>, index: Option<String>, request: Request<Body>) -> Response {
+    let started = app.now_ms();
+    let taken = async {
+        let (head, body) = request.into_parts();
+        let (identity, plain, _admission) =
+            super::intakes::admitted(&app, &head.method, &head.headers, body).await?;
+        let bulk = bulk::decode(&plain, index.as_deref(), &context(&app)).map_err(super::fault)?;
+        let written = append(&app, &identity.tenant, "elasticsearch", bulk.decoded).await?;
+        let took_ms = u64::try_from(app.now_ms() - started).unwrap_or(0);
+        Ok(bulk::answer(bulk.items, &written.refusals, took_ms))
+    };
+    let taken: Result<String, Fault> = taken.await;
+    match taken {
+        Ok(answer) => ([(header::CONTENT_TYPE, "application/json")], answer).into_response(),
+        Err(fault) => refuse(&fault),
+    }
+}
+
+/// An error as Elasticsearch words it.
+fn refuse(fault: &Fault) -> Response {
+    let kind = match fault.status() {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "security_exception",
+        StatusCode::TOO_MANY_REQUESTS => "es_rejected_execution_exception",
+        StatusCode::SERVICE_UNAVAILABLE => "unavailable_shards_exception",
+        _ => "illegal_argument_exception",
+    };
+    let error = json!({ "type": kind, "reason": fault.message() });
+    let body = json!({ "error": error, "status": fault.status().as_u16() });
+    fault.finish((fault.status(), axum::Json(body)).into_response())
+}

@@ -1,0 +1,213 @@
+//! Syslog over UDP, TCP and TLS. Syslog knows no answer, so a stream is read only as fast as it is stored, and
+//! what arrives while the store refuses waits: on a stream in the sender, for datagrams in a bounded batch.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest::DecodedRecords;
+use ingest::syslog::{Batch, Framer};
+use kit::{BoxError, Shutdown};
+use model::{Reason, Refusal, Refusals, TenantId};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
+
+use super::rows::{append, context};
+use crate::app::SharedApp;
+use crate::error::Fault;
+
+/// Largest datagram there is.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Connections open at once; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 1024;
+/// What is gathered is written after this time at the latest.
+const GATHER: Duration = Duration::from_millis(100);
+/// What is gathered is written when it is this large.
+const BATCH_BYTES: usize = 1 << 20;
+/// Datagrams that wait for a store that refuses; beyond it the newest are lost and counted.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+/// Time between attempts to store.
+const RETRY: Duration = Duration::from_secs(1);
+/// A connection silent for this long is closed.
+const IDLE: Duration = Duration::from_secs(3600);
+/// Time for a TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How a stream listener talks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// In the clear.
+    Tcp,
+    /// With the certificate of `syslog.certificate_file`.
+    Tls,
+}
+
+/// Datagrams, until asked to stop; what was gathered is written before it ends.
+pub(crate) async fn serve_udp(app: SharedApp, address: SocketAddr, stop: Shutdown) -> Result<(), BoxError> {
+    let socket = UdpSocket::bind(address).await?;
+    // One batch is being stored while the next is gathered.
+    let (to_store, mut gathered) = mpsc::channel::<DecodedRecords>(1);
+    let (of_store, of_stop) = (app.clone(), stop.clone());
+    let storing = kit::spawn::spawn("store syslog", async move {
+        while let Some(records) = gathered.recv().await {
+            store(&of_store, records, &of_stop).await;
+        }
+    });
+    let mut batch = Batch::default();
+    let mut lost = 0;
+    let mut datagram = vec![0; DATAGRAM_BYTES_MAX];
+    let mut due = tokio::time::interval(GATHER);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            received = socket.recv_from(&mut datagram) => {
+                let (length, _) = received?;
+                if batch.bytes() < WAITING_BYTES_MAX {
+                    batch.push(&datagram[..length], &context(&app));
+                } else {
+                    lost += 1;
+                }
+            }
+            _ = due.tick(), if !batch.is_empty() => if let Ok(permit) = to_store.try_reserve() {
+                permit.send(batch.take());
+                if lost > 0 {
+                    let refusals = overflow(std::mem::take(&mut lost));
+                    app.telemetry().outcome(&TenantId::default_tenant(), "logs", "syslog", 0, &refusals);
+                }
+            },
+            () = stop.requested() => {
+                let _ = to_store.send(batch.take()).await;
+                drop(to_store);
+                let _ = storing.await;
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn overflow(items: usize) -> Refusals {
+    let mut refusals = Refusals::default();
+    refusals.push(Refusal {
+        index: 0,
+        field: "datagram".into(),
+        reason: Reason::Overload,
+        message: format!("{items} datagrams came while {WAITING_BYTES_MAX} bytes waited for the store"),
+        items,
+    });
+    refusals
+}
+
+/// Streams, until asked to stop.
+pub(crate) async fn serve_stream(
+    app: SharedApp,
+    address: SocketAddr,
+    transport: Transport,
+    stop: Shutdown,
+) -> Result<(), BoxError> {
+    let acceptor = match transport {
+        Transport::Tcp => None,
+        Transport::Tls => Some(acceptor(&app)?),
+    };
+    let listener = TcpListener::bind(address).await?;
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.requested() => return Ok(()),
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors, most likely: some connection must end first.
+            tokio::time::sleep(GATHER).await;
+            continue;
+        };
+        let (app, stop, acceptor) = (app.clone(), stop.clone(), acceptor.clone());
+        kit::spawn::spawn("syslog connection", async move {
+            let _slot = slot;
+            match acceptor {
+                None => read(&app, stream, &stop).await,
+                Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => read(&app, stream, &stop).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "a syslog sender's TLS handshake failed"),
+                    Err(_) => tracing::debug!("a syslog sender's TLS handshake took too long"),
+                },
+            }
+        });
+    }
+}
+
+/// One connection: read, cut into messages, write; nothing further is read until that is durable.
+async fn read(app: &SharedApp, mut stream: impl AsyncRead + Unpin, stop: &Shutdown) {
+    let mut framer = Framer::default();
+    let mut batch = Batch::default();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let wait = if batch.is_empty() { IDLE } else { GATHER };
+        let received = tokio::select! {
+            received = tokio::time::timeout(wait, stream.read(&mut buffer)) => received,
+            () = stop.requested() => Ok(Ok(0)),
+        };
+        match received {
+            Ok(Ok(length)) if length > 0 => {
+                let context = context(app);
+                framer.push(&buffer[..length], |message| batch.push(message, &context));
+                if batch.bytes() < BATCH_BYTES {
+                    continue;
+                }
+            }
+            Err(_) if !batch.is_empty() => {}
+            // The end of the stream, an error, or a silent peer.
+            _ => {
+                let context = context(app);
+                framer.finish(|message| batch.push(message, &context));
+                store(app, batch.take(), stop).await;
+                return;
+            }
+        }
+        store(app, batch.take(), stop).await;
+    }
+}
+
+/// Writes, and waits while the store refuses for the moment.
+async fn store(app: &SharedApp, records: DecodedRecords, stop: &Shutdown) {
+    while !records.records.is_empty() {
+        let stored = append(app, &TenantId::default_tenant(), "syslog", records.clone()).await;
+        let Err(fault) = stored else { return };
+        if stop.is_requested() || !matches!(fault, Fault::Unavailable(_) | Fault::TooMany(_)) {
+            let lost = records.records.len();
+            tracing::error!(reason = fault.message(), lost, "syslog messages were lost");
+            return;
+        }
+        tracing::warn!(reason = fault.message(), "syslog messages wait for the store");
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+fn acceptor(app: &SharedApp) -> Result<TlsAcceptor, BoxError> {
+    let settings = app.settings();
+    let (certificates, key) = (&settings.syslog.certificate_file, &settings.syslog.key_file);
+    if certificates.is_empty() || key.is_empty() {
+        return Err("syslog.tls needs syslog.certificate_file and syslog.key_file: name both".into());
+    }
+    let said = |setting: &str, file: &str, error: &dyn std::fmt::Display| -> BoxError {
+        format!("{setting}: {file:?}: {error}").into()
+    };
+    let chain: Result<Vec<CertificateDer<'static>>, _> =
+        CertificateDer::pem_file_iter(Path::new(certificates)).and_then(Iterator::collect);
+    let chain = chain.map_err(|e| said("syslog.certificate_file", certificates, &e))?;
+    let key_der =
+        PrivateKeyDer::from_pem_file(Path::new(key)).map_err(|e| said("syslog.key_file", key, &e))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key_der))
+        .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, format!("syslog TLS: {e}")))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
