@@ -12,6 +12,9 @@ need chromium chromium
 need strace strace
 need curl curl
 need runuser util-linux
+need logger bsdutils
+need rsyslogd rsyslog
+ls /usr/lib/*/rsyslog/omelasticsearch.so >/dev/null 2>&1 || missing+=(rsyslog-elasticsearch)
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then missing+=(postgresql); fi
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 install_missing
@@ -27,14 +30,16 @@ phase "web application: types and units"
 (cd ui && npm run --silent check && npm test --silent)
 
 phase "build the tests and the binary"
-cargo build -p bellwether
-cargo nextest run --workspace --no-run
+# One selection of packages and targets for binary and tests: another one has other features, and the SQL engine
+# would be built a second time.
+cargo build --workspace --all-targets
 
 phase "units, properties and scripts"
 scripts/with-postgres.sh cargo nextest run --workspace
 
 phase "the binary with real clients"
 python_environment
+scripts/js.sh
 target/venv/bin/python -m pytest -q tests
 
 phase ""
