@@ -21,16 +21,17 @@ const LOOKED_AT_MAX: usize = 500_000;
 type Take<'a> = dyn FnMut(Subject<'_>) -> Result<ControlFlow<()>, QueryFault> + 'a;
 
 /// Shows every span that comes out of the query's pipeline and begins in the range, newest slices first. `want`
-/// has at least what the query speaks of.
+/// has at least what the query speaks of; `field` is one more that is looked at.
 pub(super) fn matching(
     source: &dyn SpanSource,
     query: &Query,
     (start_ns, end_ns): (i64, i64),
     want: &Want,
     control: &Control,
+    field: Option<&FieldRef>,
     take: &mut Take<'_>,
 ) -> Result<(), QueryFault> {
-    let mut needs_trace = false;
+    let mut needs_trace = field.is_some_and(FieldRef::needs_trace);
     query.fields(&mut |field| needs_trace |= field.needs_trace());
     match query.stages.as_slice() {
         // A span alone tells whether it counts.
@@ -91,7 +92,7 @@ pub fn each_span(
     control: &Control,
     visit: &mut dyn FnMut(&SpanData),
 ) -> Result<(), QueryFault> {
-    matching(source, query, range_ns, &query.want(), control, &mut |subject| {
+    matching(source, query, range_ns, &query.want(), control, None, &mut |subject| {
         visit(subject.span);
         Ok(ControlFlow::Continue(()))
     })
@@ -116,7 +117,7 @@ pub fn values(
     field.want(&mut want);
     let mut counts: HashMap<String, (u64, Value)> = HashMap::new();
     let mut looked_at = 0;
-    matching(source, query, range_ns, &want, control, &mut |subject| {
+    matching(source, query, range_ns, &want, control, Some(field), &mut |subject| {
         looked_at += 1;
         let several = match field.value(subject) {
             Value::Nil => Vec::new(),

@@ -78,7 +78,7 @@ pub fn metrics(
     }
     let mut table = Table { metrics, grid, series: HashMap::new(), points: 0, exemplars: 0 };
     let want = query.want();
-    matching(source, query, (grid.start_ns, grid.end_ns), &want, control, &mut |subject| {
+    matching(source, query, (grid.start_ns, grid.end_ns), &want, control, None, &mut |subject| {
         table.add(subject)?;
         Ok(ControlFlow::Continue(()))
     })?;

@@ -83,6 +83,7 @@ fn values_come_most_frequent_first() {
         ("{}", "resource.service.name", 10, "web api"),
         ("{ status = error }", "service.name", 10, "api"),
         ("{ rootName = `a` && name = `b` }", ".service.name", 1, "api"),
+        ("{}", "rootServiceName", 10, "web"),
         ("{}", "span.missing", 10, ""),
         ("{}", "status", 10, "unset ok error"),
     ] {
