@@ -36,7 +36,7 @@ def log_questions(start, end):
         ("status 500 by route", sql("""SELECT "http.route", count(*) FROM logs WHERE "http.status_code" = 500 GROUP BY 1""", **span)),
         ("top 10 client IPs", sql("""SELECT "client.ip", count(*) AS n FROM logs GROUP BY 1 ORDER BY n DESC LIMIT 10""", **span)),
         ("p99 duration by service", sql("""SELECT "service.name", approx_percentile_cont(duration_ms, 0.99) FROM logs GROUP BY 1""", **span)),
-        ("regular expression, count", ("POST", "/api/v1/sql", {"search": r"body:/user 4[0-9]{2} in/", "table": "logs", "count": True, **span})),
+        ("regular expression, count", ("POST", "/api/v1/sql", {"search": r'body:~"user 4[0-9]{2} in"', "table": "logs", "count": True, **span})),
     ]
 
 

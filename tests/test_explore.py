@@ -42,7 +42,7 @@ def get(server, path, **params):
     ({"query": "zone:z1 -level:info"}, lambda r: r["zone"] == "z1" and r["level"] != "info"),
     ({"query": "(zone:z0 OR zone:z2) signed", "level": "warn"}, lambda r: r["zone"] in ("z0", "z2") and "signed" in r["body"] and r["level"] == "warn"),
     ({"query": "ZAHLUNG"}, lambda r: "Zahlung" in r["body"]),
-    ({"query": "body:/after 1[0-9]+ ms/"}, lambda r: "after 1" in r["body"] and len(r["body"].split("after ")[1].split()[0]) > 1),
+    ({"query": 'body:~"after 1[0-9]+ ms"'}, lambda r: "after 1" in r["body"] and len(r["body"].split("after ")[1].split()[0]) > 1),
 ])
 def test_filters_equal_brute_force(server, logs, params, keep):
     found = get(server, "/logs", limit=1000, **{"query": "service:ex-*", **params} if "query" not in params else
@@ -102,7 +102,7 @@ def test_patterns_and_context(server, logs):
     assert [r["attributes"]["n"] for r in around["after"]] == [71, 72]
 
 
-@pytest.mark.parametrize("query, part", [("level:", "level"), ("(a", ")"), ("n:>=abc", "abc"), ('"open', '"'), ("body:/(/", "regular expression")])
+@pytest.mark.parametrize("query, part", [("level:", "level"), ("(a", ")"), ("n:[1 TO", "]"), ('"open', '"'), ("body:/(/", "regular expression")])
 def test_a_bad_search_names_its_place(server, query, part):
     answer = requests.get(server.url + "/api/v1/monitoring/logs", params={"query": query}, headers=server.auth, timeout=10)
     assert answer.status_code == 400, answer.text

@@ -166,7 +166,7 @@ fn rows(options: &Options, kind: &str) -> Result<()> {
                 scope.spawn(move || -> Result<()> {
                     let mut connection = Connection::open(addr)?;
                     let step_ns = (span_ns / share.max(1)).max(2);
-                    let rare_every = if rare == 0 { 0 } else { (count / rare).max(8) };
+                    let rare_every = count.checked_div(rare).map_or(0, |every| every.max(8));
                     let mut logs = rows::Logs::new(worker + 1, from_ns, step_ns, rare_every);
                     let mut spans = rows::Spans::new(worker + 1, from_ns, step_ns);
                     loop {

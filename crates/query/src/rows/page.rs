@@ -72,6 +72,9 @@ struct Candidates {
     times: Vec<i64>,
 }
 
+/// Matching rows of a slice, their times, and what looking took.
+type Matching = (BooleanBuffer, Vec<i64>, Cost);
+
 /// Rows beyond a page's own that are read at once; more have their keys compared first.
 const SPARE: usize = 1000;
 /// Slices that are looked at side by side before it is decided whether more are needed.
@@ -157,7 +160,7 @@ impl RowReader {
             if first.min().is_some_and(|first| first > last) {
                 break;
             }
-            let parts: Vec<Result<(BooleanBuffer, Vec<i64>, Cost), QueryFault>> = part
+            let parts: Vec<Result<Matching, QueryFault>> = part
                 .par_iter()
                 .map(|slice| {
                     let mut cost = Cost::default();

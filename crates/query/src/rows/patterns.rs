@@ -61,6 +61,9 @@ pub struct Patterns {
     pub cost: Cost,
 }
 
+/// Slices with their matching rows, how many those are, and what looking took.
+type Selected = (Vec<(Slice, BooleanBuffer)>, u64, Cost);
+
 /// A pattern while messages come in.
 #[derive(Default)]
 struct Tally {
@@ -119,7 +122,7 @@ impl RowReader {
     }
 
     /// All slices that have matching rows, with those rows.
-    fn select_all(&self, ask: &Ask) -> Result<(Vec<(Slice, BooleanBuffer)>, u64, Cost), QueryFault> {
+    fn select_all(&self, ask: &Ask) -> Result<Selected, QueryFault> {
         let each = |slice: &Slice, rows: &BooleanBuffer, _: &mut Cost| Ok((slice.clone(), rows.clone()));
         let (selected, cost) = self.over_slices(ask, Vec::new, each, Vec::push)?;
         let total =

@@ -120,7 +120,7 @@ impl<'a> Known<'a> {
             of_scope.insert(&info.key, info.kind);
             let either = known.either.entry(&info.key).or_insert((info.kind, 0));
             either.0 = common(either.0, info.kind);
-            either.1 += info.count as u64;
+            either.1 += info.count;
         }
         known
     }

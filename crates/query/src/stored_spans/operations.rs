@@ -54,7 +54,10 @@ impl StoredSpans {
     }
 }
 
-fn of_slice(slice: &Slice, filter: &Filter) -> Result<(Vec<(String, String, SpanKind)>, Cost), QueryFault> {
+/// Service, operation and kind of spans, and what looking took.
+type Found = (Vec<(String, String, SpanKind)>, Cost);
+
+fn of_slice(slice: &Slice, filter: &Filter) -> Result<Found, QueryFault> {
     let mut cost = Cost::default();
     let rows = slice.select(filter, &mut cost)?;
     if rows.count_set_bits() == 0 {

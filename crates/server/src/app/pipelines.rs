@@ -46,9 +46,12 @@ impl Processing {
     }
 }
 
+/// What was looked up; `None` where nothing was set.
+type Known = HashMap<(TenantId, Signal), Option<Arc<Processing>>>;
+
 /// Pipelines that were looked up; a change forgets them.
 #[derive(Default)]
-pub(crate) struct Pipelines(RwLock<HashMap<(TenantId, Signal), Option<Arc<Processing>>>>);
+pub(crate) struct Pipelines(RwLock<Known>);
 
 impl Pipelines {
     /// What is known without asking the database.

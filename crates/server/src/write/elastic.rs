@@ -21,8 +21,11 @@ const VERSION: &str = "8.9.0";
 
 /// Under `/elasticsearch`, and at the root, where most shippers can only be pointed.
 pub(super) fn routes() -> Router<SharedApp> {
-    let nested = api().route("/", get(version).head(version)).layer(middleware::from_fn(product));
-    api().layer(middleware::from_fn(product)).nest("/elasticsearch", nested)
+    let nested = api().route("/", get(version)).layer(middleware::from_fn(product));
+    api()
+        .route("/elasticsearch/", get(version))
+        .layer(middleware::from_fn(product))
+        .nest("/elasticsearch", nested)
 }
 
 fn api() -> Router<SharedApp> {
