@@ -13,7 +13,7 @@ run: build
 
 ## Build the binary with the web application inside.
 build: ui
-	@echo "==> building the binary: about ten minutes on a fresh two-core machine, seconds afterwards"
+	@echo "==> building the binary: about a quarter of an hour on a fresh two-core machine, seconds afterwards"
 	@cargo build --profile $(PROFILE) -p bellwether
 
 ## Build the web application.

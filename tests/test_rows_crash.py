@@ -32,7 +32,7 @@ def logs_request(writer, n, t_ns):
 
 def spans_request(writer, n, t_ns):
     spans = [{
-        "traceId": f"{writer:08x}{n:024x}", "spanId": f"{n:08x}{i + 1:08x}", "parentSpanId": f"{n:08x}{1:08x}" if i else "",
+        "traceId": f"{writer + 1:08x}{n:024x}", "spanId": f"{n:08x}{i + 1:08x}", "parentSpanId": f"{n:08x}{1:08x}" if i else "",
         "name": f"op {i % 5}", "kind": 2, "startTimeUnixNano": str(t_ns + i), "endTimeUnixNano": str(t_ns + i + 1000 * (n + 1)),
         "attributes": [{"key": "n", "value": {"intValue": str(n)}}],
     } for i in range(ROWS)]

@@ -59,6 +59,8 @@ pub(super) async fn plan(
 
 /// What is known of the columns of the tables that a statement names.
 struct Known {
+    /// Fixed columns of those tables and columns of views.
+    fixed: BTreeSet<&'static str>,
     logs: Vec<KeyInfo>,
     spans: Vec<KeyInfo>,
     events: Vec<KeyInfo>,
@@ -72,14 +74,14 @@ struct Known {
 impl Known {
     fn new(names: &Names, tables: &Tables, shared: &Shared) -> Result<Self, QueryFault> {
         let (start, end) = shared.range;
-        // Statements about the tables themselves name one that lists all.
-        let all =
-            !names.tables.iter().any(|name| TABLES.iter().any(|table| table.eq_ignore_ascii_case(name)));
-        let uses = |table: &str| all || names.tables.contains(table);
+        // Statements about the tables themselves name one that lists all, or none.
+        let all = !TABLES.iter().any(|table| names.uses(table));
+        let uses = |table: &str| all || names.uses(table);
         let keys = |source: &Arc<dyn RowSource>, table| {
             if uses(table) { source.keys(start, end) } else { Ok(Vec::new()) }
         };
         let mut known = Self {
+            fixed: fixed_columns(uses),
             logs: keys(&tables.logs, "logs")?,
             spans: keys(&tables.spans, "spans")?,
             events: keys(&tables.events, "events")?,
@@ -91,56 +93,20 @@ impl Known {
             known.labels = tables.metrics.label_names(&[], range_ms(shared.range))?;
             known.labels.remove(METRIC_NAME);
         }
-        for name in &names.columns {
+        for (name, written) in &names.columns {
             if name.starts_with("attr.") || name.starts_with("resource.") {
                 known.scoped.insert(name.clone());
-            } else if !known.has(name) && !names.columns.iter().any(|other| is_part_of(name, other)) {
+            } else if !known.has(name) && !known.has(written) {
                 known.missing.insert(name.clone());
             }
         }
         Ok(known)
     }
 
-    /// True when a table has this column, be it only with these capitals.
+    /// True when a table has this column.
     fn has(&self, name: &str) -> bool {
-        const VIEWS: [&str; 30] = [
-            "id",
-            "level",
-            "message",
-            "timestamp",
-            "service",
-            "metadata",
-            "trace",
-            "cpu",
-            "memory",
-            "disk",
-            "network",
-            "process",
-            "requests",
-            "response",
-            "errors",
-            "activeUsers",
-            "activeSessions",
-            "organization_id",
-            "user_id",
-            "team_id",
-            "project_id",
-            "session_id",
-            "command",
-            "started_at",
-            "duration_ms",
-            "success",
-            "error",
-            "labels",
-            "value",
-            "histogram",
-        ];
-        let fixed = |signal| model::record::columns(signal).iter().any(|column| column.name == name);
         let key = |keys: &[KeyInfo]| keys.iter().any(|info| &*info.key == name);
-        [Signal::Logs, Signal::Traces, Signal::Events].into_iter().any(fixed)
-            || VIEWS.contains(&name)
-            || name == ATTRIBUTES
-            || name == RESOURCE_ATTRIBUTES
+        self.fixed.contains(name)
             || key(&self.logs)
             || key(&self.spans)
             || key(&self.events)
@@ -153,10 +119,50 @@ impl Known {
     }
 }
 
-/// True for `b` where the statement has `a.b`, which stands for the one or the other.
-fn is_part_of(name: &str, dotted: &str) -> bool {
-    dotted.len() > name.len() && dotted.ends_with(name) && dotted[..dotted.len() - name.len()].ends_with('.')
+/// The columns that tables have whatever is in them.
+fn fixed_columns(uses: impl Fn(&str) -> bool) -> BTreeSet<&'static str> {
+    let mut fixed = BTreeSet::new();
+    for (table, signal) in [("logs", Signal::Logs), ("spans", Signal::Traces), ("events", Signal::Events)] {
+        if uses(table) {
+            fixed.extend(model::record::columns(signal).iter().map(|column| column.name));
+            fixed.extend([ATTRIBUTES, RESOURCE_ATTRIBUTES]);
+        }
+    }
+    for (table, columns) in OTHER_COLUMNS {
+        if uses(table) {
+            fixed.extend(columns);
+        }
+    }
+    fixed
 }
+
+/// Columns of views and of the table of samples.
+const OTHER_COLUMNS: [(&str, &[&str]); 5] = [
+    ("metrics", &["timestamp", "name", "value", "histogram", "labels"]),
+    ("LogEntry", &["id", "level", "message", "timestamp", "service", "metadata", "trace"]),
+    ("SystemMetric", &["id", "timestamp", "cpu", "memory", "disk", "network", "process"]),
+    (
+        "ApplicationMetric",
+        &["id", "timestamp", "requests", "response", "errors", "activeUsers", "activeSessions"],
+    ),
+    (
+        "command_executions",
+        &[
+            "id",
+            "organization_id",
+            "user_id",
+            "team_id",
+            "project_id",
+            "session_id",
+            "command",
+            "started_at",
+            "duration_ms",
+            "success",
+            "error",
+            "metadata",
+        ],
+    ),
+];
 
 fn range_ms((start, end): (i64, i64)) -> TimeRange {
     let start_ms = start.div_euclid(1_000_000);

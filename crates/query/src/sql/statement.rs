@@ -16,7 +16,7 @@ use crate::error::QueryFault;
 pub(super) const BYTES_MAX: usize = 64 << 10;
 /// How deep expressions and queries may nest.
 const DEPTH_MAX: usize = 50;
-/// Names of keys that a statement may use.
+/// Names of columns that a statement may use.
 const NAMES_MAX: usize = 1000;
 
 /// Reads one statement and refuses all that is not a question.
@@ -73,8 +73,8 @@ fn invalid(message: String) -> QueryFault {
 pub(super) struct Names {
     /// Names of tables, as looked up: lower case where they are not quoted.
     pub(super) tables: BTreeSet<String>,
-    /// Columns, likewise, without those that the statement defines.
-    pub(super) columns: BTreeSet<String>,
+    /// Columns, likewise, each with how it was written; without those that the statement defines.
+    pub(super) columns: BTreeSet<(String, String)>,
     /// What the statement defines itself: aliases and common table expressions.
     defined: BTreeSet<String>,
 }
@@ -84,17 +84,41 @@ pub(super) fn names(statement: &mut Statement) -> Result<Names, QueryFault> {
     let mut collect = Collect::default();
     let _ = visit(statement, &mut collect);
     let mut names = collect.names;
-    let defined = std::mem::take(&mut names.defined);
-    names.columns.retain(|name| !defined.contains(name));
-    names.tables.retain(|name| !defined.contains(name) || is_own_table(name));
+    for parts in collect.compounds {
+        if let Some(ident) = names.column_of(&parts) {
+            names.columns.insert((folded(&ident), ident.value));
+        }
+    }
+    names.columns.retain(|(name, _)| !names.defined.contains(name));
     if names.columns.len() > NAMES_MAX {
         return Err(invalid(format!("the statement names more than {NAMES_MAX} columns: name fewer")));
     }
-    Ok(Names { defined, ..names })
+    Ok(names)
 }
 
-fn is_own_table(name: &str) -> bool {
-    super::catalog::TABLES.iter().any(|table| table.eq_ignore_ascii_case(name))
+impl Names {
+    /// The column of a name in parts: behind a table's name what follows it, else all of it with its dots.
+    fn column_of(&self, parts: &[Ident]) -> Option<Ident> {
+        let is_relation = parts.len() > 1 && parts.first().is_some_and(|first| self.is_relation(first));
+        let rest = if is_relation { &parts[1..] } else { parts };
+        match rest {
+            [] => None,
+            [one] => Some(one.clone()),
+            // With quotes in it, it is the engine's to understand.
+            several if several.iter().all(|part| part.quote_style.is_none()) => Some(dotted(several)),
+            several => several.last().cloned(),
+        }
+    }
+
+    fn is_relation(&self, ident: &Ident) -> bool {
+        let name = folded(ident);
+        self.tables.contains(&name) || self.defined.contains(&name)
+    }
+
+    /// True when the statement asks a table.
+    pub(super) fn uses(&self, table: &str) -> bool {
+        self.tables.contains(table) || self.tables.contains(&table.to_ascii_lowercase())
+    }
 }
 
 /// Gives names their quotes: dotted names that are keys become one name, and a name with capitals that is only
@@ -121,6 +145,8 @@ fn folded(ident: &Ident) -> String {
 #[derive(Default)]
 struct Collect {
     names: Names,
+    /// Names in parts, of which it turns out at the end whether they begin with a table.
+    compounds: Vec<Vec<Ident>>,
 }
 
 impl Collect {
@@ -181,17 +207,11 @@ impl VisitorMut for Collect {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::Identifier(ident) => {
-                self.names.columns.insert(folded(ident));
+                self.names.columns.insert((folded(ident), ident.value.clone()));
             }
             Expr::CompoundIdentifier(parts) => {
                 join_scoped(parts);
-                if let Some(last) = parts.last() {
-                    self.names.columns.insert(folded(last));
-                }
-                // In case it is a key with dots and no quotes.
-                if parts.len() > 1 && parts.iter().all(|part| part.quote_style.is_none()) {
-                    self.names.columns.insert(dotted(parts));
-                }
+                self.compounds.push(parts.clone());
             }
             _ => {}
         }
@@ -199,8 +219,9 @@ impl VisitorMut for Collect {
     }
 }
 
-fn dotted(parts: &[Ident]) -> String {
-    parts.iter().map(folded).collect::<Vec<_>>().join(".")
+/// Parts of a name as one, in quotes.
+fn dotted(parts: &[Ident]) -> Ident {
+    Ident::with_quote('"', parts.iter().map(folded).collect::<Vec<_>>().join("."))
 }
 
 /// Makes one name of `attr."k"` and `resource."k"`, also behind a table's name.
@@ -216,7 +237,7 @@ fn join_scoped(parts: &mut Vec<Ident>) {
     };
     let joined = dotted(&parts[scope..]);
     parts.truncate(scope);
-    parts.push(Ident::with_quote('"', joined));
+    parts.push(joined);
 }
 
 struct Settle<'a> {
@@ -237,11 +258,6 @@ impl Settle<'_> {
             ident.quote_style = Some('"');
         }
     }
-
-    fn is_relation(&self, ident: &Ident) -> bool {
-        let name = folded(ident);
-        self.names.tables.contains(&name) || self.names.defined.contains(&name)
-    }
 }
 
 impl VisitorMut for Settle<'_> {
@@ -251,15 +267,18 @@ impl VisitorMut for Settle<'_> {
         match expr {
             Expr::Identifier(ident) => self.keep_case(ident),
             Expr::CompoundIdentifier(parts) => {
+                let of_table = parts.first().is_some_and(|first| self.names.is_relation(first));
+                let from = usize::from(of_table);
+                if parts.len() - from > 1 && parts[from..].iter().all(|part| part.quote_style.is_none()) {
+                    let joined = dotted(&parts[from..]);
+                    parts.truncate(from);
+                    parts.push(joined);
+                }
+                if let Some(last) = parts.last_mut() {
+                    self.keep_case(last);
+                }
                 if let [single] = parts.as_slice() {
                     *expr = Expr::Identifier(single.clone());
-                    return ControlFlow::Continue(());
-                }
-                let plain = parts.iter().all(|part| part.quote_style.is_none());
-                if plain && !parts.first().is_some_and(|first| self.is_relation(first)) {
-                    *expr = Expr::Identifier(Ident::with_quote('"', dotted(parts)));
-                } else if let Some(last) = parts.last_mut() {
-                    self.keep_case(last);
                 }
             }
             _ => {}

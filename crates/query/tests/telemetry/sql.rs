@@ -176,6 +176,12 @@ fn groups_joins_and_subqueries_work() {
         "SELECT s.name FROM spans s JOIN events e ON e.user_id = 'ann' WHERE s.n = 3 AND e.kind = 'deploy'",
     );
     assert_eq!(rows, json!([["GET /item/3"]]));
+    // The second record is the first with a path: it has no status, and no name.
+    let rows = f.rows(
+        "SELECT l.http.status, l.urlPath, l.name FROM logs l WHERE l.attr.\"urlPath\" = '/v1/item/1' AND body LIKE 'user%' \
+         ORDER BY l.timestamp LIMIT 1",
+    );
+    assert_eq!(rows, json!([[null, "/v1/item/1", null]]));
     let rows = f.rows("SELECT approx_distinct(\"urlPath\") > 5, max(duration) FROM logs, spans");
     assert_eq!(rows, json!([[true, 9_000_000]]));
     let rows =
@@ -297,7 +303,7 @@ fn nothing_but_questions_is_possible() {
 fn wrong_statements_say_what_is_wrong() {
     let f = fixture();
     for (query, part) in [
-        ("SELEC 1", "SELECT"),
+        ("SELEC 1", "SELEC"),
         ("SELECT body FROM nothing", "nothing"),
         ("SELECT nofunction(body) FROM logs", "nofunction"),
         ("SELECT body FROM logs WHERE", "Expected"),

@@ -97,7 +97,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for La
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
         // Lines about writing lines would never end.
-        if metadata.target().starts_with(module_path!()) {
+        if metadata.target() == module_path!() {
             return;
         }
         let mut fields = Fields::default();

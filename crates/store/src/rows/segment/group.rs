@@ -14,7 +14,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::errors::ParquetError;
 
-use super::pages::PageReader;
+use super::pages::{Failure, PageReader};
 use super::reader::{RowSegment, RowTable, read_bytes};
 use super::sidecar::SliceInfo;
 use crate::error::{Result, StoreError};
@@ -199,7 +199,14 @@ impl Group {
         let read = Arc::new(AtomicU64::new(0));
         let len = file.len().map_err(|e| StoreError::io("read", segment.paths()[0], e))?;
         let pages = Arc::clone(&self.table.pages);
-        let reader = PageReader { file: Arc::clone(file), len, read: Arc::clone(&read), pages };
+        let failure = Failure::default();
+        let reader = PageReader {
+            file: Arc::clone(file),
+            len,
+            read: Arc::clone(&read),
+            pages,
+            failure: failure.clone(),
+        };
         let arrow = self.table.arrow.clone();
         let mask = ProjectionMask::leaves(arrow.parquet_schema(), numbers.iter().copied());
         let selection =
@@ -213,6 +220,9 @@ impl Group {
             .map_err(|e| segment.damaged(e))?;
         let batches = batches.collect::<Result<Vec<_>, _>>();
         cost.bytes += read.load(Ordering::Relaxed);
+        if let (Err(_), Some(error)) = (&batches, failure.take()) {
+            return Err(StoreError::io("read", segment.paths()[0], error));
+        }
         let corrupt = |e: arrow_schema::ArrowError| StoreError::corrupt(segment.paths()[0], 0, e.to_string());
         let batches = batches.map_err(|e| match e {
             arrow_schema::ArrowError::ExternalError(source) => match source.downcast::<ParquetError>() {

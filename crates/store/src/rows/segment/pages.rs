@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
@@ -55,7 +56,13 @@ pub(crate) fn pages_of(metadata: &ParquetMetaData) -> Option<Vec<Page>> {
 /// Reads a finished file again for the checksums of its pages.
 pub(crate) fn checksums(file: &Arc<dyn DiskFile>) -> Result<Checksums, ParquetError> {
     let len = file.len()?;
-    let reader = PageReader { file: Arc::clone(file), len, read: Arc::default(), pages: Arc::default() };
+    let reader = PageReader {
+        file: Arc::clone(file),
+        len,
+        read: Arc::default(),
+        pages: Arc::default(),
+        failure: Failure::default(),
+    };
     let metadata = ParquetMetaDataReader::new()
         .with_offset_index_policy(PageIndexPolicy::Required)
         .parse_and_finish(&reader)?;
@@ -79,6 +86,24 @@ pub(crate) struct PageReader {
     /// Bytes that were read.
     pub(crate) read: Arc<AtomicU64>,
     pub(crate) pages: Arc<[Page]>,
+    pub(crate) failure: Failure,
+}
+
+/// Why the disk did not give what was asked for: on its way through the Parquet reader an error may lose what it
+/// is, and a disk that fails must not look like a file that is damaged.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failure(Arc<Mutex<Option<io::Error>>>);
+
+impl Failure {
+    fn noted(&self, error: io::Error) -> io::Error {
+        *self.0.lock() = Some(io::Error::new(error.kind(), error.to_string()));
+        error
+    }
+
+    /// The last failure of the disk, if there was one.
+    pub(crate) fn take(&self) -> Option<io::Error> {
+        self.0.lock().take()
+    }
 }
 
 impl Length for PageReader {
@@ -96,6 +121,7 @@ impl ChunkReader for PageReader {
             at: start,
             end: self.len,
             read: Arc::clone(&self.read),
+            failure: self.failure.clone(),
         })
     }
 
@@ -104,7 +130,7 @@ impl ChunkReader for PageReader {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} are beyond the end")));
         }
         let mut bytes = vec![0; length];
-        self.file.read_at(start, &mut bytes)?;
+        self.file.read_at(start, &mut bytes).map_err(|error| self.failure.noted(error))?;
         self.read.fetch_add(length as u64, Ordering::Relaxed);
         if let Ok(at) = self.pages.binary_search_by_key(&start, |page| page.offset)
             && self.pages[at].len as usize == length
@@ -122,12 +148,13 @@ pub(crate) struct PageCursor {
     at: u64,
     end: u64,
     read: Arc<AtomicU64>,
+    failure: Failure,
 }
 
 impl Read for PageCursor {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let take = bytes.len().min(self.end.saturating_sub(self.at) as usize);
-        self.file.read_at(self.at, &mut bytes[..take])?;
+        self.file.read_at(self.at, &mut bytes[..take]).map_err(|error| self.failure.noted(error))?;
         self.at += take as u64;
         self.read.fetch_add(take as u64, Ordering::Relaxed);
         Ok(take)

@@ -14,7 +14,7 @@ use parquet::file::metadata::PageIndexPolicy;
 
 use super::group::Group;
 use super::layout;
-use super::pages::{Page, PageReader, pages_of};
+use super::pages::{Failure, Page, PageReader, pages_of};
 use super::sidecar::{FOOTER_BYTES, FORMAT, Footer, Header};
 use crate::disk::{Disk, DiskFile};
 use crate::durable;
@@ -207,7 +207,13 @@ impl RowSegment {
             let detail = "checksum of the footer does not match";
             return Err(StoreError::corrupt(&self.parquet_path, checksums.tail_offset, detail));
         }
-        let reader = PageReader { file: Arc::clone(file), len, read: Arc::default(), pages: Arc::default() };
+        let reader = PageReader {
+            file: Arc::clone(file),
+            len,
+            read: Arc::default(),
+            pages: Arc::default(),
+            failure: Failure::default(),
+        };
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Required);
         let arrow = ArrowReaderMetadata::load(&reader, options).map_err(|e| self.damaged(e))?;
         let pages = pages_of(arrow.metadata()).filter(|pages| pages.len() == checksums.pages.len());
