@@ -29,7 +29,7 @@ section! {
         /// Total size of stored telemetry above which the oldest segments go, or off.
         max_bytes: Option<ByteSize> = "off", live;
         /// Free space on the disk below which the oldest segments go, or off.
-        free_space_floor: Option<ByteSize> = "256MiB", live;
+        free_space_floor: Option<ByteSize> = "off", live;
     }
 }
 
