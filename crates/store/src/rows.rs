@@ -10,6 +10,7 @@ mod head; // rows of one epoch
 mod json; // the overflow column
 mod keys; // which attributes there are
 mod object; // attributes as JSON
+mod overflow; // attributes beyond the columns
 pub(crate) mod payload; // rows in the log
 pub(crate) mod predicate; // a predicate as bytes
 mod probe; // what filters of blocks are asked

@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use model::record::columns;
 use model::{FixedKind, Records, Signal};
 
-use super::build;
+use super::{build, overflow};
 use crate::error::{Result, StoreError};
 
 /// Attribute columns of a chunk; the values of rarer keys share the overflow column. More columns would cost
@@ -233,7 +233,7 @@ impl<'a> Concat<'a> {
                     out.append_option(text);
                     continue;
                 }
-                let mut object = build::Overflow::from_json(text);
+                let mut object = overflow::Overflow::from_json(text);
                 for column in row_columns {
                     object.put(column.scope, &column.key, &json_value(column, row));
                 }
@@ -249,9 +249,9 @@ fn json_value(column: &AttrColumn, row: usize) -> String {
     match column.kind {
         ValueKind::Bool => column.values.as_boolean().value(row).to_string(),
         ValueKind::Int => column.values.as_primitive::<Int64Type>().value(row).to_string(),
-        ValueKind::Double => build::json_double(column.values.as_primitive::<Float64Type>().value(row)),
-        ValueKind::Text => build::json_string(column.values.as_string_view().value(row)),
-        ValueKind::Json => build::json_text(column.values.as_string_view().value(row)),
+        ValueKind::Double => overflow::json_double(column.values.as_primitive::<Float64Type>().value(row)),
+        ValueKind::Text => overflow::json_string(column.values.as_string_view().value(row)),
+        ValueKind::Json => overflow::json_text(column.values.as_string_view().value(row)),
     }
 }
 

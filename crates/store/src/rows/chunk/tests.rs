@@ -21,7 +21,7 @@ fn flat_model(scope: Scope, attrs: &Attrs, flat: &mut Flat) {
             Cell::Null => continue,
             Cell::Bool(value) => (*value).into(),
             Cell::Int(value) => (*value).into(),
-            Cell::Double(value) => read(&build::json_double(*value)),
+            Cell::Double(value) => read(&overflow::json_double(*value)),
             Cell::Text(text) => text.as_str().into(),
             Cell::Json(text) => serde_json::from_str(text).unwrap_or(text.as_str().into()),
         };
