@@ -101,11 +101,13 @@ impl Wal {
                 last_seq = last_seq.max(seq.saturating_sub(1));
                 let (mut unproven, mut end) = (None, reader.offset());
                 while reader.next_record()?.is_some_and(|record| record.seq == seq) {
+                    // A flushed record may be that of a write that failed: nobody needs it, so it is not made
+                    // durable below, and the next power loss may take it.
                     if seq > flushed_seq {
                         unproven.get_or_insert(end);
+                        logged_seq = logged_seq.max(seq);
                     }
                     end = reader.offset();
-                    logged_seq = logged_seq.max(seq);
                     seq += 1;
                 }
                 // The last process may have ended before its sync, or after one that failed. From now on
