@@ -11,6 +11,7 @@ pub(crate) mod writes; // storing, increments
 
 pub(crate) use admission::Admission;
 pub(crate) use pipelines::{Processing, compile as compile_pipeline, signal_of as signal_of_pipeline};
+pub(crate) use queries::CancelOnDrop;
 pub(crate) use rows::row_retention;
 pub(crate) use sampler::Sampler;
 

@@ -6,7 +6,6 @@ mod params; // what is asked
 mod preview; // pipelines on recent rows
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -19,7 +18,7 @@ use query::rows::{Cursor, Row, RowReader, StoredRows, row_json};
 use serde_json::{Value, json};
 
 use crate::access::Identity;
-use crate::app::SharedApp;
+use crate::app::{CancelOnDrop, SharedApp};
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;
 
@@ -97,15 +96,6 @@ pub(crate) async fn read<T: Send + 'static>(
         work(&RowReader::new(Arc::new(StoredRows::new(signal, snapshot)), control)).map_err(Fault::from)
     };
     app.in_slot("rows", deadline, work).await
-}
-
-/// Cancels a query whose caller went away.
-pub(crate) struct CancelOnDrop(pub(crate) Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// What an answer took.

@@ -7,7 +7,6 @@ pub(crate) mod protobuf; // spans as OTLP/protobuf
 pub(crate) mod testing; // a server with a few traces
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use model::Signal;
@@ -17,9 +16,10 @@ use serde_json::{Value, json};
 use store::rows::Cost;
 
 use crate::access::Identity;
-use crate::app::SharedApp;
+use crate::app::{CancelOnDrop, SharedApp};
 use crate::error::Fault;
 use crate::prom::params::Params;
+use crate::prom::query::outcome_label;
 
 /// What was found, and what it took.
 #[derive(Debug)]
@@ -49,12 +49,7 @@ pub(crate) async fn ask<T: Send + 'static>(
     let deadline = app.query_deadline();
     let control = Control::until(deadline);
     let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
-    let store = app.store()?;
-    tokio::time::timeout_at(deadline.into(), store.await_replayed())
-        .await
-        .map_err(|_| Fault::Timeout("the log is still being replayed: ask again in a moment".into()))?
-        .map_err(|error| crate::app::writes::store_fault(&error))?;
-    let spans = StoredSpans::new(store.rows(&identity.tenant, Signal::Traces));
+    let spans = StoredSpans::new(app.rows(&identity.tenant, Signal::Traces, deadline).await?);
     let outcome = app
         .in_slot(kind, deadline, move || {
             let value = work(&spans, &control)?;
@@ -62,25 +57,11 @@ pub(crate) async fn ask<T: Send + 'static>(
         })
         .await;
     let elapsed = started.elapsed().as_secs_f64();
-    let label = match &outcome {
-        Ok(_) => "ok",
-        Err(Fault::Timeout(_)) => "timeout",
-        Err(Fault::Cancelled) => "cancelled",
-        Err(Fault::Invalid { .. } | Fault::Execution(_)) => "invalid",
-        Err(_) => "failed",
-    };
+    let label = outcome.as_ref().map_or_else(outcome_label, |_| "ok");
     let rows = outcome.as_ref().map_or(0, |(_, cost)| cost.rows);
     app.telemetry().query(kind, label, elapsed, rows);
     let (value, cost) = outcome?;
     Ok(Answered { value, cost, millis: elapsed * 1000.0 })
-}
-
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// One trace with all that is known of it, wherever in the range it lies.

@@ -15,9 +15,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::access::Identity;
-use crate::app::SharedApp;
+use crate::app::{CancelOnDrop, SharedApp};
 use crate::error::{ApiFault, Fault};
-use crate::rows_api::{CancelOnDrop, cost_json, search, time_ns};
+use crate::rows_api::{cost_json, search, time_ns};
 
 /// Rows of an answer where no limit is given.
 const ROWS_DEFAULT: usize = 100_000;

@@ -1,6 +1,7 @@
 //! What a query needs: a snapshot, the engine, a slot.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use model::TenantId;
@@ -19,6 +20,15 @@ const BYTES_PER_SERIES: u64 = 512;
 /// However small the budget is, this much is always granted.
 const SAMPLES_MIN: u64 = 1_000_000;
 const SERIES_MIN: u64 = 20_000;
+
+/// Cancels a query whose caller went away: the handler's future is dropped, and this with it.
+pub(crate) struct CancelOnDrop(pub(crate) Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 impl App {
     pub(crate) fn engine(&self) -> Arc<Engine> {

@@ -1,7 +1,6 @@
 //! `/api/v1/query` and `/api/v1/query_range`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Extension, State};
@@ -13,7 +12,7 @@ use super::export::{self, Format};
 use super::params::Params;
 use super::result;
 use crate::access::Identity;
-use crate::app::SharedApp;
+use crate::app::{CancelOnDrop, SharedApp};
 use crate::error::{Fault, PromFault};
 
 /// Points of one series; upstream's limit, which Grafana's own step calculation relies on.
@@ -107,14 +106,6 @@ async fn answer(
     let mut response = outcome?.0.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     Ok(response)
-}
-
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 pub(crate) fn outcome_label(fault: &Fault) -> &'static str {
