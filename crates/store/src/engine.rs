@@ -199,6 +199,10 @@ impl Engine {
     /// Sets how long a tenant's rows of a signal are kept.
     pub fn set_row_retention(&self, tenant: &TenantId, signal: Signal, retention: RowRetention) {
         let key = ShardKey { tenant: tenant.clone(), signal };
+        // Said with every write, and nearly always what is known.
+        if self.row_retention.read().get(&key).is_some_and(|known| **known == retention) {
+            return;
+        }
         self.row_retention.write().insert(key, Arc::new(retention));
     }
 

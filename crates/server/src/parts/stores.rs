@@ -66,6 +66,9 @@ fn store_settings(settings: &kit::Settings, memory: u64) -> StoreSettings {
         head_bytes_max: share(8, settings.storage.head_bytes.0 as usize),
         head_age_ms_max: millis(settings.storage.head_age),
         retention_ms: settings.retention.metrics.map(millis),
+        logs_retention_ms: settings.retention.logs.map(millis),
+        traces_retention_ms: settings.retention.traces.map(millis),
+        events_retention_ms: settings.retention.events.map(millis),
         storage_bytes_max: settings.retention.max_bytes.map(|bytes| bytes.0),
         free_bytes_min: settings.retention.free_space_floor.map_or(0, |bytes| bytes.0),
         seed: rand_seed(),
@@ -185,4 +188,31 @@ pub async fn open_control(
     }
     let database = Database::open(options, clock.clone()).await?;
     Ok(control::Control::open(database, clock).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_retention_of_the_configuration_holds_from_the_opening_on() {
+        let defaults = kit::Settings::default();
+        let mut changed = defaults.clone();
+        changed.retention.metrics = None;
+        changed.retention.logs = None;
+        changed.retention.traces = Some(Duration::from_secs(7200));
+        changed.retention.events = None;
+        for settings in [defaults, changed] {
+            let store = store_settings(&settings, 1 << 30);
+            let told = [
+                (Signal::Metrics, store.retention_ms),
+                (Signal::Logs, store.logs_retention_ms),
+                (Signal::Traces, store.traces_retention_ms),
+                (Signal::Events, store.events_retention_ms),
+            ];
+            for (signal, keep_ms) in told {
+                assert_eq!(keep_ms, crate::app::row_retention(&settings, signal), "{signal:?}");
+            }
+        }
+    }
 }
