@@ -6,7 +6,7 @@ import { BadQuery, compile, type Item } from "./evaluate.ts";
 import { BadSearch, logsAnswer, sqlAnswer } from "./logs.ts";
 import { METADATA, SERIES, type Labels } from "./series.ts";
 import { serveSocket } from "./socket.ts";
-import { SERVICES, TARGETS } from "./tables.ts";
+import { HOSTS, SERVICES, TARGETS } from "./tables.ts";
 import { traceRoutes } from "./traces.ts";
 
 /** What the real server sends with every page, so that a violation shows here first. */
@@ -122,6 +122,7 @@ async function answer(request: IncomingMessage, path: string, params: URLSearchP
     return ok({});
   }
   if (path === "/api/v1/targets") return data(TARGETS());
+  if (path === "/api/v1/monitoring/hosts") return ok({ hosts: HOSTS() });
   if (path === "/api/v1/services") return ok({ services: SERVICES });
   const object = /^\/api\/v1\/monitoring\/objects\/saved_query(?:\/(.+))?$/.exec(path);
   if (object) {

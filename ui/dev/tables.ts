@@ -1,4 +1,4 @@
-/** Targets and services of the stand-in server. */
+/** Hosts, targets and services of the stand-in server. */
 
 const target = (pool: string, address: string, health: string, error: string, labels: Record<string, string>, took: number) => ({
   labels: { job: pool, instance: address, ...labels },
@@ -44,3 +44,24 @@ export const SERVICES = [
   service("query", "ready", ["store"], "", { query_range: { count: 2104, errors: 3, avg_ms: 9.4 }, query: { count: 812, errors: 0, avg_ms: 3.1 } }),
   service("compactor", "starting", ["store"], "waiting for the first segment", {}),
 ];
+
+const FLEET = 2000;
+const KERNELS = ["6.12.9-amd64", "6.1.0-28-amd64", "5.10.0-33-arm64"];
+
+/** One real host with series, and a fleet of others; every fortieth fell silent a while ago. */
+export const HOSTS = () => {
+  const host = (name: string, agoMs: number, release: string, job: string) => ({
+    name,
+    last_seen: new Date(Date.now() - agoMs).toISOString(),
+    state: agoMs > 60_000 ? "gone" : "up",
+    system: "Linux",
+    release,
+    machine: release.endsWith("arm64") ? "aarch64" : "x86_64",
+    job,
+  });
+  const fleet = Array.from({ length: FLEET - 1 }, (_, i) => {
+    const agoMs = i % 40 === 7 ? (6 + (i % 9_000)) * 60_000 : (i % 10) * 1000;
+    return host(`node-${String(i + 1).padStart(4, "0")}`, agoMs, KERNELS[i % 3] ?? "", i % 5 === 0 ? "node-exporter" : "node");
+  });
+  return [host("harbour", 2000, "6.12.9-amd64", "node"), ...fleet];
+};

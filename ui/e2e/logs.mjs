@@ -206,6 +206,48 @@ await check("the address reproduces the view", async () => {
   assert.deepEqual(await view(), first);
 });
 
+await check("a search is saved with its columns and moving range, opened, found in the palette and deleted", async () => {
+  const name = `e2e ${service}`;
+  const q = `${scope} level:error`.trim();
+  await page.goto(address("/logs", [["q", q], ["col", "http.route"], ["from", "now-3h"], ["to", "now"]]));
+  await ready();
+  await page.getByRole("button", { name: "Saved" }).click();
+  const dialog = page.getByRole("dialog", { name: "Saved searches" });
+  await dialog.getByLabel("Name", { exact: true }).fill(name);
+  await dialog.getByRole("button", { name: "Save", exact: true }).click();
+  const item = dialog.getByRole("button", { name: new RegExp(`^${name}`) });
+  await item.waitFor({ timeout: 5000 });
+  await bothThemes("logs-saved");
+  await page.goto(address("/logs"));
+  await ready();
+  await page.getByRole("button", { name: "Saved" }).click();
+  await item.click();
+  await page.waitForURL(/from=now-3h/);
+  await ready();
+  await page.getByRole("columnheader", { name: "http.route" }).waitFor();
+  assert.equal(query(), q);
+  await page.goto(address("/targets"));
+  await page.locator('[data-page="targets"]').waitFor();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Search commands" }).fill(name);
+  await page.getByRole("option", { name: new RegExp(`^Query\\s*${name}`) }).click();
+  await page.waitForURL(/\/logs\?.*from=now-3h/);
+  await page.goto(address("/explore"));
+  await page.getByLabel("Query A", { exact: true }).fill("up");
+  await page.getByRole("button", { name: "Saved" }).click();
+  const queries = page.getByRole("dialog", { name: "Saved queries" });
+  await queries.waitFor();
+  await page.waitForTimeout(300);
+  assert.equal(await queries.getByText(name).count(), 0, "a log search is listed among metrics queries");
+  await queries.getByLabel("Name", { exact: true }).fill(name);
+  await queries.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("is the name of a log search").waitFor({ timeout: 5000 });
+  await page.goto(address("/logs"));
+  await page.getByRole("button", { name: "Saved" }).click();
+  await dialog.getByRole("button", { name: `Delete ${name}` }).click();
+  await item.waitFor({ state: "detached", timeout: 5000 });
+});
+
 await check("patterns put messages together; one filters", async () => {
   await page.goto(address("/logs", [["tab", "patterns"], ...(scope ? [["q", scope]] : [])]));
   await page.locator("[data-pattern]").first().waitFor({ timeout: 20_000 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decimate } from "../lib/chart/decimate";
 import { appendPoint, frameOf, lastValue, mergeFrames, summary, type Frame, type Value } from "../lib/chart/frame";
-import { withDots } from "../lib/chart/options";
+import { withDots, yRange } from "../lib/chart/options";
 import { stack } from "../lib/chart/stack";
 
 describe("a range answer on its grid", () => {
@@ -93,3 +93,20 @@ it.each([
   ["dots below change nothing", 10, [3], 10],
 ])("%s", (_, max, values, want) =>
   expect(withDots(max, values.map((value) => ({ t: 0, value, label: "", traceId: "" })))).toBe(want));
+
+it.each<[string, number | null, number | null, number | undefined, [number, number]]>([
+  ["nothing", null, null, undefined, [0, 1]],
+  ["nothing, of a known most", null, null, 4, [0, 4]],
+  ["zeros", 0, 0, undefined, [0, 1]],
+  ["a value that never changes", 1, 1, undefined, [0, 1.05]],
+  ["a value that changes less than can be told", 1, 1 + 1e-15, undefined, [0, 1.05]],
+  ["a negative one", -2, -2, undefined, [-2, -1.8]],
+  ["values from zero", 2, 10, undefined, [0, 10.5]],
+  ["values far above zero", 100, 102, undefined, [99, 103]],
+  ["parts of a known most", 0.2, 0.3, 1, [0, 1]],
+])("the axis of %s", (_, min, max, most, [low, high]) => {
+  const range = yRange(min, max, most);
+  expect(range[0]).toBeCloseTo(low, 6);
+  expect(range[1]).toBeCloseTo(high, 6);
+  expect(range[0]).toBeLessThan(range[1] as number);
+});

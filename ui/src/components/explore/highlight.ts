@@ -1,12 +1,7 @@
-/** A query cut into coloured spans, with a fault underlined. */
+/** The colours of a query. */
 import { isCallable, isKeyword } from "../../lib/promql/functions";
 import { tokenize, type Token } from "../../lib/promql/lexer";
-
-export interface Span {
-  text: string;
-  kind: string;
-  fault: boolean;
-}
+import { cutSpans, type Piece, type Span } from "../editor/spans";
 
 function kindOf(token: Token, braces: number, next: string | undefined): string {
   if (token.kind !== "name") return token.kind;
@@ -20,39 +15,11 @@ export function highlight(text: string, fault: { start: number; end: number } | 
   const tokens = tokenize(text);
   const solid = tokens.filter((token) => token.kind !== "space");
   const nextOf = new Map(solid.map((token, i) => [token, solid[i + 1]?.text]));
-  const spans: Span[] = [];
   let braces = 0;
-  for (const token of tokens) {
+  const pieces = tokens.map((token): Piece => {
     if (token.text === "{") braces += 1;
     if (token.text === "}") braces = Math.max(0, braces - 1);
-    const kind = kindOf(token, braces, nextOf.get(token));
-    // A fault may begin or end inside a token; cut there.
-    const cuts = [token.start, fault?.start ?? -1, fault?.end ?? -1, token.end]
-      .filter((cut) => cut >= token.start && cut <= token.end)
-      .sort((a, b) => a - b);
-    for (let i = 0; i + 1 < cuts.length; i += 1) {
-      const [start, end] = [cuts[i] ?? 0, cuts[i + 1] ?? 0];
-      if (start === end) continue;
-      const inside = fault !== null && fault.start <= start && end <= fault.end && fault.start < fault.end;
-      spans.push({ text: text.slice(start, end), kind, fault: inside });
-    }
-  }
-  return spans;
-}
-
-/** Where the character at `offset` is drawn inside `layer`: its left edge and its baseline's bottom, in pixels. */
-export function placeIn(layer: HTMLElement, offset: number): { left: number; top: number } {
-  const walker = document.createTreeWalker(layer, NodeFilter.SHOW_TEXT);
-  let rest = offset;
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const length = node.textContent?.length ?? 0;
-    if (rest <= length) {
-      const range = document.createRange();
-      range.setStart(node, rest);
-      const [at, box] = [range.getBoundingClientRect(), layer.getBoundingClientRect()];
-      return { left: at.left - box.left, top: at.bottom - box.top };
-    }
-    rest -= length;
-  }
-  return { left: 8, top: 28 };
+    return { start: token.start, end: token.end, kind: kindOf(token, braces, nextOf.get(token)) };
+  });
+  return cutSpans(text, pieces, fault);
 }

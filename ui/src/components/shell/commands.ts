@@ -1,9 +1,9 @@
 /** What the command palette offers. */
-import type { SavedQuery } from "../../lib/api/bellwether";
 import { score } from "../../lib/promql/score";
 import { starterQuery } from "../../lib/promql/edit";
 import { catalog } from "../../lib/state/catalog.svelte";
 import { prefs } from "../../lib/state/prefs.svelte";
+import { placeOf, type SavedQuery } from "../../lib/state/savedspec";
 import { session } from "../../lib/state/session.svelte";
 import { view } from "../../lib/state/view.svelte";
 import { PRESETS } from "../../lib/time/range";
@@ -41,12 +41,10 @@ function fixed(): Command[] {
 /** Commands that answer `typed`, best first; metrics only once something is typed. */
 export function search(typed: string, metrics: readonly string[], saved: readonly SavedQuery[]): Command[] {
   const want = typed.trim();
-  const queries = saved.map((query): Command => ({
-    id: `q ${query.name}`,
-    kind: "Query",
-    label: query.name,
-    href: view.href("/explore", { q: query.spec.queries }),
-  }));
+  const queries = saved.map(({ name, spec }): Command => {
+    const { path, params } = placeOf(spec);
+    return { id: `q ${name}`, kind: "Query", label: name, href: view.href(path, params) };
+  });
   const names = want === "" ? [] : metrics;
   const found = names.map((name): Command => ({
     id: `m ${name}`,

@@ -1,8 +1,9 @@
-/** The pages of the side navigation, in order; the digit keys open them. */
+/** The pages of the side navigation, in order; the digit keys open the first nine, 0 the tenth. */
 import type { IconName } from "../Icon.svelte";
 
 export const PAGES: readonly { path: string; title: string; icon: IconName }[] = [
   { path: "/", title: "Host", icon: "host" },
+  { path: "/hosts", title: "Hosts", icon: "hosts" },
   { path: "/explore", title: "Explore", icon: "explore" },
   { path: "/logs", title: "Logs", icon: "logs" },
   { path: "/traces", title: "Traces", icon: "traces" },

@@ -2,6 +2,7 @@
 import type { Component } from "svelte";
 import Explore from "../../pages/Explore.svelte";
 import Host from "../../pages/Host.svelte";
+import Hosts from "../../pages/Hosts.svelte";
 import NotFound from "../../pages/NotFound.svelte";
 import Services from "../../pages/Services.svelte";
 import Targets from "../../pages/Targets.svelte";
@@ -21,6 +22,7 @@ export interface Route {
 
 const ROUTES: readonly Route[] = [
   { path: "/", title: "Host", timed: true, page: Host },
+  { path: "/hosts", title: "Hosts", page: Hosts },
   { path: "/explore", title: "Explore", timed: true, page: Explore },
   { path: "/logs", title: "Logs", timed: true, load: () => import("../../pages/logs/Logs.svelte") },
   { path: "/traces", title: "Traces", timed: true, load: () => import("../../pages/traces/Traces.svelte") },

@@ -1,4 +1,4 @@
-/** Bellwether's own API: session, targets, services, saved objects. */
+/** Bellwether's own API: session, hosts, targets, services, saved objects. */
 import { request } from "./client";
 import type { Labels } from "./prometheus";
 
@@ -15,6 +15,23 @@ export const redeemLink = (token: string) =>
   request<{ csrf: string }>("/api/v1/auth/link", { json: { token }, quiet401: true });
 
 export const signOut = () => request<void>("/api/v1/auth/logout", { method: "POST" });
+
+/** A host that sent metrics in the last seven days. */
+export interface HostSummary {
+  name: string;
+  last_seen: string;
+  /** `gone` when it was not heard of for a minute. */
+  state: "up" | "gone";
+  system: string;
+  release: string;
+  machine: string;
+  job: string;
+}
+
+export async function fetchHosts(signal?: AbortSignal): Promise<HostSummary[]> {
+  const answer = await request<{ hosts: HostSummary[] }>("/api/v1/monitoring/hosts", signal ? { signal } : {});
+  return answer.hosts;
+}
 
 export interface Target {
   labels: Labels;
@@ -62,21 +79,21 @@ export async function fetchServices(signal?: AbortSignal): Promise<Service[]> {
   return answer.services;
 }
 
-/** A set of queries kept by name. */
-export interface SavedQuery {
+/** What is kept by name; a program may have put anything there. */
+export interface SavedObject {
   name: string;
-  spec: { queries: string[]; description?: string };
+  spec: Record<string, unknown>;
   updated_at?: string;
 }
 
 const SAVED = "/api/v1/monitoring/objects/saved_query";
 
-export async function fetchSavedQueries(): Promise<SavedQuery[]> {
-  const answer = await request<{ items?: SavedQuery[] }>(SAVED);
+export async function fetchSavedQueries(): Promise<SavedObject[]> {
+  const answer = await request<{ items?: SavedObject[] }>(SAVED);
   return answer.items ?? [];
 }
 
-export const putSavedQuery = (name: string, spec: SavedQuery["spec"]) =>
+export const putSavedQuery = (name: string, spec: object) =>
   request<unknown>(`${SAVED}/${encodeURIComponent(name)}`, { method: "PUT", json: spec });
 
 export const deleteSavedQuery = (name: string) =>

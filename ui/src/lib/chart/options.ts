@@ -39,14 +39,15 @@ const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 /** Y-axis steps that are round in powers of two, for byte scales. */
 const BYTE_STEPS = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
-function yRange(plot: uPlot, min: number | null, max: number | null, fixedMax: number | undefined): uPlot.Range.MinMax {
+/** Both ends of the y axis; never equal, nor closer than numbers of their size can tell apart. */
+export function yRange(min: number | null, max: number | null, fixedMax: number | undefined): uPlot.Range.MinMax {
   if (min === null || max === null) return [0, fixedMax ?? 1];
-  void plot;
   const low = Math.min(min, 0);
   const high = fixedMax !== undefined ? Math.max(fixedMax, max) : max;
   if (low === high) return [low, low + (low === 0 ? 1 : Math.abs(low) * 0.1)];
-  // Starting at zero is honest, unless all values huddle far above it.
-  const huddled = min > 0 && (max - min) / max < 0.05 && fixedMax === undefined;
+  // Starting at zero is honest, unless all values huddle far above it. A value that never changes does not huddle.
+  const spread = (max - min) / max;
+  const huddled = min > 0 && spread < 0.05 && spread > 1e-9 && fixedMax === undefined;
   return huddled ? [min - (max - min) * 0.5, max + (max - min) * 0.5] : [low, high === fixedMax ? high : high * 1.05];
 }
 
@@ -116,7 +117,7 @@ export function plotOptions(setup: PlotSetup): uPlot.Options {
           return [from / 1000, to / 1000];
         },
       },
-      y: { range: (plot, min, max) => yRange(plot, min, max === null ? null : withDots(max, setup.dots()), setup.max) },
+      y: { range: (_plot, min, max) => yRange(min, max === null ? null : withDots(max, setup.dots()), setup.max) },
     },
     axes: [
       { ...axis(), size: 28, gap: 8, space: 72, values: timeTicks },

@@ -68,6 +68,14 @@ export function rank(candidates: readonly Candidate[], typed: string): Candidate
   return scored.slice(0, SHOWN_MAX).map((s) => s.candidate);
 }
 
+/** A candidate as it is written before `after`: parentheses or a comparison that already stand there are not repeated. */
+export function fitted(candidate: Candidate, after: string): Candidate {
+  let { insert } = candidate;
+  if (insert.endsWith("()") && after.startsWith("(")) insert = insert.slice(0, -2);
+  if (insert.endsWith('=""') && /^\s*(=|!)/.test(after)) insert = insert.slice(0, -3);
+  return { ...candidate, insert, cursor: Math.min(candidate.cursor, insert.length) };
+}
+
 /** Candidates for a place; empty where nothing can be said. */
 export async function complete(context: CompletionContext): Promise<Candidate[]> {
   switch (context.kind) {

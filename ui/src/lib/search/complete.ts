@@ -111,3 +111,8 @@ export function suggestCompares(context: SearchContext, numeric: boolean): Sugge
   ];
   return [...any, ...(numeric ? ordered : texts)];
 }
+
+/** A suggestion as it is written before `after`: a space that already stands there is not written twice. */
+export function fitted(one: Suggestion, after: string): Suggestion {
+  return one.insert.endsWith(" ") && after.startsWith(" ") ? { ...one, insert: one.insert.slice(0, -1) } : one;
+}

@@ -1,6 +1,7 @@
 /** Saved queries (on the server) and the history of what was run (in this browser). */
-import { deleteSavedQuery, fetchSavedQueries, putSavedQuery, type SavedQuery } from "../api/bellwether";
+import { deleteSavedQuery, fetchSavedQueries, putSavedQuery } from "../api/bellwether";
 import { messageOf } from "../api/client";
+import { nameTaken, readSaved, type SavedQuery, type SavedSpec } from "./savedspec";
 
 class Saved {
   items = $state.raw<SavedQuery[]>([]);
@@ -8,15 +9,18 @@ class Saved {
 
   async load(): Promise<void> {
     try {
-      this.items = await fetchSavedQueries();
+      this.items = (await fetchSavedQueries()).flatMap((object) => readSaved(object) ?? []);
       this.problem = "";
     } catch (error) {
       this.problem = messageOf(error);
     }
   }
 
-  async put(name: string, queries: string[]): Promise<void> {
-    await putSavedQuery(name, { queries });
+  /** Keeps a view, in the place of one of the same page and name. */
+  async put(name: string, spec: SavedSpec): Promise<void> {
+    const taken = nameTaken(await fetchSavedQueries(), name, spec);
+    if (taken !== "") throw new Error(taken);
+    await putSavedQuery(name, spec);
     await this.load();
   }
 
