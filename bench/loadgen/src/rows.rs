@@ -7,6 +7,15 @@ use crate::random::Random;
 const ROUTES: [&str; 8] =
     ["/api/cart", "/api/pay", "/api/users", "/api/orders", "/health", "/api/search", "/login", "/api/items"];
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
+const AGENTS: [&str; 6] = [
+    "Mozilla/5.0 (X11; Linux x86_64) Firefox/132.0",
+    "Mozilla/5.0 (Macintosh) Safari/605.1.15",
+    "curl/8.10.1",
+    "okhttp/4.12.0",
+    "python-requests/2.32.3",
+    "Go-http-client/2.0",
+];
+const ZONES: [&str; 3] = ["eu-central-1a", "eu-central-1b", "eu-central-1c"];
 const LEVELS: [(u64, &str); 4] = [(9, "INFO"), (5, "DEBUG"), (13, "WARN"), (17, "ERROR")];
 
 /// Makes requests of log records, in order of time.
@@ -93,6 +102,9 @@ impl Logs {
             &attribute("client.ip", &format!("10.{}.{}.{}", r.below(4), r.below(32), r.below(250))),
         );
         record.message(6, &integer("duration_ms", duration));
+        record.message(6, &attribute("http.user_agent", AGENTS[r.below(6) as usize]));
+        record.message(6, &attribute("k8s.pod.name", &pod(service, r.below(3))));
+        record.message(6, &attribute("cloud.zone", ZONES[r.below(3) as usize]));
         let (high, low, span) = (r.next(), r.next(), r.next());
         record.bytes(9, &[high.to_be_bytes(), low.to_be_bytes()].concat());
         record.bytes(10, &span.to_be_bytes());
@@ -169,6 +181,10 @@ impl Spans {
                 &attribute("net.peer.ip", &format!("10.{}.{}.{}", r.below(4), r.below(32), r.below(250))),
             );
             span.message(9, &integer("user.id", r.below(50_000)));
+            span.message(9, &attribute("k8s.pod.name", &pod(service, r.below(3))));
+            span.message(9, &attribute("http.user_agent", AGENTS[r.below(6) as usize]));
+            span.message(9, &attribute("cloud.zone", ZONES[r.below(3) as usize]));
+            span.message(9, &integer("net.peer.port", 32_768 + r.below(28_000)));
             if failed {
                 let mut status = Message::default();
                 status.bytes(2, b"upstream failed");
@@ -179,6 +195,11 @@ impl Spans {
             self.next += 1;
         }
     }
+}
+
+/// One of a service's pods.
+fn pod(service: u64, replica: u64) -> String {
+    format!("service-{service:02}-{:05x}-{replica}", (service + 1) * 7_919 % 1_048_576)
 }
 
 fn attribute(key: &str, value: &str) -> Message {
