@@ -18,6 +18,12 @@ use crate::args::{Arguments, Command};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// What the allocator reads at its start. Freed pages go back to the system within a second, by a thread of its
+/// own, so that an idle server gives back what a busy one took; without it they go back when more is allocated.
+#[expect(unsafe_code, reason = "the allocator looks for a symbol of this name")]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_OPTIONS: &[u8; 60] = b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Two providers may be linked; which one serves is decided here, once, before anything uses TLS.

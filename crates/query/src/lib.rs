@@ -18,4 +18,4 @@ pub use control::Control;
 pub use error::QueryFault;
 pub use reader::{Cardinality, Reader};
 pub use source::StoreSource;
-pub use stored_spans::{Operations, StoredSpans};
+pub use stored_spans::{OperationsCache, StoredSpans};

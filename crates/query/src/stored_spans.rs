@@ -19,7 +19,12 @@ mod operations; // which services do what
 #[cfg(test)]
 mod tests;
 
-pub use operations::Operations;
+pub use operations::OperationsCache;
+
+/// Slices that are looked at side by side, at most.
+const SLICES_AT_ONCE: usize = 32;
+/// Spans found by a look above which the next one is not larger.
+const SPANS_AT_ONCE: usize = 8192;
 
 /// The spans of one tenant as of one moment.
 pub struct StoredSpans {
@@ -82,11 +87,10 @@ impl SpanSource for StoredSpans {
             .map_err(|error| QueryFault::Invalid(error.to_string()))?;
         let slices = self.slices(scan.start_ns, scan.end_ns)?;
         let mut at = 0;
-        // Often the newest slice is enough.
+        // Often the newest slice is enough; a trace's id needs them all.
         let mut at_once = 1;
         while at < slices.len() {
             let next = (at + at_once).min(slices.len());
-            at_once = rayon::current_num_threads().max(1);
             let read: Vec<Result<(Vec<SpanData>, Cost), QueryFault>> = slices[at..next]
                 .par_iter()
                 .map(|slice| {
@@ -96,14 +100,19 @@ impl SpanSource for StoredSpans {
                     Ok((spans, cost))
                 })
                 .collect();
+            let mut found = 0;
             for (offset, result) in read.into_iter().enumerate() {
                 let (spans, cost) = result?;
+                found += spans.len();
                 *self.cost.lock() += cost;
                 let older_ns = slices.get(at + offset + 1).map_or(i64::MIN, |slice| slice.time_ns().1);
                 if let ControlFlow::Break(()) = visit(Batch { spans, older_ns })? {
                     return Ok(());
                 }
             }
+            // What is found is in memory at once, so only where that is little there are more slices at once.
+            let is_little = found < SPANS_AT_ONCE;
+            at_once = if is_little { SLICES_AT_ONCE.min(2 * at_once) } else { rayon::current_num_threads() };
             at = next;
         }
         Ok(())

@@ -66,6 +66,7 @@ pub struct App {
     engine: Arc<promql::Engine>,
     sql: Arc<query::sql::SqlEngine>,
     query_slots: Arc<Semaphore>,
+    operations: Arc<query::OperationsCache>,
     pipelines: pipelines::Pipelines,
     exports: crate::exports::Exports,
     span_metrics: Mutex<HashMap<TenantId, pipeline::spanmetrics::SpanMetrics>>,
@@ -105,6 +106,7 @@ impl App {
         .expect("an engine of plain limits is made without I/O");
         Arc::new(Self {
             query_slots: Arc::new(Semaphore::new(settings.query.concurrency as usize)),
+            operations: Arc::default(),
             registry,
             store: ArcSwapOption::empty(),
             control: ArcSwapOption::empty(),
@@ -151,6 +153,11 @@ impl App {
 
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
+    }
+
+    /// What slices of spans were found to hold.
+    pub(crate) fn operations(&self) -> Arc<query::OperationsCache> {
+        Arc::clone(&self.operations)
     }
 
     pub(crate) fn exports(&self) -> &crate::exports::Exports {

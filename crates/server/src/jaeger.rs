@@ -86,11 +86,10 @@ async fn services(
 }
 
 async fn service_names(app: &SharedApp, identity: &Identity) -> Result<Vec<String>, Fault> {
-    let range_ns = recent(app);
-    let found = spans::ask(app, identity, "jaeger", move |spans, control| {
-        spans.operations(&model::Predicate::TRUE, range_ns, control)
-    });
-    Ok(found.await?.value.into_keys().collect())
+    let (range_ns, cache) = (recent(app), app.operations());
+    let found =
+        spans::ask(app, identity, "jaeger", move |spans, control| spans.services(range_ns, &cache, control));
+    Ok(found.await?.value.into_iter().collect())
 }
 
 /// Names and kinds of a service's operations, only those of one kind where it is given.
@@ -100,10 +99,9 @@ async fn operations_of(
     service: &str,
     kind: Option<&str>,
 ) -> Result<Vec<(String, &'static str)>, Fault> {
-    let (range_ns, service) = (recent(app), service.to_owned());
+    let (range_ns, cache, service) = (recent(app), app.operations(), service.to_owned());
     let found = spans::ask(app, identity, "jaeger", move |spans, control| {
-        let mut found = spans.operations(&search::service(&service), range_ns, control)?;
-        Ok(found.remove(&service).unwrap_or_default())
+        spans.operations(&service, range_ns, &cache, control)
     });
     let all = found.await?.value.into_iter().map(|(name, kind)| (name, view::kind(kind)));
     Ok(all.filter(|(_, own)| kind.is_none_or(|kind| kind.eq_ignore_ascii_case(own))).collect())

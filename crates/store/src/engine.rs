@@ -17,7 +17,8 @@ use std::sync::{Arc, OnceLock};
 use hashbrown::{HashMap, HashSet};
 use model::{MetricBatch, MetricLimits, RecordLimits, Records, Signal, TenantId, record};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 
 use crate::disk::Disk;
 use crate::durable;
@@ -25,7 +26,7 @@ use crate::error::{Result, StoreError};
 use crate::manifest::{Edit, Manifest, State};
 use crate::metrics::{self, MetricShard, Rules, Staged};
 use crate::queue::Queue;
-use crate::rows::{self, HeadSampler, RowRetention, RowRules, RowShard};
+use crate::rows::{self, HeadSampler, Room, RowRetention, RowRules, RowShard};
 use crate::segment::{SegmentId, TableCache};
 use crate::settings::Settings;
 use crate::shard::Shard;
@@ -76,6 +77,8 @@ pub struct Engine {
     replay_failure: OnceLock<StoreError>,
     /// Bytes of all heads, as of the last look.
     heads_bytes: AtomicUsize,
+    /// Told whenever a head was flushed.
+    flushed: Notify,
     /// Taken by whoever flushes, so that a shard's heads are flushed in order.
     flushing: Mutex<()>,
     /// Segments in which nothing was found of a delete or retention rule, by the number of either.
@@ -117,6 +120,7 @@ impl Engine {
             replayed: watch::Sender::new(false),
             replay_failure: OnceLock::new(),
             heads_bytes: AtomicUsize::new(0),
+            flushed: Notify::new(),
             flushing: Mutex::new(()),
             cleared: Mutex::default(),
             sampler: RwLock::default(),
@@ -159,6 +163,19 @@ impl Engine {
         let shard = self.row_shard(&key)?;
         let oldest_ms = self.row_retention(&key).oldest_ms(now_ms);
         rows::stage(&shard, records, RowRules { limits, now_ms, oldest_ms }, &self.queue)
+    }
+
+    /// Whether a head of rows may take more; a full one is frozen.
+    pub(crate) fn make_room(&self, key: &ShardKey) -> Room {
+        match self.known_shard(key) {
+            Some(Shard::Rows(shard)) => shard.make_room(self.settings.head_bytes_max),
+            _ => Room::Enough,
+        }
+    }
+
+    /// Ends when the next head is flushed.
+    pub(crate) fn flushed(&self) -> Notified<'_> {
+        self.flushed.notified()
     }
 
     /// Refuses writes while too much waits to be flushed.

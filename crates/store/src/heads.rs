@@ -100,6 +100,11 @@ impl<H: Head> Heads<H> {
         boundary_seq > last && !(self.pending.is_empty() && is_empty())
     }
 
+    /// True while a rotation waits for rows that are on their way.
+    pub(crate) fn is_rotating(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Asks for a rotation: rows after `boundary_seq` go to a head of this epoch.
     pub(crate) fn rotate(&mut self, boundary_seq: u64, epoch: u64, fresh: impl FnMut(u64) -> Arc<H>) {
         self.pending.push_back((boundary_seq, epoch));

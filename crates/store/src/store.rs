@@ -16,12 +16,17 @@ use crate::disk::{Disk, RealDisk};
 use crate::engine::Engine;
 use crate::error::{Result, StoreError};
 use crate::metrics::Staged;
-use crate::rows::RowSnapshot;
+use crate::rows::{Room, RowSnapshot};
 use crate::settings::Settings;
 use crate::snapshot::MetricSnapshot;
+use crate::wal::ShardKey;
 
 /// Time between looks at what is due.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long a writer is held back, whose rows are stored by then. A disk that is slower still makes heads grow
+/// to where writes are refused.
+const HELD_BACK_MAX: Duration = Duration::from_secs(2);
 
 /// What became of a write. Its accepted rows are durable and visible.
 #[derive(Clone, Debug)]
@@ -49,30 +54,52 @@ struct Running {
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// The wish to stop, and a way to sleep until it or the next look.
+/// What threads are asked for, and a way to sleep until then or the next look.
 #[derive(Default)]
 struct Stop {
-    asked: Mutex<bool>,
+    wishes: Mutex<Wishes>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Wishes {
+    stop: bool,
+    /// A head waits to be flushed.
+    flush: bool,
 }
 
 impl Stop {
     fn ask(&self) {
-        *self.asked.lock() = true;
+        self.wishes.lock().stop = true;
+        self.changed.notify_all();
+    }
+
+    fn ask_to_flush(&self) {
+        self.wishes.lock().flush = true;
         self.changed.notify_all();
     }
 
     /// Sleeps for a tick; true when asked to stop.
     fn sleep(&self) -> bool {
-        let mut asked = self.asked.lock();
-        if !*asked {
-            self.changed.wait_for(&mut asked, TICK);
+        let mut wishes = self.wishes.lock();
+        if !wishes.stop {
+            self.changed.wait_for(&mut wishes, TICK);
         }
-        *asked
+        wishes.stop
+    }
+
+    /// Sleeps for a tick or until asked to flush; true when asked to stop.
+    fn sleep_or_flush(&self) -> bool {
+        let mut wishes = self.wishes.lock();
+        if !wishes.stop && !wishes.flush {
+            self.changed.wait_for(&mut wishes, TICK);
+        }
+        wishes.flush = false;
+        wishes.stop
     }
 
     fn is_asked(&self) -> bool {
-        *self.asked.lock()
+        self.wishes.lock().stop
     }
 }
 
@@ -129,7 +156,30 @@ impl Store {
         records: &Records,
         limits: &RecordLimits,
     ) -> Result<Appended> {
-        Self::finished(self.0.engine.append_records(tenant, records, limits, self.0.clock.now_ms())?).await
+        let staged = self.0.engine.append_records(tenant, records, limits, self.0.clock.now_ms())?;
+        let appended = Self::finished(staged).await?;
+        self.make_room(&ShardKey { tenant: tenant.clone(), signal: records.signal }).await;
+        Ok(appended)
+    }
+
+    /// Has a full head flushed at once. Where the one before it still waits, holds the writer back, so that memory
+    /// follows what the disk takes and not what senders have.
+    async fn make_room(&self, key: &ShardKey) {
+        let Running { engine, stop, clock, .. } = &*self.0;
+        let room = async {
+            loop {
+                let flushed = engine.flushed();
+                match engine.make_room(key) {
+                    Room::Enough => return,
+                    Room::Made => return stop.ask_to_flush(),
+                    Room::Full => flushed.await,
+                }
+            }
+        };
+        tokio::select! {
+            () = room => {}
+            () = clock.sleep(HELD_BACK_MAX) => {}
+        }
     }
 
     /// Waits until a staged write is durable and visible.
@@ -250,7 +300,7 @@ fn keep_up(engine: &Engine, stop: &Stop, clock: &SharedClock) {
         if let Err(error) = done {
             tracing::warn!(%error, "upkeep of the store failed and will be tried again");
         }
-        if stop.sleep() {
+        if stop.sleep_or_flush() {
             return;
         }
     }

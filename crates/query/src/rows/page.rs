@@ -77,8 +77,11 @@ type Matching = (BooleanBuffer, Vec<i64>, Cost);
 
 /// Rows beyond a page's own that are read at once; more have their keys compared first.
 const SPARE: usize = 1000;
-/// Slices that are looked at side by side before it is decided whether more are needed.
+/// Slices that are looked at side by side before it is decided whether more are needed: few at first, since the
+/// first often are enough, and twice as many each time, since what is rare needs them all.
 const WAVE: usize = 2;
+/// At most so many.
+const WAVE_MAX: usize = 32;
 
 impl RowReader {
     /// At most `limit` rows behind a cursor.
@@ -110,9 +113,18 @@ impl RowReader {
             self.first_by_key(&slices, candidates, place, limit + 1, cursor, &mut cost)?
         };
         let mut rows = Vec::new();
-        for part in &candidates {
-            self.control.check()?;
-            rows.extend(read::rows(self.signal(), &slices[part.slice], &part.rows, &mut cost)?);
+        let read: Vec<Result<(Vec<Row>, Cost), QueryFault>> = candidates
+            .par_iter()
+            .map(|part| {
+                self.control.check()?;
+                let mut cost = Cost::default();
+                Ok((read::rows(self.signal(), &slices[part.slice], &part.rows, &mut cost)?, cost))
+            })
+            .collect();
+        for part in read {
+            let (part, part_cost) = part?;
+            rows.extend(part);
+            cost += part_cost;
         }
         rows.sort_by_cached_key(|row| row.key().as_ref().map(place));
         if let Some(cursor) = cursor {
@@ -152,7 +164,9 @@ impl RowReader {
         let shown = cursor.map(|cursor| rank(cursor.key.time_ns));
         let (mut found, mut cost): (Vec<Candidates>, _) = (Vec::new(), Cost::default());
         let mut last = i64::MAX;
-        for (wave, part) in slices.chunks(WAVE).enumerate() {
+        let (mut at, mut wave) = (0, WAVE);
+        while at < slices.len() {
+            let part = &slices[at..(at + wave).min(slices.len())];
             let first = part.iter().map(|slice| match sort {
                 Sort::Newest => !slice.time_ns().1,
                 Sort::Oldest => slice.time_ns().0,
@@ -160,7 +174,7 @@ impl RowReader {
             if first.min().is_some_and(|first| first > last) {
                 break;
             }
-            let parts: Vec<Result<Matching, QueryFault>> = part
+            let matching: Vec<Result<Matching, QueryFault>> = part
                 .par_iter()
                 .map(|slice| {
                     let mut cost = Cost::default();
@@ -170,14 +184,16 @@ impl RowReader {
                     Ok((rows, times, cost))
                 })
                 .collect();
-            for (i, part) in parts.into_iter().enumerate() {
-                let (rows, times, part_cost) = part?;
+            for (i, matching) in matching.into_iter().enumerate() {
+                let (rows, times, part_cost) = matching?;
                 cost += part_cost;
                 if !times.is_empty() {
                     let ranks = times.into_iter().map(rank).collect();
-                    found.push(Candidates { slice: wave * WAVE + i, rows, times: ranks });
+                    found.push(Candidates { slice: at + i, rows, times: ranks });
                 }
             }
+            at += part.len();
+            wave = (2 * wave).min(WAVE_MAX);
             last = bound(&found, limit, shown);
             for part in &mut found {
                 let rows = keep(&part.rows, |i| part.times[i] <= last || Some(part.times[i]) == shown);

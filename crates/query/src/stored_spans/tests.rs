@@ -147,3 +147,46 @@ proptest! {
         prop_assert_eq!(got, want, "{}", text);
     }
 }
+
+#[test]
+fn operations_of_slices_are_found_once_and_remembered() {
+    let span = |n: u8, service: &str, name: &str| SpanData {
+        trace_id: [n; 16],
+        span_id: [n; 8],
+        name: name.into(),
+        service: service.into(),
+        kind: crate::traces::SpanKind::Server,
+        start_ns: i64::from(n),
+        resource: Arc::new(serde_json::json!({ "service.name": service }).as_object().unwrap().clone()),
+        parent_span_id: None,
+        status: crate::traces::SpanStatus::Unset,
+        status_message: "".into(),
+        duration_ns: 1,
+        attributes: Map::new(),
+        events: Vec::new(),
+        links: Vec::new(),
+    };
+    let long = "an operation whose name does not fit into a view";
+    let spans = [
+        span(1, "api", "get"),
+        span(2, "api", long),
+        span(3, "api", long),
+        span(4, "pay", "get"),
+        span(5, "", "x"),
+    ];
+    let source = stored(&spans, 2);
+    let cache = OperationsCache::default();
+    let control = Control::default();
+    let mut rows = Vec::new();
+    for _ in 0..2 {
+        let before = source.cost().rows;
+        let services = source.services((0, 100), &cache, &control).unwrap();
+        assert_eq!(services.into_iter().collect::<Vec<_>>(), ["api", "pay"]);
+        for (service, names) in [("api", vec![long, "get"]), ("pay", vec!["get"]), ("none", vec![])] {
+            let found = source.operations(service, (0, 100), &cache, &control).unwrap();
+            assert_eq!(found.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), names, "{service}");
+        }
+        rows.push(source.cost().rows - before);
+    }
+    assert_eq!(rows, [5, 0], "the second time nothing is looked at");
+}

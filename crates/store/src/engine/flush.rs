@@ -58,6 +58,7 @@ impl Engine {
         let counter = if flushed.is_ok() { &self.counters.flushes } else { &self.counters.flush_failures };
         Counters::add(counter, 1);
         self.count_heads();
+        self.flushed.notify_waiters();
         flushed.map(|()| true)
     }
 

@@ -359,3 +359,21 @@ fn a_retention_rule_drops_its_rows_from_segments_that_stay() {
     }
     assert_eq!(engine.retain_once(NOW_MS + 60_000).expect("retain"), 1);
 }
+
+#[test]
+fn a_full_head_is_frozen_at_once_and_the_next_one_waits_for_its_flush() {
+    let disk = MemoryDisk::new();
+    let settings = Settings { head_bytes_max: 1, ..Settings::default() };
+    let engine = Engine::open(Arc::new(disk), settings).expect("open");
+    engine.replay_all().expect("replay");
+    let key = ShardKey { tenant: tenant(), signal: Signal::Logs };
+    assert_eq!(engine.make_room(&key), Room::Enough, "no head is not full");
+    assert!(write(&engine, &logs(0..10)));
+    assert_eq!(engine.make_room(&key), Room::Made);
+    assert_eq!(engine.make_room(&key), Room::Enough);
+    assert!(write(&engine, &logs(10..20)));
+    assert_eq!(engine.make_room(&key), Room::Full);
+    assert!(engine.flush_once(NOW_MS).expect("flush"));
+    assert_eq!(engine.make_room(&key), Room::Made);
+    assert_eq!(numbers(&engine), (0..20).collect::<Vec<_>>());
+}

@@ -90,7 +90,14 @@ pub(crate) fn test(tester: &Tester, values: Values<'_>, candidates: &BooleanBuff
             candidates & &compare_all(*order, found.len(), |row| found[row], wanted)
         }
         (Tester::Compare(Order::Equal, Scalar::Bytes(wanted)), Values::Id(array)) => {
-            where_true(candidates, |row| array.value(row) == &**wanted)
+            equal_ids(array, wanted, candidates)
+        }
+        (Tester::OneOf(one_of), Values::Id(array)) if one_of.has_ids_only() => {
+            let one = if one_of.ids.len() == 1 { one_of.ids.iter().next() } else { None };
+            match one {
+                Some(wanted) => equal_ids(array, wanted, candidates),
+                None => where_true(candidates, |row| one_of.ids.contains(array.value(row))),
+            }
         }
         (Tester::Compare(Order::Equal, Scalar::Text(wanted)), Values::Text(array)) => {
             equal_texts(array, wanted, candidates)
@@ -112,6 +119,19 @@ pub(crate) fn test(tester: &Tester, values: Values<'_>, candidates: &BooleanBuff
             })
         }
     }
+}
+
+/// Ids of traces and spans are compared as numbers.
+fn equal_ids(array: &FixedSizeBinaryArray, wanted: &[u8], candidates: &BooleanBuffer) -> BooleanBuffer {
+    let ids = array.value_data();
+    if let (Ok(wanted), (ids, [])) = (<[u8; 16]>::try_from(wanted), ids.as_chunks::<16>())
+        && ids.len() == array.len()
+    {
+        let wanted = u128::from_ne_bytes(wanted);
+        return candidates
+            & &BooleanBuffer::collect_bool(ids.len(), |row| u128::from_ne_bytes(ids[row]) == wanted);
+    }
+    where_true(candidates, |row| array.value(row) == wanted)
 }
 
 fn compare_all<T: PartialOrd + Copy>(

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::chunk::Chunk;
 use super::head::RowHead;
-use crate::heads::Heads;
+use crate::heads::{Head, Heads};
 use crate::wal::ShardKey;
 
 /// The rows of one tenant and signal.
@@ -16,6 +16,17 @@ pub(crate) struct RowShard {
     /// under this lock, so that a rotation knows what is before it.
     pub(crate) seq_last: Mutex<u64>,
     heads: Mutex<Heads<RowHead>>,
+}
+
+/// Whether a head may take more rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It may.
+    Enough,
+    /// It was full and is frozen now; the next one takes rows.
+    Made,
+    /// It is full, and an earlier one still waits to be flushed.
+    Full,
 }
 
 impl RowShard {
@@ -47,6 +58,25 @@ impl RowShard {
         }
         heads.rotate(*seq_last, 0, |_| self.fresh());
         Some(*seq_last)
+    }
+
+    /// Freezes the head when it is full, unless another one is frozen.
+    pub(crate) fn make_room(&self, head_bytes_max: usize) -> Room {
+        if self.heads.lock().active.facts().bytes < head_bytes_max {
+            return Room::Enough;
+        }
+        let seq_last = self.seq_last.lock();
+        let mut heads = self.heads.lock();
+        if heads.active.facts().bytes < head_bytes_max || heads.is_rotating() {
+            return Room::Enough;
+        }
+        if !heads.frozen.is_empty() {
+            return Room::Full;
+        }
+        if heads.can_rotate(*seq_last) {
+            heads.rotate(*seq_last, 0, |_| self.fresh());
+        }
+        Room::Made
     }
 
     /// Ends the head after a failed write: nothing that is queued will be applied.

@@ -1,7 +1,8 @@
 //! A slice of rows that can be asked: a chunk in memory, or a row group of a segment.
 
+use std::hash::{Hash, Hasher};
 use std::ops::{AddAssign, Range};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
@@ -11,7 +12,7 @@ use model::{Field, Records, Signal};
 
 use super::chunk::{AttrColumn, Chunk, Scope, ValueKind};
 use super::filter::Filter;
-use super::segment::Group;
+use super::segment::{Group, RowSegment};
 use super::{read, select};
 use crate::error::Result;
 
@@ -142,7 +143,59 @@ pub(crate) enum Source {
     Group(Group),
 }
 
+/// Names a slice whose rows never change, for what is remembered of it. It keeps none of its rows.
+#[derive(Clone, Debug)]
+pub struct SliceId(Origin);
+
+#[derive(Clone, Debug)]
+enum Origin {
+    Chunk(Weak<Chunk>),
+    Group(Weak<RowSegment>, usize),
+}
+
+impl SliceId {
+    /// True when nobody can ask the slice any more.
+    pub fn is_gone(&self) -> bool {
+        match &self.0 {
+            Origin::Chunk(chunk) => chunk.strong_count() == 0,
+            Origin::Group(segment, _) => segment.strong_count() == 0,
+        }
+    }
+
+    /// An address stays taken for as long as someone points to it, weakly too, so no two slices share one.
+    fn address(&self) -> (usize, usize) {
+        match &self.0 {
+            Origin::Chunk(chunk) => (chunk.as_ptr().addr(), usize::MAX),
+            Origin::Group(segment, index) => (segment.as_ptr().addr(), *index),
+        }
+    }
+}
+
+impl PartialEq for SliceId {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Eq for SliceId {}
+
+impl Hash for SliceId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
+    }
+}
+
 impl Slice {
+    /// What it is known by; `None` where deletes hide some of its rows.
+    pub fn id(&self) -> Option<SliceId> {
+        let origin = match &self.source {
+            _ if !self.hidden.is_empty() => return None,
+            Source::Chunk(chunk) => Origin::Chunk(Arc::downgrade(chunk)),
+            Source::Group(group) => Origin::Group(Arc::downgrade(group.owner()), group.index()),
+        };
+        Some(SliceId(origin))
+    }
+
     pub(crate) fn new(source: Source, hidden: Arc<[Arc<Filter>]>) -> Self {
         Self { source, hidden }
     }

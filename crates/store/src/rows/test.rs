@@ -113,6 +113,11 @@ impl OneOf {
         one_of
     }
 
+    /// True when nothing but an identifier can be met.
+    pub(crate) fn has_ids_only(&self) -> bool {
+        self.texts.is_empty() && self.others.is_empty()
+    }
+
     pub(crate) fn accepts(&self, value: &Val<'_>) -> bool {
         let is_id = || match value {
             Val::Id(id) => self.ids.contains(*id),

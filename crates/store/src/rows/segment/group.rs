@@ -44,6 +44,16 @@ impl Group {
         &self.segment
     }
 
+    /// The segment, shared.
+    pub(crate) fn owner(&self) -> &Arc<RowSegment> {
+        &self.segment
+    }
+
+    /// Which of the segment's slices it is.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
     pub(crate) fn info(&self) -> &SliceInfo {
         &self.table.header.slices[self.index]
     }
