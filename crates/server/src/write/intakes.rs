@@ -41,11 +41,12 @@ pub(super) async fn admitted(
     app: &SharedApp,
     method: &Method,
     headers: &HeaderMap,
+    encoding: &str,
     body: Body,
 ) -> Result<(Identity, Vec<u8>, crate::app::Admission), Fault> {
     let identity = access::of_ingest(app, method, headers).await?;
     let (raw, mut admission) = app.admit(headers, body).await?;
-    let plain = super::unpack(app, body::encoding(headers), raw, &mut admission)?;
+    let plain = super::unpack(app, encoding, raw, &mut admission)?;
     Ok((identity, plain, admission))
 }
 
@@ -53,11 +54,13 @@ pub(super) async fn admitted(
 async fn collect(
     app: &SharedApp,
     protocol: &'static str,
+    encoding: fn(&HeaderMap) -> &str,
     request: Request<Body>,
     decode: impl FnOnce(Vec<u8>, &HeaderMap) -> Result<DecodedRecords, DecodeError>,
 ) -> Result<WrittenRows, Fault> {
     let (head, body) = request.into_parts();
-    let (identity, plain, _admission) = admitted(app, &head.method, &head.headers, body).await?;
+    let encoding = encoding(&head.headers);
+    let (identity, plain, _admission) = admitted(app, &head.method, &head.headers, encoding, body).await?;
     let decoded = decode(plain, &head.headers).map_err(super::fault)?;
     append(app, &identity.tenant, protocol, decoded).await
 }
@@ -70,10 +73,19 @@ fn told(refusals: &Refusals, success: StatusCode) -> Response {
     Fault::invalid("", refusals.summary()).text()
 }
 
+/// How a push is packed: protobuf is snappy although no header says so, JSON is what its header says.
+fn loki_encoding(headers: &HeaderMap) -> &str {
+    let (content_type, _) = body::content_type(headers);
+    match (loki::Format::of_content_type(content_type), body::encoding(headers)) {
+        (Some(loki::Format::Protobuf), "") => "snappy",
+        (_, encoding) => encoding,
+    }
+}
+
 /// Loki: 204, or 400 with the reason when some entries were refused.
 async fn push_loki(State(app): State<SharedApp>, request: Request<Body>) -> Response {
     let context = context(&app);
-    let pushed = collect(&app, "loki", request, |body, headers| {
+    let pushed = collect(&app, "loki", loki_encoding, request, |body, headers| {
         let (content_type, _) = body::content_type(headers);
         let format = loki::Format::of_content_type(content_type).ok_or_else(|| {
             let why =
@@ -91,7 +103,7 @@ async fn push_loki(State(app): State<SharedApp>, request: Request<Body>) -> Resp
 /// Zipkin v2: 202.
 async fn collect_zipkin(State(app): State<SharedApp>, request: Request<Body>) -> Response {
     let context = context(&app);
-    match collect(&app, "zipkin", request, |body, _| zipkin::decode(&body, &context)).await {
+    match collect(&app, "zipkin", body::encoding, request, |body, _| zipkin::decode(&body, &context)).await {
         Ok(written) => told(&written.refusals, StatusCode::ACCEPTED),
         Err(fault) => fault.text(),
     }
@@ -111,7 +123,7 @@ async fn collect_zipkin_by_path(
 /// Jaeger's collector: a Thrift batch, 202.
 async fn collect_jaeger(State(app): State<SharedApp>, request: Request<Body>) -> Response {
     let context = context(&app);
-    let collected = collect(&app, "jaeger", request, |body, headers| {
+    let collected = collect(&app, "jaeger", body::encoding, request, |body, headers| {
         let (content_type, _) = body::content_type(headers);
         if !jaeger::is_content_type(content_type) {
             let why = format!("content type {content_type:?}: send a Thrift batch as application/x-thrift");
