@@ -63,6 +63,21 @@ impl Pipeline {
         self.processors.is_empty()
     }
 
+    /// True when a processor takes rows away rather than change them.
+    pub fn drops(&self) -> bool {
+        self.processors.iter().any(Processor::drops)
+    }
+
+    /// Runs what changes rows, redaction included, and leaves out what takes them away: the rows for figures that
+    /// count everything that was sent.
+    pub fn run_changes(&self, records: &mut Records) {
+        let mut uncounted = ProcessorCounts::default();
+        for processor in self.processors.iter().filter(|processor| !processor.drops()) {
+            processor.run(records, &mut uncounted);
+            compact(records);
+        }
+    }
+
     /// Runs the processors over the rows, in their order. [`model::RecordRow::index`] still says which row was
     /// which.
     pub fn run(&self, records: &mut Records, counts: &mut Counts) {

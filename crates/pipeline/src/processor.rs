@@ -65,6 +65,11 @@ impl Processor {
         Ok(Self { name, condition, action })
     }
 
+    /// True when it takes rows away rather than change them.
+    pub(crate) fn drops(&self) -> bool {
+        matches!(self.action, Action::Drop | Action::Keep | Action::Sample(_))
+    }
+
     /// Does its work on all rows and counts it.
     pub(crate) fn run(&self, records: &mut Records, counts: &mut ProcessorCounts) {
         let meant = |records: &Records, row| self.condition.as_ref().is_none_or(|c| c.holds(records, row));

@@ -223,3 +223,16 @@ proptest! {
         show(&records);
     }
 }
+
+#[test]
+fn what_changes_rows_runs_without_what_takes_them_away() {
+    let drop = json!({"type":"drop","if":{"field":"secret","op":"exists"}});
+    let remove = json!({"type":"remove","field":"secret"});
+    for (processors, drops) in [(json!([drop, remove]), true), (json!([remove]), false)] {
+        let pipeline = Pipeline::from_config(&json!({ "processors": processors })).expect("a pipeline");
+        assert_eq!(pipeline.drops(), drops);
+        let mut records = logs(&["- \"x\" secret=1", "- \"y\""]);
+        pipeline.run_changes(&mut records);
+        assert_eq!(show(&records), ["- \"x\"", "- \"y\""]);
+    }
+}

@@ -239,3 +239,57 @@ async fn our_own_json_names_what_it_refuses() {
     let total = server.ask("GET /api/v1/query?query=hits", &[], "").await.json();
     assert_eq!(total["data"]["result"][0]["value"][1], "6", "{total}");
 }
+
+/// What a statement answers, without a key.
+async fn sql(server: &Server, statement: &str) -> serde_json::Value {
+    let body = serde_json::json!({ "query": statement }).to_string();
+    let answer = server.ask("POST /api/v1/sql", &[("content-type", "application/json")], body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["rows"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loki_push_is_snappy_protobuf_without_saying_so() {
+    let server = Server::new(true, &[]).await;
+    let mut time = vec![1 << 3];
+    prost::encoding::encode_varint(server.app.now_ms() as u64 / 1000, &mut time);
+    let entry = [field(1, &time), field(2, b"hello")].concat();
+    let push = field(1, &[field(1, b"{app=\"shop\"}"), field(2, &entry)].concat());
+    let snap = ("content-encoding", "snappy");
+    for (name, headers, body, status) in [
+        ("as Promtail sends it", vec![V1], snappy(&push), 204),
+        ("with a word", vec![V1, snap], snappy(&push), 204),
+        ("without a type", vec![], snappy(&push), 204),
+        ("gzip, as it says", vec![V1, ("content-encoding", "gzip")], gzip(&push), 204),
+        ("not snappy", vec![V1], b"\xff\xff\xff\xff\xff".to_vec(), 400),
+        ("JSON in the clear", vec![("content-type", "application/json")], b"{\"streams\":[]}".to_vec(), 204),
+    ] {
+        let answer = server.ask("POST /loki/api/v1/push", &headers, body).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+    }
+    let found = sql(&server, "SELECT body, count(*) FROM logs GROUP BY body").await;
+    assert_eq!(found, serde_json::json!([["hello", 4]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_of_spans_are_as_redacted_as_the_spans() {
+    let server = Server::new(true, &[]).await;
+    let key = format!("Bearer {}", server.key(&[KeyScope::Admin]).await);
+    let spec = r#"{"processors": [
+        {"type": "drop", "if": {"field": "name", "op": "exists"}},
+        {"type": "set", "field": "name", "value": "redacted"}]}"#;
+    let put = "PUT /api/v1/monitoring/objects/pipeline/traces";
+    let headers = [("authorization", key.as_str()), ("content-type", "application/json")];
+    assert_eq!(server.ask(put, &headers, spec).await.status, 200);
+    let span = format!(
+        r#"[{{"traceId":"{}","id":"0000000000000001","name":"alice@example.com","timestamp":{}000,"duration":5,
+            "localEndpoint":{{"serviceName":"shop"}}}}]"#,
+        "1".repeat(32),
+        server.app.now_ms(),
+    );
+    let json = ("content-type", "application/json");
+    assert_eq!(server.ask("POST /api/v2/spans", &[json], span).await.status, 202);
+    server.app.record_span_metrics().await;
+    assert_eq!(count(&server, r#"traces_spanmetrics_calls_total{span_name="redacted"}"#).await, "1");
+    assert_eq!(count(&server, r#"{span_name=~"alice.*"}"#).await, "0");
+}

@@ -46,15 +46,20 @@ async fn store(
     let DecodedRecords { mut records, mut refusals } = decoded;
     let signal = records.signal;
     let processing = app.processing(tenant, signal).await?;
-    // Figures of spans are of what was sent, not of what sampling leaves.
-    let sent = (signal == Signal::Traces && processing.is_some()).then(|| records.clone());
+    // Figures of spans are of what was sent, not of what sampling leaves, and as redacted as what is stored.
+    let observed = processing.as_ref().filter(|p| signal == Signal::Traces && p.pipeline().drops());
+    let observed = observed.map(|processing| {
+        let mut sent = records.clone();
+        processing.pipeline().run_changes(&mut sent);
+        sent
+    });
     let mut counts = pipeline::Counts::default();
     if let Some(processing) = &processing {
         processing.pipeline().run(&mut records, &mut counts);
     }
     let appended = app.store_records(tenant, &records).await?;
     if signal == Signal::Traces {
-        app.observe_spans(tenant, sent.as_ref().unwrap_or(&records));
+        app.observe_spans(tenant, observed.as_ref().unwrap_or(&records));
     }
     refusals.append(appended.refusals);
     app.telemetry().outcome(tenant, signal.as_str(), protocol, appended.accepted, &refusals);
