@@ -84,7 +84,21 @@ struct State {
 
 struct Write {
     bytes: Vec<u8>,
+    promise: Promise,
     done: oneshot::Sender<Result<(), SpoolError>>,
+}
+
+/// Bytes that a write under way will take. Whoever waits for the write may go away; the promise ends with the
+/// write.
+struct Promise {
+    shared: Arc<Shared>,
+    bytes: u64,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.shared.state.lock().promised -= self.bytes;
+    }
 }
 
 impl Spool {
@@ -131,15 +145,13 @@ impl Spool {
             }
             state.promised += size;
         }
+        let promise = Promise { shared: Arc::clone(&self.0), bytes: size };
         let (done, wait) = oneshot::channel();
         let sent = match &*self.0.writer.lock() {
-            Some(writer) => writer.send(Write { bytes, done }).is_ok(),
+            Some(writer) => writer.send(Write { bytes, promise, done }).is_ok(),
             None => false,
         };
-        let outcome =
-            if sent { wait.await.unwrap_or(Err(SpoolError::Closed)) } else { Err(SpoolError::Closed) };
-        self.0.state.lock().promised -= size;
-        outcome
+        if sent { wait.await.unwrap_or(Err(SpoolError::Closed)) } else { Err(SpoolError::Closed) }
     }
 
     /// The first parcel behind a place, and the place behind it; waits for one.
@@ -235,8 +247,10 @@ fn write(shared: &Shared, first: u64, arriving: &mpsc::Receiver<Write>) {
             // What a failed write left is not known: a new file begins, and the old one ends where it was.
             current = None;
         }
-        for write in group {
-            let _ = write.done.send(outcome.clone());
+        for Write { promise, done, .. } in group {
+            // Before the answer, so that whoever hears it sees these bytes once.
+            drop(promise);
+            let _ = done.send(outcome.clone());
         }
         if outcome.is_ok() {
             shared.added.notify_waiters();

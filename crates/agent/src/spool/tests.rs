@@ -93,3 +93,17 @@ async fn many_writers_share_syncs_and_lose_nothing() {
     paths.dedup();
     assert_eq!(paths.len(), 50);
 }
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_no_promise_behind() {
+    let folder = tempfile::tempdir().expect("folder");
+    let spool = Spool::open(folder.path(), 1 << 30).expect("open");
+    for n in 0..10 {
+        let parcels = [parcel(n, 100)];
+        let put = spool.put(&parcels);
+        // Polled once, then dropped.
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, put).await;
+    }
+    spool.put(&[parcel(10, 100)]).await.expect("kept");
+    assert_eq!(spool.0.state.lock().promised, 0);
+}
