@@ -81,9 +81,11 @@ pub(crate) async fn put(
 }
 
 /// Tells open pages that a dashboard changed. A changed pipeline holds from the next write on.
-fn announce(app: &SharedApp, identity: &Identity, kind: &str, name: &str) {
-    if kind == ObjectKind::Pipeline.as_str() {
-        app.forget_pipelines(&identity.tenant);
+async fn announce(app: &SharedApp, identity: &Identity, kind: &str, name: &str) {
+    if kind == ObjectKind::Pipeline.as_str()
+        && let Ok(signal) = crate::app::signal_of_pipeline(name)
+    {
+        app.pipeline_changed(&identity.tenant, signal).await;
     }
     if kind == "dashboard" {
         app.hub().broadcast(&identity.tenant, "dashboard_refresh", &json!({ "name": name }), app.now_ms());
@@ -97,6 +99,6 @@ pub(crate) async fn delete(
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
     app.control()?.delete_object(&identity.tenant, kind_of(&kind)?, &name).await.map_err(|e| denied(&e))?;
-    announce(&app, &identity, &kind, &name);
+    announce(&app, &identity, &kind, &name).await;
     Ok(StatusCode::NO_CONTENT)
 }

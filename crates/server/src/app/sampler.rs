@@ -12,22 +12,39 @@ use model::{Field, Signal, TenantId};
 use pipeline::sampling::{SpanFacts, TraceId};
 use store::HeadSampler;
 use store::rows::{Column, Cost, Slice};
+use tokio::runtime::Handle;
 
 use super::{App, Processing};
 
 /// The samplers of every tenant, asked by the store.
-pub(crate) struct Sampler(Weak<App>);
+pub(crate) struct Sampler {
+    app: Weak<App>,
+    runtime: Handle,
+}
 
 impl Sampler {
+    /// Call it where a runtime is.
     pub(crate) fn of(app: &Arc<App>) -> Arc<Self> {
-        Arc::new(Self(Arc::downgrade(app)))
+        Arc::new(Self { app: Arc::downgrade(app), runtime: Handle::current() })
+    }
+
+    /// A tenant's samplers. One that only the log knew of, before its first write, is looked up here: the store
+    /// flushes on threads of its own, which may wait.
+    fn processing(&self, app: &App, tenant: &TenantId) -> Option<Arc<Processing>> {
+        if let Some(known) = app.pipelines.known(tenant, Signal::Traces) {
+            return known;
+        }
+        if Handle::try_current().is_ok() {
+            return None;
+        }
+        self.runtime.block_on(app.processing(tenant, Signal::Traces)).ok().flatten()
     }
 }
 
 impl HeadSampler for Sampler {
     fn keep(&self, tenant: &TenantId, spans: &Slice) -> Option<BooleanBuffer> {
-        let app = self.0.upgrade()?;
-        let processing = app.pipelines.known(tenant, Signal::Traces)?;
+        let app = self.app.upgrade()?;
+        let processing = self.processing(&app, tenant)?;
         let Processing::Traces { manager, tail } = &*processing else { return None };
         if manager.samplers().keep_all() {
             return None;

@@ -98,6 +98,7 @@ impl Service for StorePart {
         let opened = kit::spawn::spawn_blocking("open store", open).await??;
         opened.engine().set_sampler(crate::app::Sampler::of(&self.app));
         self.app.plug_store(Some(Arc::new(opened)));
+        self.app.load_pipelines().await;
         if again {
             return Ok(());
         }
@@ -150,6 +151,7 @@ impl Service for ControlPart {
     async fn init(&self) -> Result<(), BoxError> {
         let control = open_control(&self.app.settings(), &self.data, self.app.clock()).await?;
         self.app.plug_control(Some(Arc::new(control)));
+        self.app.load_pipelines().await;
         Ok(())
     }
 
