@@ -159,13 +159,18 @@ fn kind(reason: Reason) -> &'static str {
     }
 }
 
-/// Builds the answer. `refused` is what the store refused; of very many refusals only the first have an index,
-/// the rest shows in `errors` alone.
+/// Builds the answer. `refused` is what the store refused; of very many refusals only the first have a text, the
+/// rest say their class.
 pub fn answer(mut items: Vec<Item>, refused: &Refusals, took_ms: u64) -> String {
     for refusal in refused.detailed() {
         if let Some(item) = items.get_mut(refusal.index) {
             item.error
                 .get_or_insert((kind(refusal.reason), format!("{}: {}", refusal.field, refusal.message)));
+        }
+    }
+    for (index, reason) in refused.undetailed() {
+        if let Some(item) = items.get_mut(*index) {
+            item.error.get_or_insert((kind(*reason), reason.as_str().to_owned()));
         }
     }
     let errors = refused.items() > 0 || items.iter().any(|item| item.error.is_some());
@@ -281,6 +286,24 @@ mod tests {
         assert_eq!(answer["items"][1]["create"]["status"], 400);
         let error = json!({"type": "illegal_argument_exception", "reason": "timestamp: too old"});
         assert_eq!(answer["items"][1]["create"]["error"], error);
+    }
+
+    #[test]
+    fn every_one_of_very_many_refusals_shows_at_its_item() {
+        let bulk = bulk(&"{\"create\":{}}\n{}\n".repeat(301));
+        let mut stage = Refusals::default();
+        let mut refused = Refusals::default();
+        for index in 0..300 {
+            let to = if index < 150 { &mut refused } else { &mut stage };
+            let (field, message) = ("timestamp".into(), "too old".into());
+            to.push(Refusal { index, field, reason: Reason::OutsideRetention, message, items: 1 });
+        }
+        refused.append(stage);
+        assert_eq!((refused.items(), refused.detailed().len()), (300, Refusals::DETAILED_MAX));
+        let answer: Json = serde_json::from_str(&answer(bulk.items, &refused, 0)).expect("JSON");
+        for (index, item) in answer["items"].as_array().expect("items").iter().enumerate() {
+            assert_eq!(item["create"]["status"], if index < 300 { 400 } else { 201 }, "{index}");
+        }
     }
 
     #[test]

@@ -78,11 +78,12 @@ pub struct Refusal {
     pub items: usize,
 }
 
-/// The refusals of one request. All are counted; the first few keep their text, so that a hostile request
-/// cannot make the answer large.
+/// The refusals of one request. All are counted and keep their index; the first few keep their text too, so that
+/// a hostile request cannot make the answer large.
 #[derive(Clone, Debug, Default)]
 pub struct Refusals {
     first: Vec<Refusal>,
+    rest: Vec<(usize, Reason)>,
     counts: Vec<(Reason, usize)>,
 }
 
@@ -90,32 +91,35 @@ impl Refusals {
     /// Refusals that keep their text.
     pub const DETAILED_MAX: usize = 100;
 
-    /// Counts a refusal, and keeps it if it is among the first.
+    /// Counts a refusal, and keeps its text if it is among the first.
     pub fn push(&mut self, refusal: Refusal) {
-        match self.counts.iter_mut().find(|(reason, _)| *reason == refusal.reason) {
-            Some(count) => count.1 += refusal.items,
-            None => self.counts.push((refusal.reason, refusal.items)),
-        }
-        if self.first.len() < Self::DETAILED_MAX {
-            self.first.push(refusal);
-        }
+        self.count(refusal.reason, refusal.items);
+        self.keep(refusal);
     }
 
     /// Takes over the refusals of a later stage.
     pub fn append(&mut self, other: Self) {
-        let mut undetailed = other.counts;
-        for refusal in other.first {
-            if let Some(count) = undetailed.iter_mut().find(|(reason, _)| *reason == refusal.reason) {
-                count.1 = count.1.saturating_sub(refusal.items);
-            }
-            self.push(refusal);
+        for (reason, items) in other.counts {
+            self.count(reason, items);
         }
-        for (reason, items) in undetailed {
-            match self.counts.iter_mut().find(|(r, _)| *r == reason) {
-                Some(count) => count.1 += items,
-                None if items > 0 => self.counts.push((reason, items)),
-                None => {}
-            }
+        for refusal in other.first {
+            self.keep(refusal);
+        }
+        self.rest.extend(other.rest);
+    }
+
+    fn count(&mut self, reason: Reason, items: usize) {
+        match self.counts.iter_mut().find(|(counted, _)| *counted == reason) {
+            Some(count) => count.1 += items,
+            None => self.counts.push((reason, items)),
+        }
+    }
+
+    fn keep(&mut self, refusal: Refusal) {
+        if self.first.len() < Self::DETAILED_MAX {
+            self.first.push(refusal);
+        } else {
+            self.rest.push((refusal.index, refusal.reason));
         }
     }
 
@@ -132,6 +136,11 @@ impl Refusals {
     /// The first refusals, with their texts.
     pub fn detailed(&self) -> &[Refusal] {
         &self.first
+    }
+
+    /// Index and reason of the refusals whose texts were not kept.
+    pub fn undetailed(&self) -> &[(usize, Reason)] {
+        &self.rest
     }
 
     /// Items refused, by reason.
