@@ -220,6 +220,15 @@ impl Records {
         }
     }
 
+    /// Bytes in memory, about: texts, and what rows, columns and attributes take beside them.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+            + self.attrs.len() * size_of::<Attr>()
+            + self.resources.len() * size_of::<Range<u32>>()
+            + self.fields.len() * size_of::<Value>()
+            + self.rows.len() * size_of::<RecordRow>()
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()

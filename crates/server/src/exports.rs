@@ -1,50 +1,80 @@
 //! Spans that a pipeline's exporters send on: to a file of OTLP JSON lines, or to another server.
 //!
-//! A queue of bounded length stands between the write and the exports; what finds no room is counted, and no
-//! acknowledgement waits.
+//! A queue bounded by batches and bytes stands between the write and the exports; what finds no room is counted,
+//! and no acknowledgement waits.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ingest::otlp::encode::encode;
 use ingest::otlp::metrics::Encoding;
 use kit::{BoxError, Shutdown};
-use model::Records;
+use model::{Records, TenantId};
 use parking_lot::Mutex;
 use pipeline::sampling::ExporterConfig;
+use reqwest::Method;
 use tokio::sync::mpsc;
+use url::Url;
 
 use crate::app::{App, Processing, SharedApp};
+use crate::outbound::{Outbound, Policy, Redirects, causes, without_credentials};
 
 /// Batches that wait.
 const QUEUE_MAX: usize = 256;
+/// Bytes of batches that wait, about, for all tenants.
+const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Time that one export may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Spans and where they go.
 pub(crate) struct Export {
+    tenant: TenantId,
     to: Vec<ExporterConfig>,
     spans: Records,
+    _held: Held,
+}
+
+/// Bytes of the queue that a batch takes until it is exported.
+struct Held {
+    bytes: usize,
+    of: Arc<AtomicUsize>,
+}
+
+impl Held {
+    /// Takes bytes where there is room. A batch on its own always fits.
+    fn take(bytes: usize, of: &Arc<AtomicUsize>) -> Option<Self> {
+        let held = Self { bytes, of: Arc::clone(of) };
+        let before = of.fetch_add(bytes, Ordering::Relaxed);
+        (before == 0 || before.saturating_add(bytes) <= QUEUE_BYTES_MAX).then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// The queue: its receiver is taken by whoever exports.
 pub(crate) struct Exports {
     sender: mpsc::Sender<Export>,
     receiver: Mutex<Option<mpsc::Receiver<Export>>>,
+    bytes: Arc<AtomicUsize>,
 }
 
 impl Default for Exports {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
-        Self { sender, receiver: Mutex::new(Some(receiver)) }
+        Self { sender, receiver: Mutex::new(Some(receiver)), bytes: Arc::default() }
     }
 }
 
 impl App {
     /// Queues spans for the exporters of their pipeline; the samplers leave out what they would not keep.
-    pub(crate) fn export(&self, processing: &Arc<Processing>, spans: &Records) {
+    pub(crate) fn export(&self, tenant: &TenantId, processing: &Arc<Processing>, spans: &Records) {
         let Processing::Traces { manager, .. } = &**processing else { return };
         if manager.exporters().is_empty() || spans.is_empty() {
             return;
@@ -52,8 +82,16 @@ impl App {
         let mut sampled = spans.clone();
         manager.samplers().retain(&mut sampled);
         let count = sampled.len() as u64;
-        let export = Export { to: manager.exporters().to_vec(), spans: sampled };
-        if count > 0 && self.exports().sender.try_send(export).is_err() {
+        if count == 0 {
+            return;
+        }
+        // Without room there is no export, and nothing is queued.
+        let queued = Held::take(sampled.bytes(), &self.exports().bytes).and_then(|held| {
+            let (tenant, to) = (tenant.clone(), manager.exporters().to_vec());
+            let export = Export { tenant, to, spans: sampled, _held: held };
+            self.exports().sender.try_send(export).ok()
+        });
+        if queued.is_none() {
             self.telemetry().exported("queue_full", count);
         }
     }
@@ -63,20 +101,20 @@ impl App {
 pub(crate) async fn run(app: SharedApp, data: PathBuf, stop: Shutdown) -> Result<(), BoxError> {
     let taken = app.exports().receiver.lock().take();
     let Some(mut queue) = taken else { return Err("the exports are carried out already".into()) };
-    let http =
-        reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+    let mut clients = Vec::new();
     loop {
         let export = tokio::select! {
             export = queue.recv() => export,
             () = stop.requested() => queue.try_recv().ok(),
         };
-        let Some(Export { to, spans }) = export else { break };
+        let Some(Export { tenant, to, spans, _held }) = export else { break };
+        let http = client(&mut clients, Policy::of(&tenant, app.outbound_ranges()))?;
         for to in &to {
             let outcome = one(&http, &data, to, &spans).await;
             let label = if outcome.is_ok() { "ok" } else { "failed" };
             app.telemetry().exported(label, spans.len() as u64);
             if let Err(reason) = outcome {
-                tracing::warn!(target_name = to.target(), reason, "spans were not exported");
+                tracing::warn!(%tenant, target_name = target(to), reason, "spans were not exported");
             }
         }
     }
@@ -85,12 +123,31 @@ pub(crate) async fn run(app: SharedApp, data: PathBuf, stop: Shutdown) -> Result
     Ok(())
 }
 
-async fn one(
-    http: &reqwest::Client,
-    data: &Path,
-    to: &ExporterConfig,
-    spans: &Records,
-) -> Result<(), String> {
+/// The client of a policy; there are two policies at once, one of operators' tenants and one of all others.
+fn client(clients: &mut Vec<Outbound>, policy: Policy) -> Result<Outbound, reqwest::Error> {
+    if let Some(known) = clients.iter().find(|client| *client.policy() == policy) {
+        return Ok(known.clone());
+    }
+    if clients.len() > 1 {
+        // The setting was changed.
+        clients.clear();
+    }
+    let made = Outbound::new(policy, Redirects::Refused, TIMEOUT)?;
+    clients.push(made.clone());
+    Ok(made)
+}
+
+/// An exporter's target for the log, without what may be a secret.
+fn target(to: &ExporterConfig) -> String {
+    match to {
+        ExporterConfig::File { path } => path.clone(),
+        ExporterConfig::OtlpHttp { endpoint, .. } => {
+            Url::parse(endpoint).map_or_else(|_| "?".to_owned(), |url| without_credentials(&url))
+        }
+    }
+}
+
+async fn one(http: &Outbound, data: &Path, to: &ExporterConfig, spans: &Records) -> Result<(), String> {
     match to {
         ExporterConfig::File { path } => {
             let path = inside(data, path)?;
@@ -106,13 +163,13 @@ async fn one(
             written.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
         }
         ExporterConfig::OtlpHttp { endpoint, headers } => {
-            guard(endpoint).await?;
-            let mut request = http.post(endpoint).header("content-type", "application/x-protobuf");
+            let mut request = http.request(Method::POST, endpoint).map_err(|error| error.to_string())?;
+            request = request.header("content-type", "application/x-protobuf");
             for (name, value) in headers {
                 request = request.header(name, value);
             }
             let answer = request.body(encode(spans, Encoding::Protobuf)).send().await;
-            let status = answer.map_err(|error| error.to_string())?.status();
+            let status = answer.map_err(|error| causes(&error.without_url()))?.status();
             if status.is_success() { Ok(()) } else { Err(format!("{status}")) }
         }
     }
@@ -128,25 +185,6 @@ fn inside(data: &Path, name: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// Link-local addresses, where clouds keep their metadata, are never reached.
-async fn guard(endpoint: &str) -> Result<(), String> {
-    let url = url::Url::parse(endpoint).map_err(|error| error.to_string())?;
-    let host = url.host_str().ok_or("the endpoint names no host")?;
-    let port = url.port_or_known_default().unwrap_or(80);
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let found = tokio::net::lookup_host((host.as_str(), port)).await.map_err(|error| error.to_string())?;
-    for address in found {
-        let is_link_local = match address.ip() {
-            std::net::IpAddr::V4(ip) => ip.is_link_local(),
-            std::net::IpAddr::V6(ip) => ip.is_unicast_link_local(),
-        };
-        if is_link_local {
-            return Err(format!("{host} is the link-local address {address}, which is never reached"));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,10 +198,24 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn metadata_services_are_never_reached() {
-        assert!(guard("http://169.254.169.254/v1/traces").await.is_err());
-        assert!(guard("http://[fe80::1]/v1/traces").await.is_err());
-        assert!(guard("http://127.0.0.1:4318/v1/traces").await.is_ok());
+    #[test]
+    fn a_queue_holds_bytes_up_to_its_bound_and_one_batch_always() {
+        let held = Arc::default();
+        let first = Held::take(QUEUE_BYTES_MAX + 1, &held);
+        assert!(first.is_some());
+        assert!(Held::take(1, &held).is_none());
+        drop(first);
+        let two = [Held::take(1, &held), Held::take(QUEUE_BYTES_MAX - 1, &held)];
+        assert!(two.iter().all(Option::is_some));
+        assert!(Held::take(1, &held).is_none());
+        drop(two);
+        assert_eq!(held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_target_is_logged_without_its_secrets() {
+        let endpoint = "https://me:secret@collector:4318/v1/traces?token=secret".to_owned();
+        let to = ExporterConfig::OtlpHttp { endpoint, headers: Vec::new() };
+        assert_eq!(target(&to), "https://collector:4318/v1/traces");
     }
 }

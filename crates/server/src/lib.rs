@@ -15,6 +15,7 @@ mod json; // JSON bodies of our own API
 mod listen; // sockets
 mod monitoring; // /api/v1/monitoring
 mod objects; // saved objects
+mod outbound; // requests to addresses that tenants name
 mod own; // our own lines and spans
 mod parts; // services
 mod prom; // Prometheus's HTTP API

@@ -22,6 +22,11 @@ impl App {
         self.config.settings()
     }
 
+    /// Private addresses that every tenant's requests may reach. What is no range allows nothing.
+    pub(crate) fn outbound_ranges(&self) -> Vec<crate::outbound::Range> {
+        self.settings().server.outbound_ranges.iter().filter_map(|range| range.parse().ok()).collect()
+    }
+
     /// Where time comes from.
     pub(crate) fn clock(&self) -> SharedClock {
         Arc::clone(&self.clock)

@@ -65,12 +65,7 @@ async fn store(
     app.telemetry().outcome(tenant, signal.as_str(), protocol, appended.accepted, &refusals);
     app.telemetry().dropped(tenant, signal.as_str(), &counts);
     if let Some(processing) = processing {
-        app.export(&processing, &records);
-    }
-    if app.hub().has_tail(tenant, signal) {
-        let (app, tenant) = (app.clone(), tenant.clone());
-        // The acknowledgement does not wait for those who watch.
-        kit::spawn::spawn("tail", async move { app.hub().tail(&tenant, &records) });
+        app.export(tenant, &processing, &records);
     }
     Ok(WrittenRows { accepted: appended.accepted + counts.dropped(), refusals })
 }

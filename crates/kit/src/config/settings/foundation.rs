@@ -28,6 +28,8 @@ section! {
         external_url: String = "";
         /// Host names, beside its own address, that requests may name in `Host` while access is open.
         allowed_hosts: Vec<String> = "", live;
+        /// Private ranges such as `10.1.0.0/16` that exporters of every tenant may reach; those of `default` reach all.
+        outbound_ranges: Vec<String> = "", live;
         /// How long requests under way may take to end at shutdown.
         shutdown_timeout: Duration = "20s" in Duration::ZERO..=Duration::from_secs(600);
     }
