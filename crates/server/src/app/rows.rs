@@ -61,15 +61,15 @@ impl App {
         let (tenant, host) = (TenantId::default_tenant(), self.hostname());
         let records = [own::lines_to_records(&lines, &host), own::spans_to_records(&spans, &host)];
         let mut missing = lost;
-        for records in records.iter().filter(|records| !records.is_empty()) {
+        self.observe_spans(&tenant, &records[1]);
+        for records in records.into_iter().filter(|records| !records.is_empty()) {
             // Its own failure is told by the store; a line about it here would come back in a second.
-            missing += match self.store_records(&tenant, records).await {
+            missing += match self.store_records(&tenant, &records).await {
                 Ok(_) => 0,
                 Err(_) => records.len() as u64,
             };
             self.hub().tail(&tenant, records);
         }
-        self.observe_spans(&tenant, &records[1]);
         self.telemetry().own_rows_lost(missing);
     }
 

@@ -7,13 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use model::{Matcher, MetricBatch, Records, SeriesRow, Signal, TenantId};
+use model::{Matcher, MetricBatch, Records, SeriesRow, TenantId};
 use parking_lot::RwLock;
-use query::rows::Slices;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::tail::Tail;
+use super::tail::{Batch, Tail};
 
 /// Messages that wait for one connection before it misses some.
 const QUEUE_MAX: usize = 256;
@@ -203,25 +202,19 @@ impl Hub {
 }
 
 impl Hub {
-    /// Hands just stored rows to whoever tails them. Costs a look while nobody does.
-    pub(crate) fn tail(&self, tenant: &TenantId, records: &Records) {
+    /// Hands just stored rows to whoever tails them, without waiting. Costs a look while nobody does.
+    pub(crate) fn tail(&self, tenant: &TenantId, records: Records) {
         let rooms = self.rooms.read();
-        let listeners = rooms.get(tenant).into_iter().flatten();
-        let mut batch = None;
-        for listener in listeners {
-            if let Interest::Tail(tail) = &listener.interest
-                && tail.signal() == records.signal
-            {
-                tail.take_in(batch.get_or_insert_with(|| Arc::new(Slices::of_records(records))));
-            }
+        let tails = rooms.get(tenant).into_iter().flatten().filter_map(|listener| match &listener.interest {
+            Interest::Tail(tail) if tail.signal() == records.signal => Some(tail),
+            _ => None,
+        });
+        let tails: Vec<&Tail> = tails.collect();
+        if tails.is_empty() {
+            return;
         }
-    }
-
-    /// True when somebody tails a signal of a tenant.
-    pub(crate) fn has_tail(&self, tenant: &TenantId, signal: Signal) -> bool {
-        let rooms = self.rooms.read();
-        let mut listeners = rooms.get(tenant).into_iter().flatten();
-        listeners.any(|l| matches!(&l.interest, Interest::Tail(tail) if tail.signal() == signal))
+        let batch = Arc::new(Batch::new(records));
+        tails.into_iter().for_each(|tail| tail.offer(&batch));
     }
 
     /// Sends what a connection's tails gathered.

@@ -67,5 +67,6 @@ async fn store(
     if let Some(processing) = processing {
         app.export(tenant, &processing, &records);
     }
+    app.hub().tail(tenant, records);
     Ok(WrittenRows { accepted: appended.accepted + counts.dropped(), refusals })
 }
