@@ -32,7 +32,7 @@ pub use spool::{Parcel, Position, Spool, SpoolError};
 pub struct Settings {
     /// The server.
     pub url: String,
-    /// A key of the server with the scopes ingest and query.
+    /// A key of the server with the scope ingest.
     pub token: String,
     /// Folder of the buffer and of places in files.
     pub folder: PathBuf,

@@ -54,25 +54,19 @@ impl Remote {
     /// The host's specification, else everybody's; `None` where there is none or the server does not answer,
     /// and what was known stays.
     pub(crate) async fn ask(&self) -> Option<Collect> {
-        for name in [self.host.as_str(), "default"] {
-            let url = format!("{}/api/v1/monitoring/objects/agent/{name}", self.url);
-            let answer = self.http.get(url).bearer_auth(&self.token).send().await.ok()?;
-            if answer.status() == reqwest::StatusCode::NOT_FOUND {
-                continue;
-            }
-            if !answer.status().is_success() {
-                tracing::debug!(status = %answer.status(), "the server does not say what to collect");
-                return None;
-            }
-            let object: serde_json::Value = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
-            return match serde_json::from_value(object["spec"].clone()) {
-                Ok(collect) => Some(collect),
-                Err(error) => {
-                    tracing::error!(%error, name, "what the server says to collect cannot be read");
-                    None
-                }
-            };
+        let url = format!("{}/api/v1/monitoring/agents/{}/configuration", self.url, self.host);
+        let answer = self.http.get(url).bearer_auth(&self.token).send().await.ok()?;
+        if !answer.status().is_success() {
+            tracing::debug!(status = %answer.status(), "the server does not say what to collect");
+            return None;
         }
-        None
+        let object: serde_json::Value = serde_json::from_slice(&answer.bytes().await.ok()?).ok()?;
+        match serde_json::from_value(object["spec"].clone()) {
+            Ok(collect) => Some(collect),
+            Err(error) => {
+                tracing::error!(%error, "what the server says to collect cannot be read");
+                None
+            }
+        }
     }
 }

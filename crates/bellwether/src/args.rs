@@ -235,7 +235,7 @@ pub(crate) enum ExportFormat {
 /// `bellwether agent …`
 #[derive(Args, Clone, Debug)]
 pub(crate) struct AgentArguments {
-    /// The server, and a key of it with the scopes ingest and query
+    /// The server, and a key of it with the scope ingest
     #[arg(long, num_args = 2, value_names = ["URL", "TOKEN"], required = true)]
     pub(crate) join: Vec<String>,
     /// Folder of the buffer and of places in files

@@ -32,6 +32,17 @@ pub(crate) struct Identity {
     pub(crate) who: Who,
 }
 
+impl Identity {
+    /// True for keys and people who may change everything of their tenant.
+    pub(crate) fn is_admin(&self) -> bool {
+        match &self.who {
+            Who::Anyone => false,
+            Who::Key(key) => key.scopes.allow(KeyScope::Admin),
+            Who::Session(session) => session.user.role >= Role::Admin,
+        }
+    }
+}
+
 /// How the caller proved who it is.
 #[derive(Clone, Debug)]
 pub(crate) enum Who {
@@ -63,6 +74,11 @@ pub(crate) async fn writes(State(app): State<SharedApp>, request: Request, next:
 /// Middleware of protected routes that store telemetry.
 pub(crate) async fn protected_writes(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     admit(&app, Need { open: false, ..INGEST }, request, next, Fault::api).await
+}
+
+/// Middleware of what agents are told: what they collect, with its secrets, which a key that only reads must not see.
+pub(crate) async fn protected_agents(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    admit(&app, Need { open: false, role: Role::Admin, ..INGEST }, request, next, Fault::api).await
 }
 
 /// Middleware of saved objects, which editors may change.

@@ -1,15 +1,19 @@
-//! Saved objects: named specifications of a kind, one schema in page and API.
+//! Saved objects: named specifications of a kind, one schema in page and API. Their secrets are for administrators,
+//! and for whoever needs them to work.
+
+mod secrets; // masked, and kept when they come back so
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use control::ObjectKind;
+use control::{ControlError, ObjectKind};
 use serde_json::{Value, json};
 
 use crate::access::{Identity, denied};
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
+use crate::outbound::Policy;
 use crate::realtime::timestamp;
 
 /// Objects of one page of a list.
@@ -20,6 +24,14 @@ fn kind_of(name: &str) -> Result<ObjectKind, Fault> {
         let known: Vec<&str> = ObjectKind::ALL.into_iter().map(ObjectKind::as_str).collect();
         Fault::invalid("kind", format!("{name:?} is none of {}", known.join(", ")))
     })
+}
+
+/// An object as whoever asks may see it.
+fn shown(mut object: control::Object, identity: &Identity) -> Value {
+    if !identity.is_admin() {
+        secrets::mask(object.kind, &mut object.spec);
+    }
+    to_json(&object)
 }
 
 fn to_json(object: &control::Object) -> Value {
@@ -43,7 +55,7 @@ pub(crate) async fn list(
         .objects(&identity.tenant, kind_of(&kind)?, None, PAGE)
         .await
         .map_err(|e| denied(&e))?;
-    let items: Vec<Value> = objects.iter().map(to_json).collect();
+    let items: Vec<Value> = objects.into_iter().map(|object| shown(object, &identity)).collect();
     Ok(Json(json!({ "items": items })).into_response())
 }
 
@@ -55,7 +67,24 @@ pub(crate) async fn get(
 ) -> Result<Response, ApiFault> {
     let object =
         app.control()?.object(&identity.tenant, kind_of(&kind)?, &name).await.map_err(|e| denied(&e))?;
-    Ok(Json(to_json(&object)).into_response())
+    Ok(Json(shown(object, &identity)).into_response())
+}
+
+/// What an agent collects: the object of its host, else everybody's, with its secrets.
+pub(crate) async fn agent_configuration(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    Path(host): Path<String>,
+) -> Result<Response, ApiFault> {
+    let control = app.control()?;
+    for name in [host.as_str(), "default"] {
+        match control.object(&identity.tenant, ObjectKind::Agent, name).await {
+            Ok(object) => return Ok(Json(to_json(&object)).into_response()),
+            Err(ControlError::NotFound { .. }) => {}
+            Err(error) => return Err(denied(&error).into()),
+        }
+    }
+    Err(Fault::NotFound(format!("there is no object agent/{host:?} and no agent/default")).into())
 }
 
 /// Creates or replaces one.
@@ -68,16 +97,27 @@ pub(crate) async fn put(
     if !body.0.is_object() {
         return Err(Fault::invalid("", "the body must be the object's specification, a JSON object").into());
     }
-    if kind_of(&kind)? == ObjectKind::Pipeline {
-        crate::app::compile_pipeline(crate::app::signal_of_pipeline(&name)?, &body.0)?;
+    let (kind, mut spec, control) = (kind_of(&kind)?, body.0, app.control()?);
+    let old = match control.object(&identity.tenant, kind, &name).await {
+        Ok(old) => Some(old.spec),
+        Err(ControlError::NotFound { .. }) => None,
+        Err(error) => return Err(denied(&error).into()),
+    };
+    secrets::restore(kind, &mut spec, old.as_ref())?;
+    if kind == ObjectKind::Pipeline {
+        let processing = crate::app::compile_pipeline(crate::app::signal_of_pipeline(&name)?, &spec)?;
+        let policy = Policy::of(&identity.tenant, app.outbound_ranges());
+        for endpoint in processing.endpoints() {
+            let judged = url::Url::parse(endpoint)
+                .map_err(|error| error.to_string())
+                .and_then(|url| policy.judge_url(&url).map_err(|refused| refused.to_string()));
+            judged.map_err(|reason| Fault::invalid("spec.exporters.endpoint", reason))?;
+        }
     }
-    let object = app
-        .control()?
-        .put_object(&identity.tenant, kind_of(&kind)?, &name, &body.0, None)
-        .await
-        .map_err(|e| denied(&e))?;
-    announce(&app, &identity, &kind, &name);
-    Ok(Json(to_json(&object)).into_response())
+    let object =
+        control.put_object(&identity.tenant, kind, &name, &spec, None).await.map_err(|e| denied(&e))?;
+    announce(&app, &identity, kind.as_str(), &name).await;
+    Ok(Json(shown(object, &identity)).into_response())
 }
 
 /// Tells open pages that a dashboard changed. A changed pipeline holds from the next write on.

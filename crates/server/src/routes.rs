@@ -59,6 +59,9 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .route("/api/v1/monitoring/objects/{kind}/{name}", object())
         .merge(rows_api::editor_routes())
         .route_layer(middleware::from_fn_with_state(app.clone(), access::protected_objects));
+    let protected_agents = Router::new()
+        .route("/api/v1/monitoring/agents/{host}/configuration", get(objects::agent_configuration))
+        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected_agents));
     let public = Router::new()
         .route("/healthz", get(health::healthy))
         .route("/-/healthy", get(health::healthy))

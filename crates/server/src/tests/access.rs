@@ -167,3 +167,37 @@ async fn a_session_is_for_our_own_page() {
     assert_eq!(ask("POST /api/v1/auth/logout", &[]).await, 204);
     assert_eq!(ask("GET /api/v1/auth/session", &[]).await, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_of_objects_are_for_administrators_and_agents() {
+    let server = Server::new(true, &[]).await;
+    let admin = format!("Bearer {}", server.key(&[KeyScope::Admin]).await);
+    let query = format!("Bearer {}", server.key(&[KeyScope::Query]).await);
+    let ingest = format!("Bearer {}", server.key(&[KeyScope::Ingest]).await);
+    let object = "/api/v1/monitoring/objects/agent/default";
+    let spec =
+        r#"{"scrape": "scrape_configs: [{job_name: a, basic_auth: {username: u, password: hunter2}}]"}"#;
+    let json = ("content-type", "application/json");
+    let put = server.ask(&format!("PUT {object}"), &[("authorization", &admin), json], spec).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    let configuration = "GET /api/v1/monitoring/agents/web-1/configuration";
+    let (one, list) = (format!("GET {object}"), "GET /api/v1/monitoring/objects/agent");
+    for (line, key, status, sees) in [
+        (one.as_str(), &admin, 200, true),
+        (one.as_str(), &query, 200, false),
+        (list, &query, 200, false),
+        (configuration, &ingest, 200, true),
+        (configuration, &query, 403, false),
+    ] {
+        let answer = server.ask(line, &[("authorization", key)], "").await;
+        assert_eq!((answer.status.as_u16(), answer.text().contains("hunter2")), (status, sees), "{line}");
+    }
+    for (endpoint, status) in
+        [("http://u:p@c/v1/traces", 400), ("http://169.254.169.254/", 400), ("http://c/", 200)]
+    {
+        let spec = format!(r#"{{"exporters": [{{"type": "otlp_http", "endpoint": "{endpoint}"}}]}}"#);
+        let put = "PUT /api/v1/monitoring/objects/pipeline/traces";
+        let answer = server.ask(put, &[("authorization", &admin), json], spec).await;
+        assert_eq!(answer.status, status, "{endpoint}: {}", answer.text());
+    }
+}
