@@ -11,9 +11,9 @@ fuzz_target!(|stream: &[u8]| {
     let rows = |step: usize| {
         let (mut framer, mut batch) = (Framer::default(), Batch::default());
         for piece in stream.chunks(step) {
-            framer.push(piece, |message| batch.push(message, &context));
+            framer.push(piece, |message, cut| batch.push(message, cut, &context));
         }
-        framer.finish(|message| batch.push(message, &context));
+        framer.finish(|message, cut| batch.push(message, cut, &context));
         let decoded = batch.take();
         let count = decoded.records.len();
         bellwether_fuzz::check_rows(stream.len(), Ok(decoded));

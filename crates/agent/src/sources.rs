@@ -41,7 +41,10 @@ pub(crate) async fn syslog(address: SocketAddr, outbox: Outbox, stop: Shutdown) 
         tokio::select! {
             received = datagrams.recv_from(&mut datagram) => {
                 let (length, _) = received?;
-                batch.push(&datagram[..length], &outbox.context());
+                batch.push(&datagram[..length], false, &outbox.context());
+                if batch.bytes() >= PARCEL_BYTES {
+                    outbox.logs(&batch.take().records, &stop).await;
+                }
             }
             accepted = streams.accept() => if let Ok((stream, _)) = accepted {
                 let (outbox, stop) = (outbox.clone(), stop.clone());
@@ -65,9 +68,9 @@ async fn stream_syslog(mut stream: TcpStream, outbox: &Outbox, stop: &Shutdown) 
         };
         let context = outbox.context();
         if read == 0 {
-            framer.finish(|message| batch.push(message, &context));
+            framer.finish(|message, cut| batch.push(message, cut, &context));
         } else {
-            framer.push(&buffer[..read], |message| batch.push(message, &context));
+            framer.push(&buffer[..read], |message, cut| batch.push(message, cut, &context));
         }
         // Nothing further is read until this is on disk.
         outbox.logs(&batch.take().records, stop).await;

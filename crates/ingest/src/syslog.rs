@@ -47,12 +47,12 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Adds one message; an empty one is none.
-    pub fn push(&mut self, message: &[u8], context: &Context) {
+    /// Adds one message; an empty one is none. One that was cut says so in `log.truncated`.
+    pub fn push(&mut self, message: &[u8], cut: bool, context: &Context) {
         let message = message.trim_ascii();
         if !message.is_empty() {
             let message = message::parse(message, context.received_at_ns);
-            self.push_message(&message, context.received_at_ns);
+            self.push_message(&message, cut, context.received_at_ns);
         }
     }
 
@@ -66,9 +66,9 @@ impl Batch {
         self.records.is_empty()
     }
 
-    /// Bytes of the texts so far, by which an owner decides when to write.
+    /// Bytes in memory so far, by which an owner decides when to write. A short message is mostly its row.
     pub fn bytes(&self) -> usize {
-        self.records.text.len()
+        self.records.bytes()
     }
 
     /// The rows so far; the batch begins anew.
@@ -77,7 +77,7 @@ impl Batch {
         DecodedRecords { records, refusals: Refusals::default() }
     }
 
-    fn push_message(&mut self, message: &Message<'_>, received_at_ns: i64) {
+    fn push_message(&mut self, message: &Message<'_>, cut: bool, received_at_ns: i64) {
         let resource = self.resource(message);
         let records = &mut self.records;
         let first_attr = records.attrs.len() as u32;
@@ -107,6 +107,9 @@ impl Batch {
             let value = Value::Text(records.push_text(value));
             records.push_attr(key, value);
         }
+        if cut {
+            records.push_attr("log.truncated", Value::Bool(true));
+        }
         if !message.body.is_empty() {
             fields[log::BODY] = Value::Text(records.push_text(&*String::from_utf8_lossy(message.body)));
         }
@@ -134,7 +137,7 @@ impl Batch {
 pub fn decode(body: &[u8], context: &Context) -> DecodedRecords {
     let mut batch = Batch::default();
     for line in body.split(|b| *b == b'\n') {
-        batch.push(line, context);
+        batch.push(line, false, context);
     }
     batch.take()
 }

@@ -82,6 +82,7 @@ pub(crate) struct Telemetry {
     dropped: Family<DroppedItems, Counter>,
     exported: Family<Exported, Counter>,
     own_rows_lost: Counter,
+    syslog_truncated: Counter,
     requests: Family<Request, Counter>,
     request_seconds: Family<Route, Histogram, fn() -> Histogram>,
     queries: Family<Query, Counter>,
@@ -107,6 +108,7 @@ impl Telemetry {
             dropped: Family::default(),
             exported: Family::default(),
             own_rows_lost: Counter::default(),
+            syslog_truncated: Counter::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(latency),
             queries: Family::default(),
@@ -132,6 +134,11 @@ impl Telemetry {
             "own_rows_lost",
             "Own log lines and spans that found no room or could not be stored",
             self.own_rows_lost.clone(),
+        );
+        r.register(
+            "syslog_truncated",
+            "Syslog messages that lost their end, being too long or at the end of a connection",
+            self.syslog_truncated.clone(),
         );
         r.register("http_requests", "HTTP requests served, by route template", self.requests.clone());
         let seconds = Unit::Seconds;
@@ -202,6 +209,11 @@ impl Telemetry {
     /// Counts own lines and spans that were lost.
     pub(crate) fn own_rows_lost(&self, items: u64) {
         self.own_rows_lost.inc_by(items);
+    }
+
+    /// Counts syslog messages that lost their end.
+    pub(crate) fn syslog_truncated(&self, messages: u64) {
+        self.syslog_truncated.inc_by(messages);
     }
 
     /// Counts one HTTP request.

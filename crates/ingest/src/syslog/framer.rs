@@ -30,8 +30,8 @@ impl Framer {
     /// Digits of a length. A longer number is not a length but the beginning of a line.
     const LENGTH_DIGITS_MAX: usize = 7;
 
-    /// Takes the next bytes of the stream and hands every complete message on.
-    pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) {
+    /// Takes the next bytes of the stream and hands every complete message on, with whether it lost its end.
+    pub fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8], bool)) {
         while let Some(first) = bytes.first() {
             match self.state {
                 State::Start => {
@@ -65,7 +65,7 @@ impl Framer {
     }
 
     /// Ends the stream: what came of an unfinished message is handed on.
-    pub fn finish(&mut self, mut each: impl FnMut(&[u8])) {
+    pub fn finish(&mut self, mut each: impl FnMut(&[u8], bool)) {
         if matches!(self.state, State::Counted { .. }) {
             self.cut = true;
         }
@@ -108,11 +108,11 @@ impl Framer {
         self.cut |= bytes.len() > room;
     }
 
-    fn end(&mut self, each: &mut impl FnMut(&[u8])) {
+    fn end(&mut self, each: &mut impl FnMut(&[u8], bool)) {
         let message = self.buffer.trim_ascii_end();
         if !message.is_empty() {
             self.truncated += u64::from(self.cut);
-            each(message);
+            each(message, self.cut);
         }
         self.buffer.clear();
         self.cut = false;
@@ -128,7 +128,7 @@ mod tests {
 
     fn messages(framer: &mut Framer, bytes: &[u8], step: usize) -> Vec<String> {
         let mut messages = vec![];
-        let mut each = |message: &[u8]| messages.push(String::from_utf8_lossy(message).into_owned());
+        let mut each = |message: &[u8], _| messages.push(String::from_utf8_lossy(message).into_owned());
         for piece in bytes.chunks(step) {
             framer.push(piece, &mut each);
         }

@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::rows::{append, context};
@@ -71,7 +72,7 @@ pub(crate) async fn serve_udp(app: SharedApp, address: SocketAddr, stop: Shutdow
             received = socket.recv_from(&mut datagram) => {
                 let (length, _) = received?;
                 if batch.bytes() < WAITING_BYTES_MAX {
-                    batch.push(&datagram[..length], &context(&app));
+                    batch.push(&datagram[..length], false, &context(&app));
                 } else {
                     lost += 1;
                 }
@@ -149,30 +150,39 @@ async fn read(app: &SharedApp, mut stream: impl AsyncRead + Unpin, stop: &Shutdo
     let mut framer = Framer::default();
     let mut batch = Batch::default();
     let mut buffer = vec![0; 64 << 10];
+    // A batch is due so long after its first message, however its sender goes on.
+    let mut due = Instant::now() + IDLE;
     loop {
-        let wait = if batch.is_empty() { IDLE } else { GATHER };
         let received = tokio::select! {
-            received = tokio::time::timeout(wait, stream.read(&mut buffer)) => received,
+            received = tokio::time::timeout_at(due, stream.read(&mut buffer)) => received,
             () = stop.requested() => Ok(Ok(0)),
         };
         match received {
             Ok(Ok(length)) if length > 0 => {
-                let context = context(app);
-                framer.push(&buffer[..length], |message| batch.push(message, &context));
-                if batch.bytes() < BATCH_BYTES {
+                let (was_empty, context, cut) = (batch.is_empty(), context(app), framer.truncated());
+                framer.push(&buffer[..length], |message, cut| batch.push(message, cut, &context));
+                app.telemetry().syslog_truncated(framer.truncated() - cut);
+                if batch.is_empty() {
+                    due = Instant::now() + IDLE;
+                } else if was_empty {
+                    due = Instant::now() + GATHER;
+                }
+                if batch.bytes() < BATCH_BYTES && Instant::now() < due {
                     continue;
                 }
             }
             Err(_) if !batch.is_empty() => {}
             // The end of the stream, an error, or a silent peer.
             _ => {
-                let context = context(app);
-                framer.finish(|message| batch.push(message, &context));
+                let (context, cut) = (context(app), framer.truncated());
+                framer.finish(|message, cut| batch.push(message, cut, &context));
+                app.telemetry().syslog_truncated(framer.truncated() - cut);
                 store(app, batch.take(), stop).await;
                 return;
             }
         }
         store(app, batch.take(), stop).await;
+        due = Instant::now() + IDLE;
     }
 }
 
@@ -210,4 +220,48 @@ fn acceptor(app: &SharedApp) -> Result<TlsAcceptor, BoxError> {
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key_der))
         .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, format!("syslog TLS: {e}")))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use kit::ShutdownTrigger;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::testing::Server;
+
+    /// How many logs a search finds.
+    async fn found(server: &Server, search: &str) -> i64 {
+        let body = serde_json::json!({ "search": search, "count": true }).to_string();
+        let json = [("content-type", "application/json")];
+        let answer = server.ask("POST /api/v1/sql", &json, body).await.json();
+        answer["rows"][0][0].as_i64().unwrap_or_else(|| panic!("{answer}"))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sender_that_never_pauses_is_stored_all_the_same() {
+        let server = Server::new(true, &[]).await;
+        let (_end, stop) = ShutdownTrigger::new();
+        let (mut sender, stream) = tokio::io::duplex(1 << 20);
+        let app = server.app.clone();
+        let reading = kit::spawn::spawn("read", async move { read(&app, stream, &stop).await });
+        for _ in 0..30 {
+            sender.write_all(b"<14>tick\n").await.expect("written");
+            tokio::time::sleep(GATHER / 5).await;
+        }
+        assert!(found(&server, "tick").await >= 5);
+        drop(sender);
+        reading.await.expect("ends");
+        assert_eq!(found(&server, "tick").await, 30);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_message_that_is_cut_says_so_and_is_counted() {
+        let server = Server::new(true, &[]).await;
+        let (_end, stop) = ShutdownTrigger::new();
+        let long = format!("<14>{}\n<14>short\n", "x".repeat(2 * Framer::MESSAGE_BYTES_MAX));
+        read(&server.app, long.as_bytes(), &stop).await;
+        assert_eq!((found(&server, "log.truncated:true").await, found(&server, "short").await), (1, 1));
+        assert!(server.app.own_metrics().contains("bellwether_syslog_truncated_total 1"));
+    }
 }
