@@ -5,34 +5,35 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Context, LogIn, push};
 use crate::otlp::json::{
-    self, AnyValue, KeyValue, Resource, Scalar, Scope, Text, U64, begin_resource, begin_scope, or_default,
+    self, Alone, AnyValue, Item, KeyValue, Mode, Resource, Scalar, Scope, Text, U64, Whole, begin_resource,
+    begin_scope, or_default,
 };
 use crate::otlp::sink::{BadItem, Sink};
 use crate::{DecodeError, DecodedRecords};
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Request<'a> {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+struct Request<'a, M> {
     #[serde(borrow, deserialize_with = "or_default")]
-    resource_logs: Vec<ResourceLogs<'a>>,
+    resource_logs: Vec<ResourceLogs<'a, M>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ResourceLogs<'a> {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+struct ResourceLogs<'a, M> {
     #[serde(borrow, deserialize_with = "or_default")]
     resource: Resource<'a>,
     #[serde(borrow, deserialize_with = "or_default")]
-    scope_logs: Vec<ScopeLogs<'a>>,
+    scope_logs: Vec<ScopeLogs<'a, M>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ScopeLogs<'a> {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+struct ScopeLogs<'a, M> {
     #[serde(borrow, deserialize_with = "or_default")]
     scope: Scope<'a>,
     #[serde(borrow, deserialize_with = "or_default")]
-    log_records: Vec<LogRecord<'a>>,
+    log_records: Vec<Item<LogRecord<'a>, M>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -76,17 +77,27 @@ impl<'de> Deserialize<'de> for SeverityNumber {
 }
 
 pub(super) fn decode(body: &[u8], context: &Context) -> Result<DecodedRecords, DecodeError> {
-    json::check(body)?;
-    let request: Request<'_> = serde_json::from_slice(body)
-        .map_err(|error| DecodeError::Malformed(format!("not OTLP/JSON: {error}")))?;
-    let mut sink = Sink::new(Signal::Logs, &[], body.len(), context);
+    let size = body.len();
+    json::read(
+        body,
+        |whole: Request<'_, Whole>| rows(&whole, size, context),
+        |alone: Request<'_, Alone>| rows(&alone, size, context),
+    )
+}
+
+fn rows<M: Mode>(
+    request: &Request<'_, M>,
+    size: usize,
+    context: &Context,
+) -> Result<DecodedRecords, DecodeError> {
+    let mut sink = Sink::new(Signal::Logs, &[], size, context);
     for resource in &request.resource_logs {
         begin_resource(&mut sink, &resource.resource);
         for scope in &resource.scope_logs {
             begin_scope(&mut sink, &scope.scope);
             for record in &scope.log_records {
                 let first = sink.begin_item()?;
-                if let Err(bad) = read(record, &mut sink, first) {
+                if let Err(bad) = record.get().and_then(|record| read(record, &mut sink, first)) {
                     sink.refuse(first, bad);
                 }
             }

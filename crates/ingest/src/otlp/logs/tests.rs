@@ -227,6 +227,25 @@ fn json_that_is_not_otlp_is_refused_whole() {
 }
 
 #[test]
+fn an_odd_record_costs_itself_and_names_its_field() {
+    for (odd, want) in [
+        (r#"{"timeUnixNano":-1}"#, "1 timeUnixNano invalid_value 1"),
+        (r#"{"severityText":5}"#, "1 severityText invalid_value 1"),
+        (
+            r#"{"attributes":[{"key":"a","value":{"intValue":"x"}}]}"#,
+            "1 attributes[0].value.intValue invalid_value 1",
+        ),
+        ("7", "1 . invalid_value 1"),
+    ] {
+        let good = r#"{"body":{"stringValue":"b"}}"#;
+        let body =
+            format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{good},{odd},{good}]}}]}}]}}"#);
+        let decoded = json(&body).expect("decodes");
+        assert_eq!((row_refusals(&decoded), decoded.records.len()), (vec![want.to_owned()], 2), "{odd}");
+    }
+}
+
+#[test]
 fn nesting_too_deep_costs_its_record() {
     for (depth, want) in [(16, 2), (17, 1), (5_000, 1)] {
         let attribute = key_value("k", Some(deep(depth)));

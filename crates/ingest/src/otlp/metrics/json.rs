@@ -7,13 +7,24 @@ use super::Context;
 use super::point::{Attribute, Descriptor, ExemplarIn, Kind, PointIn, Scope, Side};
 use super::translate::{Family, Translator};
 use crate::otlp::any_value::DEPTH_MAX;
+use crate::otlp::json::{Alone, Item, Mode, Whole};
 use crate::{DecodeError, Decoded, otlp};
 
 pub(super) fn decode(body: &[u8], context: &Context) -> Result<Decoded, DecodeError> {
-    otlp::json::check(body)?;
-    let request: shape::Request = serde_json::from_slice(body)
-        .map_err(|error| DecodeError::Malformed(format!("not OTLP/JSON: {error}")))?;
-    let mut translator = Translator::new(&[], body.len(), context);
+    let size = body.len();
+    otlp::json::read(
+        body,
+        |whole: shape::Request<Whole>| samples(&whole, size, context),
+        |alone: shape::Request<Alone>| samples(&alone, size, context),
+    )
+}
+
+fn samples<M: Mode>(
+    request: &shape::Request<M>,
+    size: usize,
+    context: &Context,
+) -> Result<Decoded, DecodeError> {
+    let mut translator = Translator::new(&[], size, context);
     let mut point = PointIn::default();
     for resource in &request.resource_metrics {
         let attributes = attributes(&resource.resource.attributes, &mut translator)
@@ -30,7 +41,10 @@ pub(super) fn decode(body: &[u8], context: &Context) -> Result<Decoded, DecodeEr
     Ok(translator.finish())
 }
 
-fn begin_scope(scope: &shape::ScopeMetrics, translator: &mut Translator<'_>) -> Result<(), DecodeError> {
+fn begin_scope<M: Mode>(
+    scope: &shape::ScopeMetrics<M>,
+    translator: &mut Translator<'_>,
+) -> Result<(), DecodeError> {
     let attributes = attributes(&scope.scope.attributes, translator)
         .map_err(|error| DecodeError::Malformed(format!("an attribute: {error}")))?;
     let name = translator.texts.push(scope.scope.name.as_bytes());
@@ -40,7 +54,7 @@ fn begin_scope(scope: &shape::ScopeMetrics, translator: &mut Translator<'_>) -> 
     Ok(())
 }
 
-fn read_metric(metric: &shape::Metric, translator: &mut Translator<'_>, point: &mut PointIn) {
+fn read_metric<M: Mode>(metric: &shape::Metric<M>, translator: &mut Translator<'_>, point: &mut PointIn) {
     let name = translator.texts.push(metric.name.as_bytes());
     let description = translator.texts.push(metric.description.as_bytes());
     let unit = translator.texts.push(metric.unit.as_bytes());
@@ -64,14 +78,21 @@ fn read_metric(metric: &shape::Metric, translator: &mut Translator<'_>, point: &
     }
 }
 
-fn each<P: shape::DataPoint>(
-    points: &[P],
+fn each<P: shape::DataPoint, M: Mode>(
+    points: &[Item<P, M>],
     fill: fn(&P, &mut PointIn),
     family: &Family,
     translator: &mut Translator<'_>,
     point: &mut PointIn,
 ) {
     for from in points {
+        let from = match from.get() {
+            Ok(from) => from,
+            Err(bad) => {
+                translator.bad_point(&bad.field, bad.message);
+                continue;
+            }
+        };
         point.clear();
         fill(from, point);
         match common(&from.common(), translator, point) {

@@ -6,35 +6,36 @@ use serde::{Deserialize, Deserializer};
 use super::{Context, SpanIn, bad_id, push};
 use crate::otlp::any_value::NoText;
 use crate::otlp::json::{
-    self, KeyValue, Resource, Scalar, Scope, Text, U64, begin_resource, begin_scope, or_default,
+    self, Alone, Item, KeyValue, Mode, Resource, Scalar, Scope, Text, U64, Whole, begin_resource,
+    begin_scope, or_default,
 };
 use crate::otlp::sink::{BadItem, Sink, int};
 use crate::records::{KINDS, STATUS_CODES, SpanLists, id_of_hex};
 use crate::{DecodeError, DecodedRecords};
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Request<'a> {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+struct Request<'a, M> {
     #[serde(borrow, deserialize_with = "or_default")]
-    resource_spans: Vec<ResourceSpans<'a>>,
+    resource_spans: Vec<ResourceSpans<'a, M>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ResourceSpans<'a> {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+struct ResourceSpans<'a, M> {
     #[serde(borrow, deserialize_with = "or_default")]
     resource: Resource<'a>,
     #[serde(borrow, deserialize_with = "or_default")]
-    scope_spans: Vec<ScopeSpans<'a>>,
+    scope_spans: Vec<ScopeSpans<'a, M>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ScopeSpans<'a> {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+struct ScopeSpans<'a, M> {
     #[serde(borrow, deserialize_with = "or_default")]
     scope: Scope<'a>,
     #[serde(borrow, deserialize_with = "or_default")]
-    spans: Vec<SpanJson<'a>>,
+    spans: Vec<Item<SpanJson<'a>, M>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -131,10 +132,20 @@ fn code(scalar: &Scalar, prefix: &str, names: &[&str]) -> u64 {
 }
 
 pub(super) fn decode(body: &[u8], context: &Context) -> Result<DecodedRecords, DecodeError> {
-    json::check(body)?;
-    let request: Request<'_> = serde_json::from_slice(body)
-        .map_err(|error| DecodeError::Malformed(format!("not OTLP/JSON: {error}")))?;
-    let mut sink = Sink::new(Signal::Traces, &[], body.len(), context);
+    let size = body.len();
+    json::read(
+        body,
+        |whole: Request<'_, Whole>| rows(&whole, size, context),
+        |alone: Request<'_, Alone>| rows(&alone, size, context),
+    )
+}
+
+fn rows<M: Mode>(
+    request: &Request<'_, M>,
+    size: usize,
+    context: &Context,
+) -> Result<DecodedRecords, DecodeError> {
+    let mut sink = Sink::new(Signal::Traces, &[], size, context);
     let mut lists = SpanLists::default();
     for resource in &request.resource_spans {
         begin_resource(&mut sink, &resource.resource);
@@ -142,7 +153,7 @@ pub(super) fn decode(body: &[u8], context: &Context) -> Result<DecodedRecords, D
             begin_scope(&mut sink, &scope.scope);
             for span in &scope.spans {
                 let first = sink.begin_item()?;
-                if let Err(bad) = read(span, &mut sink, first, &mut lists) {
+                if let Err(bad) = span.get().and_then(|span| read(span, &mut sink, first, &mut lists)) {
                     sink.refuse(first, bad);
                 }
             }

@@ -316,3 +316,11 @@ fn a_damaged_span_costs_itself_and_a_cut_request_everything() {
     let decoded = decode(damaged, Encoding::Protobuf, &CONTEXT).expect("the rest is whole");
     assert_eq!((decoded.records.len(), row_refusals(&decoded)), (1, vec!["1 the item malformed 1".into()]));
 }
+
+#[test]
+fn an_odd_span_costs_itself_and_names_its_field() {
+    let good = r#"{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"n"}"#;
+    let body = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"name":5}},{good}]}}]}}]}}"#);
+    let decoded = json(&body).expect("decodes");
+    assert_eq!((row_refusals(&decoded), decoded.records.len()), (vec!["0 name invalid_value 1".into()], 1));
+}

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::super::point::Temporality;
-use crate::otlp::json::{F64, I64, Scalar, U64};
+use crate::otlp::json::{F64, I64, Item, Mode, Scalar, U64};
 
 /// An aggregation temporality by number, or by name as lenient senders write it.
 #[derive(Clone, Copy, Debug)]
@@ -33,19 +33,19 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D)
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Request {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+pub(super) struct Request<M> {
     #[serde(deserialize_with = "or_default")]
-    pub(super) resource_metrics: Vec<ResourceMetrics>,
+    pub(super) resource_metrics: Vec<ResourceMetrics<M>>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct ResourceMetrics {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+pub(super) struct ResourceMetrics<M> {
     #[serde(deserialize_with = "or_default")]
     pub(super) resource: Resource,
     #[serde(deserialize_with = "or_default")]
-    pub(super) scope_metrics: Vec<ScopeMetrics>,
+    pub(super) scope_metrics: Vec<ScopeMetrics<M>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -56,12 +56,12 @@ pub(super) struct Resource {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct ScopeMetrics {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+pub(super) struct ScopeMetrics<M> {
     #[serde(deserialize_with = "or_default")]
     pub(super) scope: Scope,
     #[serde(deserialize_with = "or_default")]
-    pub(super) metrics: Vec<Metric>,
+    pub(super) metrics: Vec<Metric<M>>,
     #[serde(deserialize_with = "or_default")]
     pub(super) schema_url: String,
 }
@@ -78,32 +78,32 @@ pub(super) struct Scope {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Metric {
+#[serde(default, rename_all = "camelCase", bound = "M: Mode")]
+pub(super) struct Metric<M> {
     #[serde(deserialize_with = "or_default")]
     pub(super) name: String,
     #[serde(deserialize_with = "or_default")]
     pub(super) description: String,
     #[serde(deserialize_with = "or_default")]
     pub(super) unit: String,
-    pub(super) gauge: Option<Points<NumberPoint>>,
-    pub(super) sum: Option<Points<NumberPoint>>,
-    pub(super) histogram: Option<Points<HistogramPoint>>,
-    pub(super) exponential_histogram: Option<Points<ExponentialPoint>>,
-    pub(super) summary: Option<Points<SummaryPoint>>,
+    pub(super) gauge: Option<Points<NumberPoint, M>>,
+    pub(super) sum: Option<Points<NumberPoint, M>>,
+    pub(super) histogram: Option<Points<HistogramPoint, M>>,
+    pub(super) exponential_histogram: Option<Points<ExponentialPoint, M>>,
+    pub(super) summary: Option<Points<SummaryPoint, M>>,
 }
 
 #[derive(Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "P: Deserialize<'de>")]
-pub(super) struct Points<P> {
+#[serde(default, rename_all = "camelCase", bound = "P: Deserialize<'de>, M: Mode")]
+pub(super) struct Points<P, M> {
     #[serde(deserialize_with = "or_default")]
-    pub(super) data_points: Vec<P>,
+    pub(super) data_points: Vec<Item<P, M>>,
     pub(super) aggregation_temporality: Aggregation,
     #[serde(deserialize_with = "or_default")]
     pub(super) is_monotonic: bool,
 }
 
-impl<P> Default for Points<P> {
+impl<P, M> Default for Points<P, M> {
     fn default() -> Self {
         Self { data_points: Vec::new(), aggregation_temporality: Aggregation::default(), is_monotonic: false }
     }

@@ -68,6 +68,17 @@ fn json_that_is_not_otlp_is_refused_whole() {
 }
 
 #[test]
+fn an_odd_point_costs_itself_and_names_its_field() {
+    let points = r#"{"timeUnixNano":"10000000","asInt":2},{"timeUnixNano":-1,"asInt":3}"#;
+    let gauge = format!(r#"{{"name":"g","gauge":{{"dataPoints":[{points}]}}}}"#);
+    let body = format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{gauge}]}}]}}]}}"#);
+    let decoded = json(&body).expect("decodes");
+    assert_eq!(lines(&decoded), ["g 2@10"]);
+    let refused = &decoded.refusals.detailed()[0];
+    assert_eq!((refused.index, refused.field.as_str()), (1, "timeUnixNano"));
+}
+
+#[test]
 fn json_of_empty_objects_is_refused_before_it_is_read() {
     let body = format!(r#"{{"resourceMetrics":[{}{{}}]}}"#, "{},".repeat(100_000));
     assert!(matches!(json(&body), Err(DecodeError::TooLarge(_))));
