@@ -121,8 +121,31 @@ mod tests {
     fn our_own_form_of_a_record_comes_back_as_it_was() {
         accepts(
             r#"{"timestamp":"1970-01-01T00:00:00.000000005Z","severity_text":"WARN","severity_number":14,"body":"b","attributes":{"k":1,"o.p":"q"},"resource":{"service.name":"s","host.name":"h"}}"#,
-            r#"timestamp=5 severity_number=13 severity_text="WARN" body="b" | k=1 o.p="q" severity_number=14 | host.name="h" service.name="s""#,
+            r#"timestamp=5 severity_number=14 severity_text="WARN" body="b" | k=1 o.p="q" | host.name="h" service.name="s""#,
         );
+        accepts(
+            r#"{"message":"m","level":"info","attributes":{"message":"own","level":7,"service":"x"},"service":"s"}"#,
+            r#"timestamp=9 severity_number=9 severity_text="info" body="m" | level=7 message="own" service="x" | service.name="s""#,
+        );
+    }
+
+    #[test]
+    fn a_severity_number_is_opentelemetrys_and_wins_over_a_word() {
+        for (object, want) in [
+            (r#"{"severity_number":10}"#, r#"timestamp=9 severity_number=10 severity_text="INFO2""#),
+            (r#"{"severity_number":"20"}"#, r#"timestamp=9 severity_number=20 severity_text="ERROR4""#),
+            (
+                r#"{"severity_number":18,"level":"info"}"#,
+                r#"timestamp=9 severity_number=18 severity_text="info""#,
+            ),
+            (
+                r#"{"severity_number":30,"level":30}"#,
+                r#"timestamp=9 severity_number=9 severity_text="INFO" | severity_number=30"#,
+            ),
+            (r#"{"severity_number":0}"#, "timestamp=9 | severity_number=0"),
+        ] {
+            accepts(object, want);
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //!
 //! - time: `@timestamp`, `timestamp`, `time`, `ts`, `date` (the first two must be times, the others are
 //!   attributes where they are none); the time of arrival by default;
-//! - severity: `log.level`, `level`, `severity`, `severity_text`, `lvl`, `levelname`, or `severity_number`; the
-//!   numbers 10 to 60 that Node's loggers send are understood;
+//! - severity: `log.level`, `level`, `severity`, `severity_text`, `lvl` or `levelname`, where the numbers 10 to 60
+//!   that Node's loggers send are understood; `severity_number` is OpenTelemetry's, 1 to 24, and wins over a word;
 //! - body: `message`, `msg`, `body`, `_msg`, `log`;
 //! - `trace_id`, `trace.id`, `traceId`, `span_id`, `span.id`, `spanId`;
 //! - the resource's `service.name`: `service.name`, `service_name`, `service`.
@@ -32,8 +32,8 @@ pub(crate) const ROW_BYTES_MAX: usize = 8 << 20;
 const TIMES: [&str; 5] = ["@timestamp", "timestamp", "time", "ts", "date"];
 /// How many of [`TIMES`] must be times where they are given.
 const TIMES_SURE: usize = 2;
-const LEVELS: [&str; 7] =
-    ["log.level", "level", "severity", "severity_text", "lvl", "levelname", "severity_number"];
+const LEVELS: [&str; 6] = ["log.level", "level", "severity", "severity_text", "lvl", "levelname"];
+const SEVERITY_NUMBER: &str = "severity_number";
 const BODIES: [&str; 5] = ["message", "msg", "body", "_msg", "log"];
 const TRACES: [&str; 4] = ["trace_id", "trace.id", "traceId", "traceID"];
 const SPANS: [&str; 4] = ["span_id", "span.id", "spanId", "spanID"];
@@ -87,8 +87,11 @@ impl<'c> JsonRows<'c> {
             taken.push("resource");
         }
         let records = &mut self.decoded.records;
-        if let Some((number, text)) = first(object, &LEVELS, &mut taken, severity) {
-            fields[log::SEVERITY_NUMBER] = number.map_or(Value::Null, Value::Int);
+        let number = first(object, &[SEVERITY_NUMBER], &mut taken, severity_number);
+        let (of_word, word) = first(object, &LEVELS, &mut taken, severity).unzip();
+        let number = number.or(of_word.flatten());
+        fields[log::SEVERITY_NUMBER] = number.map_or(Value::Null, Value::Int);
+        if let Some(text) = word.or_else(|| severity_text(number?)) {
             fields[log::SEVERITY_TEXT] = Value::Text(records.push_text(text));
         }
         if let Some(body) = first(object, &BODIES, &mut taken, Json::as_str) {
@@ -112,7 +115,7 @@ impl<'c> JsonRows<'c> {
                 let inside = name == "attributes" && value.is_object();
                 key.clear();
                 key.push_str(if inside { "" } else { name });
-                self.flatten(&mut key, value, &taken);
+                self.flatten(&mut key, value, if inside { &[] } else { &taken });
             }
         }
         self.decoded.records.push_row(index, resource, first_attr, &fields);
@@ -240,6 +243,12 @@ pub(crate) fn ns_of_json(value: &Json) -> Option<i64> {
         }),
         _ => None,
     }
+}
+
+/// OpenTelemetry's number of a severity.
+fn severity_number(value: &Json) -> Option<i64> {
+    let number = value.as_i64().or_else(|| value.as_str()?.parse().ok())?;
+    (1..=24).contains(&number).then_some(number)
 }
 
 /// Number and text of a severity.
