@@ -20,9 +20,9 @@ pub use around::Around;
 pub use facets::{Facet, Facets, FieldInfo};
 pub use histogram::{Histogram, HistogramSeries};
 pub use json::{event_json, log_json, row_json, span_json, time_text};
-pub use page::{Cursor, Page, Sort};
+pub use page::{Cursor, PAGE_BYTES_MAX, Page, Sort};
 pub use patterns::{Pattern, Patterns};
-pub use read::{Row, RowValue};
+pub use read::{Row, RowValue, decoded};
 pub use source::{RowSource, Slices, StoredRows};
 
 use std::sync::Arc;

@@ -38,6 +38,7 @@ use store::rows::Cost;
 use tokio::runtime::Runtime;
 
 pub(crate) use columns::hex;
+pub use csv::push_csv_record;
 
 use crate::control::Control;
 use crate::error::QueryFault;

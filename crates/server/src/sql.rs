@@ -1,6 +1,7 @@
 //! `POST /api/v1/sql`: a statement, or a search, over logs, spans, events and metrics; JSON, CSV or Arrow by
 //! `Accept`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use model::Signal;
 use query::Control;
 use query::rows::{Ask, RowReader, RowSource, Sort, StoredRows, row_json};
-use query::sql::{SqlRequest, SqlResult, Tables};
+use query::sql::{SqlRequest, SqlResult, Tables, push_csv_record};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -91,7 +92,11 @@ pub(crate) async fn run(
     headers: HeaderMap,
     body: crate::json::Body<Asked>,
 ) -> Result<Response, ApiFault> {
-    let (asked, format, started) = (body.0, Format::of(&headers), Instant::now());
+    let (asked, mut format, started) = (body.0, Format::of(&headers), Instant::now());
+    if asked.search.is_some() && format == Format::Arrow {
+        // Rows of a search have no schema of their own, and the answer says what it is.
+        format = Format::Json;
+    }
     let time = |field: &str, value: &Option<Value>| match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => time_ns(field, text).map(Some),
@@ -173,6 +178,11 @@ fn found(
 ) -> Result<(Vec<u8>, bool), query::QueryFault> {
     if count {
         let (count, cost) = reader.count(ask)?;
+        match format {
+            Format::Csv => return Ok((format!("count\r\n{count}\r\n").into_bytes(), false)),
+            Format::JsonLines => return Ok((format!("{}\n", json!({ "count": count })).into_bytes(), false)),
+            Format::Json | Format::Arrow => {}
+        }
         let cost = cost_json(&cost, started);
         let answer = json!({ "columns": ["count"], "types": ["bigint"], "rows": [[count]], "cost": cost });
         return Ok((answer.to_string().into_bytes(), false));
@@ -188,11 +198,32 @@ fn found(
         Some(Value::Object(first)) => first.keys().map(String::as_str).collect(),
         _ => Vec::new(),
     };
+    if format == Format::Csv {
+        return Ok((csv(&columns, &objects), truncated));
+    }
     let row = |object: &Value| Value::Array(columns.iter().map(|name| object[*name].clone()).collect());
     let rows: Vec<Value> = objects.iter().map(row).collect();
     let cost = cost_json(&page.cost, started);
     let answer = json!({ "columns": columns, "rows": rows, "truncated": truncated, "cost": cost });
     Ok((answer.to_string().into_bytes(), truncated))
+}
+
+/// Objects as CSV with a header; what is no text is the JSON of it, nothing where it is null.
+fn csv(columns: &[&str], objects: &[Value]) -> Vec<u8> {
+    let mut out = String::new();
+    push_csv_record(&mut out, columns.iter().copied());
+    for object in objects {
+        let cells: Vec<Cow<'_, str>> = columns
+            .iter()
+            .map(|name| match &object[*name] {
+                Value::Null => "".into(),
+                Value::String(text) => text.into(),
+                other => other.to_string().into(),
+            })
+            .collect();
+        push_csv_record(&mut out, cells.iter().map(AsRef::as_ref));
+    }
+    out.into_bytes()
 }
 
 /// The answer to a statement.

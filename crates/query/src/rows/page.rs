@@ -75,8 +75,12 @@ struct Candidates {
 /// Matching rows of a slice, their times, and what looking took.
 type Matching = (BooleanBuffer, Vec<i64>, Cost);
 
+/// Bytes of a page's rows above which it ends early, about.
+pub const PAGE_BYTES_MAX: usize = 64 << 20;
+/// Rows that are read before it is known how large they are.
+const PIECE: usize = 200;
 /// Rows beyond a page's own that are read at once; more have their keys compared first.
-const SPARE: usize = 1000;
+const SPARE: usize = 200;
 /// Slices that are looked at side by side before it is decided whether more are needed: few at first, since the
 /// first often are enough, and twice as many each time, since what is rare needs them all.
 const WAVE: usize = 2;
@@ -84,8 +88,45 @@ const WAVE: usize = 2;
 const WAVE_MAX: usize = 32;
 
 impl RowReader {
-    /// At most `limit` rows behind a cursor.
+    /// At most `limit` rows behind a cursor, fewer where they are large: what is left is behind the next cursor.
     pub fn page(
+        &self,
+        ask: &Ask,
+        sort: Sort,
+        limit: usize,
+        cursor: Option<&Cursor>,
+    ) -> Result<Page, QueryFault> {
+        self.page_within(ask, sort, limit, cursor, PAGE_BYTES_MAX)
+    }
+
+    fn page_within(
+        &self,
+        ask: &Ask,
+        sort: Sort,
+        limit: usize,
+        cursor: Option<&Cursor>,
+        bytes_max: usize,
+    ) -> Result<Page, QueryFault> {
+        let mut page = Page { next: cursor.copied(), ..Page::default() };
+        let (mut size, mut bytes) = (limit.min(PIECE), 0);
+        loop {
+            let piece = self.piece(ask, sort, size, page.next.as_ref())?;
+            bytes += piece.rows.iter().map(Row::bytes).sum::<usize>();
+            page.rows.extend(piece.rows);
+            page.next = piece.next;
+            page.cost += piece.cost;
+            let left = limit.saturating_sub(page.rows.len());
+            if page.next.is_none() || left == 0 || bytes >= bytes_max {
+                return Ok(page);
+            }
+            // As many as have room if they are as large as those so far; they may be larger, so step by step.
+            let average = bytes / page.rows.len().max(1) + 1;
+            size = left.min(3 * page.rows.len()).min((bytes_max - bytes) / average).max(1);
+        }
+    }
+
+    /// At most `limit` rows behind a cursor, however large.
+    fn piece(
         &self,
         ask: &Ask,
         sort: Sort,

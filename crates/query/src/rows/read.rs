@@ -4,7 +4,7 @@ use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::array::types::{Float64Type, Int64Type};
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::buffer::BooleanBuffer;
-use model::{Field, Signal};
+use model::{Field, Records, Signal};
 use store::rows::{Column, Cost, Slice, ValueKind};
 
 use super::ids::{self, Key};
@@ -28,6 +28,19 @@ pub struct Row {
     pub attributes: String,
     /// The resource's attributes, a JSON object.
     pub resource: String,
+}
+
+impl Row {
+    /// Bytes in memory, about.
+    pub fn bytes(&self) -> usize {
+        let texts = self.fixed.iter().map(|value| match value {
+            RowValue::Text(text) | RowValue::Id(text) => text.len(),
+            RowValue::Null | RowValue::Int(_) | RowValue::Double(_) => 0,
+        });
+        let fixed = self.fixed.len() * size_of::<RowValue>() + texts.sum::<usize>();
+        let service = self.service.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.id.len() + fixed + service + self.attributes.len() + self.resource.len()
+    }
 }
 
 /// A value of a fixed column.
@@ -67,6 +80,15 @@ impl Row {
     pub(super) fn key(&self) -> Option<Key> {
         Key::parse(&self.id)
     }
+}
+
+/// Rows just decoded, in the order in which they came.
+pub fn decoded(records: &Records) -> Result<Vec<Row>, QueryFault> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let all = BooleanBuffer::new_set(records.len());
+    rows(records.signal, &Slice::of_records(records), &all, &mut Cost::default())
 }
 
 /// Reads the selected rows of a slice.

@@ -32,6 +32,15 @@ pub(super) fn text(schema: &SchemaRef, batches: &[RecordBatch]) -> String {
     out
 }
 
+/// Appends one record of cells that are texts, as far as they are not empty.
+pub fn push_csv_record<'c>(out: &mut String, cells: impl IntoIterator<Item = &'c str>) {
+    for (i, cell) in cells.into_iter().enumerate() {
+        separate(out, i);
+        push_cell(out, cell, true);
+    }
+    out.push_str("\r\n");
+}
+
 fn is_text(data_type: &DataType) -> bool {
     !(data_type.is_numeric() || data_type.is_temporal() || *data_type == DataType::Boolean)
 }

@@ -1,13 +1,10 @@
 //! `POST /api/v1/monitoring/pipelines/preview`: what a pipeline would have made of the newest rows.
 
-use std::sync::Arc;
-
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use ingest::records::{id_of_hex, push_id, push_json_attrs};
 use model::{FixedKind, Records, Signal, record};
-use query::Control;
-use query::rows::{Ask, Row, RowReader, RowValue, Slices, Sort, row_json};
+use query::rows::{Ask, Row, RowValue, Sort, decoded, row_json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -55,22 +52,24 @@ pub(crate) async fn run(
     let page =
         super::read(&app, &identity, signal, move |reader| reader.page(&ask, Sort::Newest, limit, None))
             .await?;
-    let mut records = records_of(signal, &page.rows);
-    let mut counts = pipeline::Counts::default();
-    processing.pipeline().run(&mut records, &mut counts);
-    // A row that was dropped has no counterpart.
-    let mut after = vec![Value::Null; page.rows.len()];
-    for (at, place) in records.rows.iter().enumerate() {
-        let mut alone = records.clone();
-        let mut row = 0;
-        alone.retain(|_, _| {
-            row += 1;
-            row - 1 == at
-        });
-        if let Some(slot) = after.get_mut(place.index as usize) {
-            *slot = shown(&alone)?;
+    let rows = page.rows;
+    let trying = move || {
+        let mut records = records_of(signal, &rows);
+        let mut counts = pipeline::Counts::default();
+        processing.pipeline().run(&mut records, &mut counts);
+        let mut after = vec![Value::Null; rows.len()];
+        // A row that was dropped has no counterpart.
+        for (row, place) in decoded(&records)?.iter().zip(&records.rows) {
+            if let Some(slot) = after.get_mut(place.index as usize) {
+                *slot = row_json(row);
+            }
         }
-    }
+        Ok::<_, Fault>((super::rows_json(&rows), after, counts))
+    };
+    // Patterns and grok over many rows take a while.
+    let tried = kit::spawn::spawn_blocking("preview pipeline", trying).await;
+    let tried = tried.map_err(|_| Fault::Internal("the preview failed; the log has the reason".into()))?;
+    let (before, after, counts) = tried?;
     let rules: Vec<Value> = counts
         .processors
         .iter()
@@ -84,16 +83,8 @@ pub(crate) async fn run(
             })
         })
         .collect();
-    let answer = json!({ "before": super::rows_json(&page.rows), "after": after, "counts": rules });
+    let answer = json!({ "before": before, "after": after, "counts": rules });
     Ok(axum::Json(answer).into_response())
-}
-
-/// The only row of a batch as the API shows rows.
-fn shown(records: &Records) -> Result<Value, Fault> {
-    let reader = RowReader::new(Arc::new(Slices::of_records(records)), Control::default());
-    let ask = Ask { predicate: model::Predicate::TRUE, start_ns: i64::MIN, end_ns: i64::MAX };
-    let page = reader.page(&ask, Sort::Newest, 1, None).map_err(Fault::from)?;
-    Ok(page.rows.first().map_or(Value::Null, row_json))
 }
 
 /// Stored rows as they came, for a pipeline.
