@@ -11,10 +11,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::state_file;
+
 /// Longest line; the rest of a longer one becomes lines of its own.
 const LINE_BYTES_MAX: usize = 256 << 10;
 /// Read from one file before the next has its turn.
 const TURN_BYTES: usize = 1 << 20;
+/// Read from all files before the lines are handed on; the next look begins where this one ended.
+const LOOK_BYTES: usize = 16 << 20;
 /// Files watched at once; more are left out and told of.
 const FILES_MAX: usize = 10_000;
 
@@ -44,6 +48,10 @@ pub(crate) struct Follower {
     places: Places,
     /// Whether files that are found for the first time are read from their beginning.
     from_start: bool,
+    /// Whether the places were written since the beginning.
+    committed: bool,
+    /// The file with which the next look begins.
+    first: usize,
 }
 
 impl Follower {
@@ -53,7 +61,8 @@ impl Follower {
             fs::read(&state_file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         // On the very first run the past of a file is left alone.
         let from_start = known.is_some();
-        Self { state_file, patterns, places: known.unwrap_or_default(), from_start }
+        let places = known.unwrap_or_default();
+        Self { state_file, patterns, places, from_start, committed: false, first: 0 }
     }
 
     /// Watches other patterns from now on.
@@ -61,21 +70,34 @@ impl Follower {
         self.patterns = patterns;
     }
 
-    /// Lines that were added since the last call, at most about a turn of each file. [`Self::commit`] makes
-    /// their places the ones to begin from.
+    /// Lines that were added since the last call, at most about a turn of each file and so much of all.
+    /// [`Self::commit`] makes their places the ones to begin from.
     pub(crate) fn poll(&mut self) -> Vec<Line> {
         let mut lines = Vec::new();
         let mut seen = HashMap::new();
-        for path in self.matching() {
-            match self.read(&path, &mut lines) {
+        let mut left = LOOK_BYTES;
+        let mut files = self.matching();
+        let first = self.first % files.len().max(1);
+        files.rotate_left(first);
+        self.first = 0;
+        for (at, path) in files.iter().enumerate() {
+            if left == 0 && self.first == 0 {
+                self.first = first + at;
+            }
+            match self.read(path, path, &mut left, &mut lines) {
                 Ok((id, place)) => {
                     seen.insert(key(id), place);
                 }
                 Err(error) => {
                     tracing::debug!(file = %path.display(), %error, "a file cannot be read");
-                    let known = self.places.0.iter().filter(|(_, place)| place.path == path);
+                    let known = self.places.0.iter().filter(|(_, place)| place.path == *path);
                     seen.extend(known.map(|(id, place)| (id.clone(), place.clone())).collect::<Vec<_>>());
                 }
+            }
+        }
+        for (was, now) in self.rotated(&seen) {
+            if let Ok((id, place)) = self.read(&now, &was, &mut left, &mut lines) {
+                seen.insert(key(id), place);
             }
         }
         self.from_start = true;
@@ -83,12 +105,59 @@ impl Follower {
         lines
     }
 
+    /// Files that no pattern names any more because they were renamed: what they were called, and what they are. Their
+    /// ends are still to be read, and whoever wrote them may go on for a while.
+    fn rotated(&self, seen: &HashMap<String, Place>) -> Vec<(PathBuf, PathBuf)> {
+        let is_renamed = |id: &str, place: &Place| match fs::metadata(&place.path) {
+            Ok(facts) => key((facts.dev(), facts.ino())) != *id,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        let gone: HashMap<&str, &Place> = self
+            .places
+            .0
+            .iter()
+            .filter(|(id, place)| {
+                !seen.contains_key(*id) && self.is_wanted(&place.path) && is_renamed(id, place)
+            })
+            .map(|(id, place)| (id.as_str(), place))
+            .collect();
+        let mut folders: Vec<&Path> = gone.values().filter_map(|place| place.path.parent()).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        let mut found = Vec::new();
+        for folder in folders {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                let Ok(facts) = entry.metadata() else { continue };
+                if let Some(place) = gone.get(key((facts.dev(), facts.ino())).as_str()) {
+                    found.push((place.path.clone(), entry.path()));
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a pattern names a path, whether or not there is such a file.
+    fn is_wanted(&self, path: &Path) -> bool {
+        let Some(path) = path.to_str() else { return false };
+        let parts = |path: &str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        let path: Vec<String> = parts(path);
+        self.patterns.iter().any(|pattern| {
+            let pattern: Vec<String> = parts(pattern);
+            let mut pairs = pattern.iter().zip(&path);
+            pattern.len() == path.len() && pairs.all(|(part, name)| fits(part.as_bytes(), name.as_bytes()))
+        })
+    }
+
+    /// Whether the places were written since the beginning.
+    pub(crate) fn is_committed(&self) -> bool {
+        self.committed
+    }
+
     /// Remembers how far was read; called when the lines are durable.
-    pub(crate) fn commit(&self) -> io::Result<()> {
-        let bytes = serde_json::to_vec(&self.places)?;
-        let fresh = self.state_file.with_extension("new");
-        fs::write(&fresh, bytes)?;
-        fs::rename(fresh, &self.state_file)
+    pub(crate) fn commit(&mut self) -> io::Result<()> {
+        state_file::replace(&self.state_file, &serde_json::to_vec(&self.places)?)?;
+        self.committed = true;
+        Ok(())
     }
 
     fn matching(&self) -> Vec<PathBuf> {
@@ -102,7 +171,14 @@ impl Follower {
         paths
     }
 
-    fn read(&self, path: &Path, lines: &mut Vec<Line>) -> io::Result<(FileId, Place)> {
+    /// Reads on in a file; `name` is what its lines are said to come from.
+    fn read(
+        &self,
+        path: &Path,
+        name: &Path,
+        left: &mut usize,
+        lines: &mut Vec<Line>,
+    ) -> io::Result<(FileId, Place)> {
         let mut file = File::open(path)?;
         let facts = file.metadata()?;
         if !facts.is_file() {
@@ -118,7 +194,8 @@ impl Follower {
         };
         file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::new();
-        file.take(TURN_BYTES as u64).read_to_end(&mut bytes)?;
+        file.take(TURN_BYTES.min(*left) as u64).read_to_end(&mut bytes)?;
+        *left -= bytes.len();
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
             let (line, taken) = match rest.iter().take(LINE_BYTES_MAX).position(|byte| *byte == b'\n') {
@@ -129,12 +206,12 @@ impl Follower {
             };
             let text = line.strip_suffix(b"\r").unwrap_or(line);
             if !text.is_empty() {
-                lines.push(Line { file: path.to_owned(), text: text.to_vec() });
+                lines.push(Line { file: name.to_owned(), text: text.to_vec() });
             }
             offset += taken as u64;
             rest = &rest[taken..];
         }
-        Ok((id, Place { path: path.to_owned(), offset }))
+        Ok((id, Place { path: name.to_owned(), offset }))
     }
 }
 
@@ -242,5 +319,47 @@ mod tests {
         assert_eq!(both, ["last", "new"]);
         fs::write(&log, "n\n").expect("truncate");
         assert_eq!(texts(&mut follower), ["n"]);
+    }
+
+    #[test]
+    fn the_end_of_a_rotated_file_is_read_although_no_pattern_names_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (log, old) = (folder.path().join("app.log"), folder.path().join("app.log.1"));
+        let pattern = vec![format!("{}/*.log", folder.path().display())];
+        fs::write(&log, "").expect("write");
+        let state = folder.path().join("state");
+        let mut follower = Follower::open(state.clone(), pattern.clone());
+        assert!(texts(&mut follower).is_empty());
+        fs::write(&log, "one\n").expect("write");
+        fs::rename(&log, &old).expect("rotate");
+        fs::write(&log, "new\n").expect("write");
+        let mut lines = follower.poll();
+        lines.sort_unstable_by(|a, b| a.text.cmp(&b.text));
+        assert!(lines.iter().all(|line| line.file == log), "named as before");
+        assert_eq!(lines.iter().map(|line| line.text.as_slice()).collect::<Vec<_>>(), [b"new", b"one"]);
+        follower.commit().expect("places");
+        let mut file = fs::OpenOptions::new().append(true).open(&old).expect("open");
+        file.write_all(b"late\n").expect("write");
+        let mut follower = Follower::open(state, pattern);
+        assert_eq!(texts(&mut follower), ["late"], "its writer had not noticed");
+        follower.set_patterns(vec![format!("{}/*.txt", folder.path().display())]);
+        fs::write(&log, "new\nunwanted\n").expect("write");
+        assert!(texts(&mut follower).is_empty(), "nobody asks for it any more");
+    }
+
+    #[test]
+    fn one_look_is_bounded_and_the_next_goes_on() {
+        let folder = tempfile::tempdir().expect("folder");
+        let state = folder.path().join("state");
+        fs::write(&state, "{}").expect("an earlier run");
+        let files = LOOK_BYTES / TURN_BYTES + 4;
+        let text = format!("{}\n", "x".repeat(1023)).repeat(TURN_BYTES / 1024);
+        for file in 0..files {
+            fs::write(folder.path().join(format!("{file:02}.log")), &text).expect("write");
+        }
+        let mut follower = Follower::open(state, vec![format!("{}/*.log", folder.path().display())]);
+        let (first, second) = (follower.poll().len(), follower.poll().len());
+        assert_eq!(first, LOOK_BYTES / 1024);
+        assert_eq!(first + second, files * TURN_BYTES / 1024);
     }
 }

@@ -1,7 +1,5 @@
 //! Sends parcels to the server in their order, until it has them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kit::{RetryPolicy, Shutdown};
@@ -18,8 +16,6 @@ pub(crate) struct Forwarder {
     http: reqwest::Client,
     url: String,
     token: String,
-    /// Parcels that the server will never take.
-    refused: Arc<AtomicU64>,
 }
 
 /// What became of one attempt.
@@ -31,13 +27,13 @@ enum Sent {
 }
 
 impl Forwarder {
-    pub(crate) fn new(url: &str, token: &str, refused: Arc<AtomicU64>) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(url: &str, token: &str) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token: token.to_owned(), refused })
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 
     /// Sends until asked to stop.
@@ -52,7 +48,6 @@ impl Forwarder {
             let wait = match self.send(&parcel).await {
                 Sent::Taken => None,
                 Sent::Refused(why) => {
-                    self.refused.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(
                         path = parcel.path,
                         why,

@@ -1,5 +1,6 @@
 //! Loopback intakes: the paths of the server's own intakes, kept on disk before they are answered. Bodies are
-//! not read: the server decodes them, and what it refuses is counted there.
+//! not decoded: the server does that, and what it refuses is counted there. What it could never take, because it is
+//! too large or not what its encoding says, is refused at once.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -13,12 +14,13 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use ingest::compress::{CompressError, decompress};
 use kit::Shutdown;
 use tokio::net::TcpListener;
 
 use crate::spool::{Parcel, Spool};
 
-/// Largest body.
+/// Largest body, as it comes and unpacked: the server's own limit.
 const BODY_BYTES_MAX: usize = 64 << 20;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -92,6 +94,15 @@ async fn answer(spool: &Spool, request: Request<Incoming>) -> Response<Body> {
         Err(refused) => return refused,
     };
     let is_json = content_type.starts_with("application/json");
+    let packed = match encoding.as_str() {
+        // Protobuf for these is snappy although nothing says so.
+        "" if !is_json && matches!(path.as_str(), "/api/v1/write" | "/loki/api/v1/push") => "snappy",
+        encoding => encoding,
+    };
+    let body = match unpackable(packed, body) {
+        Ok(body) => body,
+        Err(error) => return unreadable(&error),
+    };
     let parcel = Parcel { path: path.clone(), content_type, content_encoding: encoding, body };
     if let Err(error) = spool.put(&[parcel]).await {
         return unavailable(&error.to_string());
@@ -102,6 +113,23 @@ async fn answer(spool: &Spool, request: Request<Incoming>) -> Response<Body> {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }
     response
+}
+
+/// The body as it came, once it is known to unpack within the limit.
+fn unpackable(encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, CompressError> {
+    if !encoding.is_empty() {
+        decompress(encoding, body.clone(), BODY_BYTES_MAX)?;
+    }
+    Ok(body)
+}
+
+fn unreadable(error: &CompressError) -> Response<Body> {
+    let status = match error {
+        CompressError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        CompressError::Malformed { .. } => StatusCode::BAD_REQUEST,
+        CompressError::UnknownEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    };
+    plain(status, &format!("{error}\n"))
 }
 
 async fn read(body: Incoming) -> Result<Vec<u8>, Response<Body>> {
@@ -126,11 +154,13 @@ async fn grpc(spool: &Spool, path: &str, encoding: &str, body: Incoming) -> Resp
     if u32::from_be_bytes(*length) as usize != message.len() || flag > 1 {
         return trailers_only(INVALID_ARGUMENT);
     }
+    let encoding = if flag == 1 { encoding } else { "" };
+    let Ok(body) = unpackable(encoding, message.to_vec()) else { return trailers_only(INVALID_ARGUMENT) };
     let parcel = Parcel {
         path: path.to_owned(),
         content_type: "application/x-protobuf".into(),
-        content_encoding: if flag == 1 { encoding.to_owned() } else { String::new() },
-        body: message.to_vec(),
+        content_encoding: encoding.to_owned(),
+        body,
     };
     if spool.put(&[parcel]).await.is_err() {
         return trailers_only(UNAVAILABLE);
@@ -181,4 +211,31 @@ fn unavailable(why: &str) -> Response<Body> {
     let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, &format!("{why}\n"));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn what_unpacks_beyond_the_limit_or_not_at_all_is_refused() {
+        let gzip = |bytes: usize| {
+            let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            writer.write_all(&vec![0; bytes]).expect("written");
+            writer.finish().expect("packed")
+        };
+        for (encoding, body, want) in [
+            ("", b"x".to_vec(), 200),
+            ("gzip", gzip(10), 200),
+            ("gzip", gzip(BODY_BYTES_MAX + 1), 413),
+            ("gzip", b"x".to_vec(), 400),
+            ("lzw", b"x".to_vec(), 415),
+        ] {
+            let status =
+                unpackable(encoding, body).map_or_else(|error| unreadable(&error).status().as_u16(), |_| 200);
+            assert_eq!(status, want, "{encoding}");
+        }
+    }
 }

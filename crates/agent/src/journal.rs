@@ -1,7 +1,8 @@
 //! The systemd journal, by way of `journalctl`: its format is journald's own business, its JSON is documented
 //! (systemd.journal-fields(7), "Journal JSON Format").
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use serde_json::{Map, Value as Json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::Outbox;
+use crate::{Outbox, PARCEL_BYTES, state_file};
 
 /// Entries of one parcel.
 const BATCH: usize = 1000;
@@ -34,7 +35,7 @@ pub(crate) async fn follow(outbox: &Outbox, cursor_file: PathBuf, stop: &Shutdow
     }
 }
 
-fn start(cursor: Option<&str>) -> std::io::Result<Child> {
+fn start(cursor: Option<&str>) -> io::Result<Child> {
     let mut command = Command::new("journalctl");
     command.args(["--follow", "--output=json", "--quiet"]);
     match cursor {
@@ -44,17 +45,17 @@ fn start(cursor: Option<&str>) -> std::io::Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn()
 }
 
-async fn run(outbox: &Outbox, cursor_file: &PathBuf, stop: &Shutdown) -> std::io::Result<()> {
-    let cursor = std::fs::read_to_string(cursor_file).ok();
-    let mut child = start(cursor.as_deref().map(str::trim))?;
+async fn run(outbox: &Outbox, cursor_file: &Path, stop: &Shutdown) -> io::Result<()> {
+    let cursor = read_cursor(cursor_file)?;
+    let mut child = start(cursor.as_deref())?;
     let Some(stdout) = child.stdout.take() else { return Ok(()) };
     let mut lines = BufReader::new(stdout).lines();
     loop {
         let mut records = Records::new(Signal::Logs);
         let mut last = None;
         let gathering = async {
-            while records.len() < BATCH {
-                let Some(line) = lines.next_line().await? else { return Ok::<_, std::io::Error>(true) };
+            while records.len() < BATCH && records.bytes() < PARCEL_BYTES {
+                let Some(line) = lines.next_line().await? else { return Ok::<_, io::Error>(true) };
                 if let Ok(entry) = serde_json::from_str::<Map<String, Json>>(&line) {
                     last = entry.get("__CURSOR").and_then(Json::as_str).map(str::to_owned).or(last.take());
                     push(&mut records, &entry, outbox.context());
@@ -64,17 +65,33 @@ async fn run(outbox: &Outbox, cursor_file: &PathBuf, stop: &Shutdown) -> std::io
         };
         let ended = tokio::select! {
             gathered = tokio::time::timeout(GATHER, gathering) => gathered.unwrap_or(Ok(false))?,
-            () = stop.requested() => true,
+            () = stop.requested() => false,
         };
         if !records.is_empty() {
-            outbox.logs(&records, stop).await;
+            // What was not taken comes again after the cursor of what was.
+            if !outbox.logs(&records, stop).await {
+                return Ok(());
+            }
             if let Some(cursor) = last {
-                std::fs::write(cursor_file, cursor)?;
+                state_file::replace(cursor_file, cursor.as_bytes())?;
             }
         }
         if ended {
+            let status = child.wait().await?;
+            return Err(io::Error::other(format!("journalctl ended: {status}")));
+        }
+        if stop.is_requested() {
             return Ok(());
         }
+    }
+}
+
+/// The cursor of the last run; none on the first, and none where a file holds nothing.
+fn read_cursor(file: &Path) -> io::Result<Option<String>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|cursor| !cursor.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -138,6 +155,17 @@ fn message(value: Option<&Json>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_and_an_empty_one_is_none() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = folder.path().join("journal.cursor");
+        assert_eq!(read_cursor(&file).expect("none"), None);
+        for (written, want) in [("s=1", Some("s=1")), ("s=2\n", Some("s=2")), ("", None), (" \n", None)] {
+            state_file::replace(&file, written.as_bytes()).expect("written");
+            assert_eq!(read_cursor(&file).expect("read").as_deref(), want, "{written:?}");
+        }
+    }
 
     #[test]
     fn an_entry_becomes_a_record() {

@@ -14,11 +14,10 @@ mod outbox; // rows and samples to parcels
 mod remote_config; // what the server says to collect
 mod sources; // syslog, StatsD, host, scraping
 mod spool; // parcels on disk
+mod state_file; // what is remembered between runs
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use kit::{SharedClock, Shutdown};
@@ -67,13 +66,15 @@ pub enum AgentError {
     },
 }
 
+/// Bytes of one parcel of ours, about: far below what a server takes in one request.
+pub(crate) const PARCEL_BYTES: usize = 4 << 20;
+
 /// Time between two looks at what the server says to collect.
 const CONFIG_EVERY: Duration = Duration::from_secs(30);
 
 /// Runs until asked to stop; what was acknowledged is on disk then.
 pub async fn run(settings: Settings, clock: SharedClock, stop: Shutdown) -> Result<(), AgentError> {
     let spool = Spool::open(&settings.folder.join("buffer"), settings.buffer_bytes)?;
-    let refused = Arc::<AtomicU64>::default();
     let outbox = Outbox::new(spool.clone(), clock.clone());
     let mut tasks = tokio::task::JoinSet::new();
     for address in settings.listen.clone() {
@@ -105,7 +106,7 @@ pub async fn run(settings: Settings, clock: SharedClock, stop: Shutdown) -> Resu
         collector.run(remote, wanted, CONFIG_EVERY, of_collector).await;
         Ok(())
     });
-    let forwarder = forward::Forwarder::new(&settings.url, &settings.token, refused)?;
+    let forwarder = forward::Forwarder::new(&settings.url, &settings.token)?;
     let of_forwarder = (spool.clone(), stop.clone());
     tasks.spawn(async move { Ok(forwarder.run(&of_forwarder.0, &of_forwarder.1).await?) });
     while let Some(ended) = tasks.join_next().await {

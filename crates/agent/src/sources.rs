@@ -17,10 +17,10 @@ use probe::scrape::{AppendError, Appender, ScrapeManager};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::Outbox;
 use crate::files::{Follower, Line};
 use crate::journal;
 use crate::remote_config::{Collect, Remote};
+use crate::{Outbox, PARCEL_BYTES};
 
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// What is gathered goes into the buffer after this time.
@@ -191,12 +191,13 @@ impl Collector {
 
     async fn follow(&self, follower: &mut Follower, wanted: &Collect, stop: &Shutdown) {
         let lines = follower.poll();
-        for piece in lines.chunks(LINES_MAX) {
+        for piece in pieces(&lines) {
             if !self.outbox.logs(&self.records(piece, wanted), stop).await {
                 return;
             }
         }
-        if !lines.is_empty()
+        // The first look is remembered too, so that what comes while the agent is away is not taken for the past.
+        if (!lines.is_empty() || !follower.is_committed())
             && let Err(error) = follower.commit()
         {
             tracing::error!(%error, "places in log files cannot be written; lines may come twice");
@@ -264,6 +265,40 @@ impl Collector {
     }
 }
 
+/// Lines in parcels of bounded count and size.
+fn pieces(lines: &[Line]) -> impl Iterator<Item = &[Line]> {
+    let mut rest = lines;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fitting = rest.iter().take(LINES_MAX).take_while(|line| {
+            bytes += line.text.len();
+            bytes <= PARCEL_BYTES
+        });
+        let (piece, left) = rest.split_at(fitting.count().max(1).min(rest.len()));
+        rest = left;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 fn host_interval(wanted: &Collect) -> Duration {
     Duration::from_secs(wanted.host_interval_seconds.clamp(1, 3600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_go_in_parcels_of_bounded_count_and_size() {
+        let line = |bytes: usize| Line { file: "f".into(), text: vec![b'x'; bytes] };
+        for (lines, want) in [
+            (vec![], vec![]),
+            (vec![1; LINES_MAX + 1], vec![LINES_MAX, 1]),
+            (vec![PARCEL_BYTES / 2; 5], vec![2, 2, 1]),
+            (vec![2 * PARCEL_BYTES, 1], vec![1, 1]),
+        ] {
+            let lines: Vec<Line> = lines.into_iter().map(line).collect();
+            assert_eq!(pieces(&lines).map(<[Line]>::len).collect::<Vec<_>>(), want);
+        }
+    }
 }
