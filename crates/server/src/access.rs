@@ -211,19 +211,22 @@ fn credential(headers: &HeaderMap) -> Option<Credential> {
         let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
         let rest = rest.trim();
         let key = match scheme.to_ascii_lowercase().as_str() {
-            "bearer" | "apikey" => rest.to_owned(),
-            "basic" => STANDARD
-                .decode(rest)
-                .ok()
-                .and_then(|raw| String::from_utf8(raw).ok())
-                .and_then(|pair| pair.split_once(':').map(|(_, password)| password.to_owned()))
-                .unwrap_or_default(),
+            "bearer" => rest.to_owned(),
+            // Elasticsearch's clients encode `id:key`; a key as it is has a `_`, which that encoding has not.
+            "apikey" => second_of_pair(rest).unwrap_or_else(|| rest.to_owned()),
+            "basic" => second_of_pair(rest).unwrap_or_default(),
             // A scheme we do not know proves nothing, and must not count as no credential.
             _ => String::new(),
         };
         return Some(Credential::Key(key));
     }
     session_cookie(headers).map(Credential::Session)
+}
+
+/// What stands behind the colon of `BASE64(name:secret)`.
+fn second_of_pair(encoded: &str) -> Option<String> {
+    let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    pair.split_once(':').map(|(_, secret)| secret.to_owned())
 }
 
 /// The session token that a cookie carries.
@@ -355,6 +358,8 @@ mod tests {
         };
         assert_eq!(key("Bearer abc"), "abc");
         assert_eq!(key("ApiKey abc"), "abc");
+        assert_eq!(key("ApiKey bw_abcd"), "bw_abcd");
+        assert_eq!(key(&format!("ApiKey {}", STANDARD.encode("id:bw_abcd"))), "bw_abcd");
         assert_eq!(key(&format!("Basic {}", STANDARD.encode("x:a:b"))), "a:b");
         assert_eq!(key("Digest abc"), "");
     }
