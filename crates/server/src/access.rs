@@ -56,14 +56,22 @@ pub(crate) enum Who {
 
 /// Middleware of open routes that read, in Prometheus's words.
 pub(crate) async fn reads(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
-    let need = Need { open: true, scope: KeyScope::Query, role: Role::Viewer };
-    admit(&app, need, request, next, Fault::prometheus).await
+    admit(&app, READ, request, next, Fault::prometheus).await
 }
 
 /// Middleware of open routes that read, in our own words. A question may come by POST.
 pub(crate) async fn open_reads(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
-    let need = Need { open: true, scope: KeyScope::Query, role: Role::Viewer };
-    admit(&app, need, request, next, Fault::api).await
+    admit(&app, READ, request, next, Fault::api).await
+}
+
+/// Middleware of Jaeger's API, in Jaeger's words.
+pub(crate) async fn jaeger_reads(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    admit(&app, READ, request, next, crate::jaeger::refusal).await
+}
+
+/// Middleware of Tempo's API, in plain text as Tempo.
+pub(crate) async fn tempo_reads(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    admit(&app, READ, request, next, Fault::text).await
 }
 
 /// Middleware of open routes that write, in our own words.
@@ -137,6 +145,7 @@ struct Need {
     role: Role,
 }
 
+const READ: Need = Need { open: true, scope: KeyScope::Query, role: Role::Viewer };
 const INGEST: Need = Need { open: true, scope: KeyScope::Ingest, role: Role::Editor };
 
 async fn decide(

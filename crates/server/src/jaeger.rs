@@ -4,8 +4,8 @@
 //! what is asked follows `pkg/tsdb/jaeger/{client,grpc_client}.go` of Grafana.
 
 mod search; // what is asked for
-mod v3;
-mod view; // traces in Jaeger's JSON // the API of newer UIs
+mod v3; // the API of newer UIs
+mod view; // traces in Jaeger's JSON
 
 #[cfg(test)]
 mod tests; // requests as clients send them
@@ -36,6 +36,8 @@ pub(crate) fn routes() -> Router<SharedApp> {
         .route("/jaeger/api/services/{service}/operations", get(operation_names))
         .route("/jaeger/api/operations", get(operations))
         .route("/jaeger/api/traces", get(traces))
+        // Where older Grafana looks, whatever the path of the data source.
+        .route("/api/traces", get(traces))
         .route("/jaeger/api/traces/{id}", get(trace))
         .route("/jaeger/api/dependencies", get(dependencies))
         .merge(v3::routes())

@@ -27,9 +27,10 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .route_layer(middleware::from_fn_with_state(app.clone(), access::reads));
     let open = Router::new()
         .route("/api/v1/sql", post(sql::run))
-        .merge(jaeger::routes())
-        .merge(tempo::routes())
         .route_layer(middleware::from_fn_with_state(app.clone(), access::open_reads));
+    let jaeger =
+        jaeger::routes().route_layer(middleware::from_fn_with_state(app.clone(), access::jaeger_reads));
+    let tempo = tempo::routes().route_layer(middleware::from_fn_with_state(app.clone(), access::tempo_reads));
     let writes = Router::new()
         .route("/api/metrics", post(json_intake::batch))
         .route("/api/v1/import/prometheus", post(import::prometheus))
@@ -79,9 +80,15 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .merge(otlp_over_http())
         .merge(otlp_over_grpc(app))
         .merge(intakes::routes());
-    let all =
-        reads.merge(open).merge(writes).merge(protected).merge(protected_writes).merge(protected_objects);
-    finish(all.merge(public).merge(intakes).fallback(fallback), app)
+    let all = reads
+        .merge(open)
+        .merge(jaeger)
+        .merge(tempo)
+        .merge(writes)
+        .merge(protected)
+        .merge(protected_writes)
+        .merge(protected_objects);
+    finish(all.merge(protected_agents).merge(public).merge(intakes).fallback(fallback), app)
 }
 
 /// Port 4318.
