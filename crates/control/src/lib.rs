@@ -6,6 +6,7 @@
 
 mod cache; // keys seen lately
 mod control; // the whole, and the first start
+mod deletions; // what was asked to go
 mod error; // what goes wrong, and what to do about it
 mod keys; // API keys
 mod objects; // what people saved
@@ -15,6 +16,7 @@ mod sessions; // sign-in links and sessions
 mod users; // people
 
 pub use control::{Control, First};
+pub use deletions::Deletion;
 pub use error::{ControlError, Remedy};
 pub use keys::{ApiKey, KeyScope, KeyScopes, NewKey, Principal};
 pub use objects::{Object, ObjectKind};

@@ -64,10 +64,11 @@ DROP TABLE control_facts;
 /// In each tenant's part.
 pub(crate) const TENANT: MigrationSet = MigrationSet {
     name: "objects",
-    migrations: &[Migration {
-        version: 1,
-        name: "saved objects",
-        up: "
+    migrations: &[
+        Migration {
+            version: 1,
+            name: "saved objects",
+            up: "
 CREATE TABLE objects (
     kind TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -78,6 +79,24 @@ CREATE TABLE objects (
     PRIMARY KEY (kind, name)
 );
 ",
-        down: "DROP TABLE objects;",
-    }],
+            down: "DROP TABLE objects;",
+        },
+        Migration {
+            version: 2,
+            name: "deletes of rows",
+            up: "
+CREATE TABLE deletions (
+    id BIGINT PRIMARY KEY,
+    signal TEXT NOT NULL,
+    query TEXT NOT NULL,
+    start_ns BIGINT NOT NULL,
+    end_ns BIGINT NOT NULL,
+    row_count BIGINT NOT NULL,
+    requested_at BIGINT NOT NULL,
+    finished_at BIGINT
+);
+",
+            down: "DROP TABLE deletions;",
+        },
+    ],
 };

@@ -39,6 +39,12 @@ pub(super) fn register(app: &SharedApp) -> Result<(), ServiceError> {
             .depends_on(["store"])
             .describe("calls, errors and durations of services and between them, from spans"),
     )?;
+    let owner = app.clone();
+    registry.register(
+        Registration::task("deletions", move |stop| finish_deletions(owner.clone(), stop))
+            .depends_on(["store", "control"])
+            .describe("writes down which deletes are carried out"),
+    )?;
     registry.register(
         Registration::instance("scraper", Arc::new(Scraper(app.clone())))
             .depends_on(["store"])
@@ -128,6 +134,14 @@ async fn record_own_rows(app: SharedApp, stop: Shutdown) -> Result<(), BoxError>
 
 /// How often metrics made of spans are written.
 const SPAN_METRICS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often it is looked which deletes are carried out, which takes a day.
+const DELETIONS_INTERVAL: Duration = Duration::from_secs(60);
+
+async fn finish_deletions(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
+    every(&app, &stop, || DELETIONS_INTERVAL, || async { app.finish_all_deletions().await }).await;
+    Ok(())
+}
 
 async fn record_span_metrics(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
     every(&app, &stop, || SPAN_METRICS_INTERVAL, || async { app.record_span_metrics().await }).await;

@@ -1,15 +1,21 @@
-//! Deletes by search: rows are hidden when the answer is sent, and their bytes are gone within a day.
+//! Deletes by search: rows are hidden when the answer is sent, and their bytes are gone within a day. Each is
+//! recorded, and stays on record when it is finished.
+
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use model::Signal;
+use control::Deletion;
+use model::{Signal, TenantId};
+use query::rows::{Ask, time_text};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::params::{search, span};
-use crate::access::Identity;
-use crate::app::SharedApp;
+use crate::access::{Identity, denied};
+use crate::app::{App, SharedApp};
 use crate::error::{ApiFault, Fault};
 use crate::realtime::timestamp;
 
@@ -68,37 +74,103 @@ async fn delete(
         return Err(Fault::invalid("start", "a delete needs start and end").into());
     };
     let (start_ns, end_ns) = span(Some(&start), Some(&end), app.now_ms())?;
-    let store = app.store()?;
+    let (store, control) = (app.store()?, app.control()?);
+    // What is there now; a row that comes between the two is hidden and not counted.
+    let ask = Ask { predicate: predicate.clone(), start_ns, end_ns };
+    let (rows, _) = super::read(&app, &identity, signal, move |reader| reader.count(&ask)).await?;
     let (tenant, now_ms) = (identity.tenant.clone(), app.now_ms());
     let work = move || store.engine().delete_rows(&tenant, signal, &predicate, start_ns, end_ns, now_ms);
     let id = kit::spawn::spawn_blocking("delete rows", work)
         .await
         .map_err(|_| Fault::Internal("the deletion ended abnormally; the log has the reason".into()))?
         .map_err(|error| crate::app::writes::store_fault(&error))?;
-    let answer = json!({ "id": id.to_string(), "state": "hidden" });
+    let deletion = Deletion {
+        id,
+        signal: signal.as_str().to_owned(),
+        query: wanted.query,
+        start_ns,
+        end_ns,
+        rows: i64::try_from(rows).unwrap_or(i64::MAX),
+        requested_at: now_ms,
+        finished_at: None,
+    };
+    // The rows are gone for everyone who asks, whether or not that can be written down.
+    if let Err(error) = control.record_deletion(&identity.tenant, &deletion).await {
+        tracing::error!(%error, id, "a delete was not recorded");
+    }
+    let answer = json!({ "id": id.to_string(), "state": "hidden", "rows": rows });
     Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())
 }
 
-/// Deletes whose bytes are not gone yet, and those that were carried out since the start.
+/// Deletes whose bytes are not gone yet, and the last thousand that are finished; the newest first.
 pub(crate) async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
 ) -> Result<Response, ApiFault> {
-    let store = app.store()?;
-    let deletions: Vec<Value> = [Signal::Logs, Signal::Traces, Signal::Events]
-        .into_iter()
-        .flat_map(|signal| {
-            let found = store.engine().pending_deletes(&identity.tenant, signal);
-            found.into_iter().map(move |delete| {
-                json!({
-                    "id": delete.id.to_string(),
-                    "signal": signal.as_str(),
-                    "state": "hidden",
-                    "created_at": timestamp(delete.created_ms),
-                    "rows_removed": Value::Null,
-                })
-            })
+    app.finish_deletions(&identity.tenant).await?;
+    let recorded = app.control()?.deletions(&identity.tenant).await.map_err(|e| denied(&e))?;
+    let known: HashSet<u64> = recorded.iter().map(|deletion| deletion.id).collect();
+    let pending = pending(&app, &identity.tenant)?;
+    // One that could not be recorded is listed while it lasts.
+    let unknown = pending.into_iter().filter(|(_, delete)| !known.contains(&delete.id));
+    let unknown = unknown.map(|(signal, delete)| {
+        json!({
+            "id": delete.id.to_string(),
+            "signal": signal.as_str(),
+            "state": "hidden",
+            "created_at": timestamp(delete.created_ms),
+            "finished_at": null,
+            "rows_removed": null,
         })
-        .collect();
+    });
+    let recorded = recorded.iter().map(|deletion| {
+        let done = deletion.finished_at.is_some();
+        json!({
+            "id": deletion.id.to_string(),
+            "signal": deletion.signal,
+            "query": deletion.query,
+            "start": time_text(deletion.start_ns),
+            "end": time_text(deletion.end_ns),
+            "state": if done { "done" } else { "hidden" },
+            "created_at": timestamp(deletion.requested_at),
+            "finished_at": deletion.finished_at.map(timestamp),
+            "rows": deletion.rows,
+            "rows_removed": done.then_some(deletion.rows),
+        })
+    });
+    let deletions: Vec<Value> = unknown.chain(recorded).collect();
     Ok(axum::Json(json!({ "deletions": deletions })).into_response())
+}
+
+type Pending = Vec<(Signal, Arc<store::rows::RowTombstone>)>;
+
+/// Deletes that the store has not carried out yet.
+fn pending(app: &SharedApp, tenant: &TenantId) -> Result<Pending, Fault> {
+    let store = app.store()?;
+    let of = |signal| store.engine().pending_deletes(tenant, signal).into_iter().map(move |d| (signal, d));
+    Ok([Signal::Logs, Signal::Traces, Signal::Events].into_iter().flat_map(of).collect())
+}
+
+impl App {
+    /// Writes down which of a tenant's deletes the store has carried out.
+    pub(crate) async fn finish_deletions(self: &Arc<Self>, tenant: &TenantId) -> Result<(), Fault> {
+        let control = self.control()?;
+        let unfinished = control.unfinished_deletions(tenant).await.map_err(|e| denied(&e))?;
+        if unfinished.is_empty() {
+            return Ok(());
+        }
+        let pending: HashSet<u64> = pending(self, tenant)?.iter().map(|(_, delete)| delete.id).collect();
+        let finished: Vec<u64> = unfinished.into_iter().filter(|id| !pending.contains(id)).collect();
+        control.finish_deletions(tenant, &finished).await.map_err(|e| denied(&e))
+    }
+
+    /// The same for every tenant that has rows.
+    pub(crate) async fn finish_all_deletions(self: &Arc<Self>) {
+        let Ok(store) = self.store() else { return };
+        for tenant in store.engine().tenants() {
+            if let Err(fault) = self.finish_deletions(&tenant).await {
+                tracing::warn!(%tenant, reason = fault.message(), "finished deletes were not recorded");
+            }
+        }
+    }
 }

@@ -133,3 +133,71 @@ async fn a_reload_applies_limits_and_retention() {
     assert!(server.app.reload().await.is_err());
     assert_eq!(server.app.limits().body_bytes, 1024, "a bad file changes nothing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_answered_in_the_form_that_its_content_type_says() {
+    let server = Server::new(true, &[]).await;
+    let key = format!("Bearer {}", server.key(&[control::KeyScope::Ingest]).await);
+    let line = r#"{"message":"a, \"b\"","level":"info","k":1}"#;
+    let stored = server.ask("POST /api/v1/monitoring/logs", &[("authorization", &key)], line).await;
+    assert_eq!(stored.status, 200, "{}", stored.text());
+    let json = ("content-type", "application/json");
+    for (accept, count, kind, starts) in [
+        ("text/csv", false, "text/csv; charset=utf-8", "attributes,body,"),
+        ("text/csv", true, "text/csv; charset=utf-8", "count\r\n1\r\n"),
+        ("application/x-ndjson", true, "application/x-ndjson", "{\"count\":1}\n"),
+        ("application/vnd.apache.arrow.stream", false, "application/json", "{\"columns\":"),
+        ("application/json", false, "application/json", "{\"columns\":"),
+    ] {
+        let body = format!(r#"{{"search": "", "count": {count}}}"#);
+        let answer = server.ask("POST /api/v1/sql", &[json, ("accept", accept)], body).await;
+        assert_eq!(answer.header("content-type"), kind, "{accept}: {}", answer.text());
+        assert!(answer.text().starts_with(starts), "{accept}: {}", answer.text());
+        if accept == "text/csv" && !count {
+            assert!(answer.text().contains(r#""a, ""b""""#), "{}", answer.text());
+            assert_eq!(answer.text().lines().count(), 2);
+        }
+    }
+}
+
+/// Grafana shows what a data source says; each refuses in its own shape.
+#[tokio::test(flavor = "multi_thread")]
+async fn jaeger_and_tempo_refuse_in_their_own_words() {
+    let server = Server::new(false, &[]).await;
+    let ingest = format!("Bearer {}", server.key(&[control::KeyScope::Ingest]).await);
+    for (headers, status) in [(vec![], 401), (vec![("authorization", ingest.as_str())], 403)] {
+        for line in ["GET /jaeger/api/services", "GET /api/traces?service=a"] {
+            let answer = server.ask(line, &headers, "").await;
+            assert_eq!(answer.status, status, "{line}");
+            assert_eq!(answer.json()["errors"][0]["code"], status, "{line}: {}", answer.text());
+        }
+        let answer = server.ask("GET /tempo/api/search", &headers, "").await;
+        assert_eq!((answer.status.as_u16(), &answer.header("content-type")[..10]), (status, "text/plain"));
+    }
+    let query = format!("Bearer {}", server.key(&[control::KeyScope::Query]).await);
+    let found = server.ask("GET /api/traces?service=a", &[("authorization", &query)], "").await;
+    assert_eq!((found.status.as_u16(), found.json()["data"].clone()), (200, serde_json::json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_stays_on_record_when_it_is_finished() {
+    let server = Server::new(true, &[]).await;
+    let key = format!("Bearer {}", server.key(&[control::KeyScope::Admin]).await);
+    let headers = [("authorization", key.as_str()), ("content-type", "application/json")];
+    let lines = "{\"message\":\"doomed\"}\n{\"message\":\"doomed\"}\n{\"message\":\"kept\"}\n";
+    assert_eq!(server.ask("POST /api/v1/monitoring/logs", &headers, lines).await.status, 200);
+    let now_ms = server.app.now_ms();
+    let body = format!(r#"{{"query": "doomed", "start": 0, "end": {}}}"#, now_ms / 1000 + 60);
+    let deleted = server.ask("POST /api/v1/monitoring/logs/delete", &headers, body).await;
+    assert_eq!((deleted.status.as_u16(), &deleted.json()["rows"]), (202, &2.into()), "{}", deleted.text());
+    let store = server.app.store().expect("a store");
+    for (later_ms, state, removed) in [(0, "hidden", None), (2 * 86_400_000, "done", Some(2))] {
+        while store.engine().compact_once(now_ms + later_ms).expect("compacted") {}
+        let list = server.ask("GET /api/v1/monitoring/deletions", &headers, "").await.json();
+        let one = &list["deletions"][0];
+        assert_eq!(list["deletions"].as_array().map(Vec::len), Some(1), "{list}");
+        assert_eq!((&one["state"], &one["query"]), (&state.into(), &"doomed".into()), "{list}");
+        assert_eq!(one["rows_removed"], serde_json::json!(removed), "{list}");
+        assert_eq!(one["finished_at"].is_string(), removed.is_some(), "{list}");
+    }
+}
