@@ -12,6 +12,7 @@ mod option; // what an option is
 mod problem; // what is wrong, and where
 mod read; // files, environment and flags to entries
 mod resolve; // entries of all layers to settings
+mod rules; // retention by search
 pub mod settings; // every option there is
 mod url; // addresses that may hold a password
 pub mod value; // how values are written
@@ -20,6 +21,7 @@ pub use live::{Live, LiveSource};
 pub use manager::{Change, ConfigSources, ConfigurationManager, Environment, Reloaded};
 pub use option::{ConfigOption, Row};
 pub use problem::{ConfigError, Origin, Problem, ValidationResult};
+pub use rules::{RetentionRule, RetentionRules};
 pub use settings::Settings;
 pub use url::ConnectionUrl;
 pub use value::{Auto, ByteSize, Seconds, Setting};

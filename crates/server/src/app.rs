@@ -5,6 +5,7 @@ mod admission; // what a body may take
 mod operations; // health, reload, configuration as text, targets
 mod pipelines; // what happens to rows before they are stored
 mod queries; // snapshots, engine, slots
+mod retention; // how long rows are kept
 mod rows; // logs, spans and events
 mod sampler; // which traces are kept
 pub(crate) mod writes; // storing, increments
@@ -12,7 +13,7 @@ pub(crate) mod writes; // storing, increments
 pub(crate) use admission::Admission;
 pub(crate) use pipelines::{Processing, compile as compile_pipeline, signal_of as signal_of_pipeline};
 pub(crate) use queries::CancelOnDrop;
-pub(crate) use rows::row_retention;
+pub(crate) use retention::Retentions;
 pub(crate) use sampler::Sampler;
 
 use std::collections::HashMap;
@@ -68,6 +69,7 @@ pub struct App {
     query_slots: Arc<Semaphore>,
     operations: Arc<query::OperationsCache>,
     pipelines: pipelines::Pipelines,
+    retentions: Retentions,
     exports: crate::exports::Exports,
     span_metrics: Mutex<HashMap<TenantId, pipeline::spanmetrics::SpanMetrics>>,
     increments: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<DeltaState>>>>,
@@ -117,6 +119,7 @@ impl App {
             sql: Arc::new(sql),
             engine: Arc::new(engine),
             pipelines: pipelines::Pipelines::default(),
+            retentions: Retentions::default(),
             exports: crate::exports::Exports::default(),
             span_metrics: Mutex::default(),
             increments: Mutex::default(),

@@ -234,7 +234,9 @@ impl Engine {
             Signal::Events => self.settings.events_retention_ms,
             Signal::Metrics | Signal::Audit => None,
         };
-        Arc::new(RowRetention { keep_ms, rules: Vec::new() })
+        let rules = self.settings.retention_rules.iter().filter(|(signal, ..)| *signal == key.signal);
+        let rules = rules.map(|(_, predicate, keep_ms)| (predicate.clone(), *keep_ms)).collect();
+        Arc::new(RowRetention { keep_ms, rules })
     }
 
     /// The tenants that have telemetry of any kind, in memory or in segments.

@@ -1,9 +1,11 @@
 //! Settings of the store and their defaults.
 
+use model::{Predicate, Signal};
+
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Sizes and times. The defaults fit one machine with a few gigabytes of memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Bytes of one file of the write-ahead log.
     pub wal_file_bytes: u64,
@@ -29,6 +31,9 @@ pub struct Settings {
     pub traces_retention_ms: Option<i64>,
     /// The same for events.
     pub events_retention_ms: Option<i64>,
+    /// Rows that fulfil a predicate are kept for so many milliseconds instead; of a signal's rules the first that
+    /// fits counts.
+    pub retention_rules: Vec<(Signal, Predicate, i64)>,
     /// Bytes of all segments together above which the oldest go, whatever their retention; `None` for no bound.
     pub storage_bytes_max: Option<u64>,
     /// Free bytes of the disk below which the oldest segments go.
@@ -52,6 +57,7 @@ impl Default for Settings {
             logs_retention_ms: Some(7 * DAY_MS),
             traces_retention_ms: Some(7 * DAY_MS),
             events_retention_ms: Some(30 * DAY_MS),
+            retention_rules: Vec::new(),
             storage_bytes_max: None,
             free_bytes_min: 0,
             seed: 0,

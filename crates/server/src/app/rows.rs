@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use model::{RecordLimits, Records, Signal, TenantId};
-use store::{Appended, RowRetention, RowSnapshot};
+use store::{Appended, RowSnapshot};
 
 use super::writes::store_fault;
 use super::{App, millis};
@@ -19,8 +19,8 @@ impl App {
     ) -> Result<Appended, Fault> {
         let store = self.store()?;
         let settings = self.settings();
-        let keep_ms = row_retention(&settings, records.signal);
-        store.engine().set_row_retention(tenant, records.signal, RowRetention { keep_ms, rules: Vec::new() });
+        let retention = self.row_retention(&settings, records.signal);
+        store.engine().set_row_retention(tenant, records.signal, retention);
         let limits = RecordLimits {
             row_bytes_max: usize::try_from(settings.limits.record_bytes.0).unwrap_or(usize::MAX),
             attrs_max: settings.limits.attributes as usize,
@@ -89,16 +89,5 @@ impl App {
                 tracing::warn!(%tenant, reason = fault.message(), "metrics of spans were not stored");
             }
         }
-    }
-}
-
-/// How long rows of a signal are kept, milliseconds.
-pub(crate) fn row_retention(settings: &kit::Settings, signal: Signal) -> Option<i64> {
-    match signal {
-        Signal::Metrics => settings.retention.metrics.map(millis),
-        Signal::Logs => settings.retention.logs.map(millis),
-        Signal::Traces => settings.retention.traces.map(millis),
-        Signal::Events => settings.retention.events.map(millis),
-        Signal::Audit => settings.retention.audit.map(millis),
     }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use db::{Database, DatabaseSettings};
 use kit::{BoxError, HealthStatus, Service};
-use model::Signal;
+use model::{Predicate, Signal};
 use store::{RowRetention, Settings as StoreSettings, Store, StoreError};
 
-use crate::app::{SharedApp, millis};
+use crate::app::{Retentions, SharedApp, millis};
 
 /// Telemetry on disk.
 pub(super) struct StorePart {
@@ -52,7 +52,9 @@ fn open(
 }
 
 /// What the configuration says about the store.
-fn store_settings(settings: &kit::Settings, memory: u64) -> StoreSettings {
+fn store_settings(settings: &kit::Settings, retentions: &Retentions, memory: u64) -> StoreSettings {
+    let [logs, traces, events] = [Signal::Logs, Signal::Traces, Signal::Events]
+        .map(|signal| (signal, retentions.of(settings, signal)));
     let defaults = StoreSettings::default();
     // Shares of the memory budget: heads at twice their bound refuse writes, so both fit beside the tables
     // of series (half of the budget) and queries.
@@ -66,9 +68,10 @@ fn store_settings(settings: &kit::Settings, memory: u64) -> StoreSettings {
         head_bytes_max: share(8, settings.storage.head_bytes.0 as usize),
         head_age_ms_max: millis(settings.storage.head_age),
         retention_ms: settings.retention.metrics.map(millis),
-        logs_retention_ms: settings.retention.logs.map(millis),
-        traces_retention_ms: settings.retention.traces.map(millis),
-        events_retention_ms: settings.retention.events.map(millis),
+        logs_retention_ms: logs.1.keep_ms,
+        traces_retention_ms: traces.1.keep_ms,
+        events_retention_ms: events.1.keep_ms,
+        retention_rules: [logs, traces, events].into_iter().flat_map(of_signal).collect(),
         storage_bytes_max: settings.retention.max_bytes.map(|bytes| bytes.0),
         free_bytes_min: settings.retention.free_space_floor.map_or(0, |bytes| bytes.0),
         seed: rand_seed(),
@@ -76,10 +79,18 @@ fn store_settings(settings: &kit::Settings, memory: u64) -> StoreSettings {
     }
 }
 
+fn app_store_settings(app: &SharedApp) -> StoreSettings {
+    store_settings(&app.settings(), app.retentions(), app.memory_limit())
+}
+
+fn of_signal((signal, retention): (Signal, RowRetention)) -> impl Iterator<Item = (Signal, Predicate, i64)> {
+    retention.rules.into_iter().map(move |(predicate, keep_ms)| (signal, predicate, keep_ms))
+}
+
 /// A store with its settings, outside the registry.
 #[cfg(test)]
 pub(crate) fn open_store(app: &SharedApp, data: &Path) -> store::Result<Store> {
-    open(data, &store_settings(&app.settings(), app.memory_limit()), &app.clock(), false)
+    open(data, &app_store_settings(app), &app.clock(), false)
 }
 
 /// A number nobody outside can know: the hasher's own random keys.
@@ -91,7 +102,7 @@ fn rand_seed() -> u64 {
 #[async_trait]
 impl Service for StorePart {
     async fn init(&self) -> Result<(), BoxError> {
-        let settings = store_settings(&self.app.settings(), self.app.memory_limit());
+        let settings = app_store_settings(&self.app);
         let (data, clock) = (self.data.clone(), self.app.clock());
         let again = self.opened.swap(true, Ordering::Relaxed);
         let open = move || open(&data, &settings, &clock, again);
@@ -103,18 +114,7 @@ impl Service for StorePart {
             return Ok(());
         }
         let app = self.app.clone();
-        self.app.on_settings(move |settings| {
-            if let Ok(store) = app.store() {
-                for tenant in store.engine().tenants() {
-                    store.engine().set_retention(&tenant, settings.retention.metrics.map(millis));
-                    for signal in [Signal::Logs, Signal::Traces, Signal::Events] {
-                        let keep_ms = crate::app::row_retention(settings, signal);
-                        let retention = RowRetention { keep_ms, rules: Vec::new() };
-                        store.engine().set_row_retention(&tenant, signal, retention);
-                    }
-                }
-            }
-        });
+        self.app.on_settings(move |settings| app.apply_retention(settings));
         Ok(())
     }
 
@@ -205,15 +205,16 @@ mod tests {
         changed.retention.traces = Some(Duration::from_secs(7200));
         changed.retention.events = None;
         for settings in [defaults, changed] {
-            let store = store_settings(&settings, 1 << 30);
+            let retentions = Retentions::default();
+            let store = store_settings(&settings, &retentions, 1 << 30);
+            assert_eq!(store.retention_ms, settings.retention.metrics.map(millis));
             let told = [
-                (Signal::Metrics, store.retention_ms),
                 (Signal::Logs, store.logs_retention_ms),
                 (Signal::Traces, store.traces_retention_ms),
                 (Signal::Events, store.events_retention_ms),
             ];
             for (signal, keep_ms) in told {
-                assert_eq!(keep_ms, crate::app::row_retention(&settings, signal), "{signal:?}");
+                assert_eq!(keep_ms, retentions.of(&settings, signal).keep_ms, "{signal:?}");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::RetentionRules;
 use crate::config::option::section;
 use crate::config::value::ByteSize;
 
@@ -20,6 +21,8 @@ section! {
         traces: Option<Duration> = "7d", live in Some(HOUR)..=Some(TEN_YEARS);
         /// Events such as deploys and commands.
         events: Option<Duration> = "30d", live in Some(HOUR)..=Some(TEN_YEARS);
+        /// Rows kept for a time of their own: `[[retention.rules]]` with signal, match (a search) and keep; the first that fits counts.
+        rules: RetentionRules = "[]", live;
         /// Results of health checks.
         checks: Option<Duration> = "30d", live in Some(HOUR)..=Some(TEN_YEARS);
         /// Alert events.
