@@ -20,6 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
+use crate::compact::Aside;
 use crate::disk::Disk;
 use crate::durable;
 use crate::error::{Result, StoreError};
@@ -79,12 +80,18 @@ pub struct Engine {
     heads_bytes: AtomicUsize,
     /// Told whenever a head was flushed.
     flushed: Notify,
+    /// The newest file of the log when a delete was asked for, by the delete's number.
+    deleted_in_log: Mutex<BTreeMap<u64, u64>>,
+    /// The newest file of the log that the last run left.
+    log_no_first: u64,
     /// Taken by whoever flushes, so that a shard's heads are flushed in order.
     flushing: Mutex<()>,
     /// Segments in which nothing was found of a delete or retention rule, by the number of either.
     pub(crate) cleared: Mutex<HashSet<(u64, SegmentId)>>,
     /// Says which spans are kept when a head is flushed.
     sampler: RwLock<Option<Arc<dyn HeadSampler>>>,
+    /// What compaction leaves alone for a while.
+    pub(crate) aside: Mutex<Aside>,
     /// Taken by whoever compacts.
     pub(crate) compacting: Mutex<()>,
     upkeep: Mutex<upkeep::Upkeep>,
@@ -102,6 +109,10 @@ impl Engine {
         remove_unlisted(&*disk, &state)?;
         let flushed_seq = state.flushed.values().copied().max().unwrap_or(0);
         let (mut wal, leftover) = Wal::open(Arc::clone(&disk), settings.wal_file_bytes, flushed_seq)?;
+        if !state.tombstones.is_empty() || !state.row_tombstones.is_empty() {
+            wal.note_delete();
+        }
+        let log_no_first = wal.newest_no();
         wal.roll(leftover.last_seq + 1, 0)?;
         // File numbers only ascend, so no epoch of this run was ever used before.
         let epoch_first = leftover.file_nos.last().copied().unwrap_or(0).max(wal.newest_no()) << 32;
@@ -121,9 +132,12 @@ impl Engine {
             replay_failure: OnceLock::new(),
             heads_bytes: AtomicUsize::new(0),
             flushed: Notify::new(),
+            deleted_in_log: Mutex::default(),
+            log_no_first,
             flushing: Mutex::new(()),
             cleared: Mutex::default(),
             sampler: RwLock::default(),
+            aside: Mutex::default(),
             compacting: Mutex::new(()),
             upkeep: Mutex::default(),
             epoch_first,
@@ -380,3 +394,5 @@ mod kinds_tests;
 mod rows_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upkeep_tests;

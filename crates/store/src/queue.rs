@@ -146,6 +146,12 @@ impl Queue {
         self.inner.lock().seq_last
     }
 
+    /// The first sequence that no committer has taken.
+    pub(crate) fn seq_next(&self) -> u64 {
+        let inner = self.inner.lock();
+        inner.entries.first().map_or(inner.seq_last + 1, |entry| entry.seq)
+    }
+
     /// Bytes that wait.
     pub(crate) fn bytes(&self) -> usize {
         self.inner.lock().bytes

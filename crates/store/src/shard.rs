@@ -23,8 +23,8 @@ impl Shard {
         }
     }
 
-    /// Freezes the head. Returns the last sequence in it; `None` when there is nothing new.
-    pub(crate) fn rotate(&self) -> Option<u64> {
+    /// Freezes the head. Returns the last sequence that was staged before, even where there is nothing new.
+    pub(crate) fn rotate(&self) -> u64 {
         match self {
             Self::Metrics(shard) => shard.rotate(),
             Self::Rows(shard) => shard.rotate(),

@@ -308,16 +308,8 @@ fn keep_up(engine: &Engine, stop: &Stop, clock: &SharedClock) {
 
 fn compact(engine: &Engine, stop: &Stop, clock: &SharedClock) {
     while !stop.sleep() {
-        loop {
-            match engine.compact_once(clock.now_ms()) {
-                Ok(true) if !stop.is_asked() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "a compaction failed and will be tried again");
-                    break;
-                }
-            }
-        }
+        // What fails is told where it fails, and left alone for a while.
+        while matches!(engine.compact_once(clock.now_ms()), Ok(true)) && !stop.is_asked() {}
     }
 }
 

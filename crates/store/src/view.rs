@@ -102,6 +102,13 @@ impl ShardView {
         self.segments.iter().map(|segment| segment.meta()).chain(rows)
     }
 
+    /// The files of each segment.
+    pub(crate) fn paths(&self) -> Vec<(SegmentId, [String; 2])> {
+        let metrics = self.segments.iter().map(|live| (live.meta().id, live.segment.paths()));
+        let rows = self.row_segments.iter().map(|live| (live.meta().id, live.segment.paths()));
+        metrics.chain(rows).map(|(id, paths)| (id, paths.map(String::from))).collect()
+    }
+
     /// The deletes that hide rows of a segment.
     pub(crate) fn hidden_in(&self, meta: &SegmentMeta) -> Arc<[Arc<Filter>]> {
         let concerns =

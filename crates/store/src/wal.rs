@@ -69,6 +69,8 @@ pub(crate) struct Wal {
     no_next: u64,
     acknowledged_seq: u64,
     has_spare: bool,
+    /// Files up to this number may have rows that were deleted: they are removed, and never become the spare.
+    deleted_no: u64,
     group: Vec<u8>,
 }
 
@@ -128,6 +130,7 @@ impl Wal {
             files: VecDeque::new(),
             no_next: no_last + 1,
             acknowledged_seq: logged_seq,
+            deleted_no: 0,
             group: Vec::new(),
         };
         Ok((wal, Leftover { file_nos, last_seq: last_seq.max(logged_seq) }))
@@ -248,6 +251,25 @@ impl Wal {
         self.no_next - 1
     }
 
+    /// Number of the oldest file that is still needed.
+    pub(crate) fn oldest_no(&self) -> u64 {
+        self.files.front().map_or(self.no_next, |file| file.no)
+    }
+
+    /// Notes that rows were deleted: what is written until now shall not outlast the files it is in. Returns the
+    /// number of the newest.
+    pub(crate) fn note_delete(&mut self) -> u64 {
+        self.deleted_no = self.newest_no();
+        // The spare has old records, and would carry them into the next file. Where it cannot be removed, the next
+        // one takes its name.
+        if std::mem::take(&mut self.has_spare)
+            && let Err(error) = durable::remove_files(&*self.disk, [SPARE])
+        {
+            tracing::warn!(%error, "cannot remove the spare file of the log");
+        }
+        self.deleted_no
+    }
+
     /// True while there is a file to write to.
     pub(crate) fn is_open(&self) -> bool {
         self.current.is_some()
@@ -275,8 +297,8 @@ impl Wal {
         pins.map(|(shard, _)| shard.clone()).collect()
     }
 
-    /// Removes the oldest files that no shard needs. The first one becomes the spare if there is none. Each
-    /// is gone for good before the next goes, because a file that is missing between others counts as lost.
+    /// Removes the oldest files that no shard needs. The first one without deleted rows becomes the spare if there
+    /// is none. Each is gone for good before the next goes, because a file that is missing between others counts as lost.
     pub(crate) fn collect(&mut self, flushed: impl Fn(&ShardKey) -> u64) -> Result<()> {
         let kept = usize::from(self.current.is_some());
         while self.files.len() > kept {
@@ -285,7 +307,7 @@ impl Wal {
                 break;
             }
             let path = file_path(oldest.no);
-            if !self.has_spare && oldest.bytes == self.file_bytes {
+            if !self.has_spare && oldest.bytes == self.file_bytes && oldest.no > self.deleted_no {
                 self.disk.rename(&path, SPARE).map_err(|e| StoreError::io("rename", &path, e))?;
                 self.has_spare = true;
                 durable::sync_dir(&*self.disk, DIR)?;

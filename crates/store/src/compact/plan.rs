@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use hashbrown::HashSet;
+
 use crate::segment::{SegmentId, SegmentMeta};
 
 pub(super) const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -42,9 +44,12 @@ pub(super) struct Job {
     pub(super) cuts: Vec<Cut>,
 }
 
-/// The most useful merge among a shard's segments, which come in ascending sequence.
-pub(super) fn next(segments: &[SegmentMeta], now_ms: i64) -> Option<Job> {
-    flushed(segments).or_else(|| pieces(segments)).or_else(|| over(segments, now_ms))
+/// The most useful merge among a shard's segments, which come in ascending sequence. Those of `aside` are in none.
+pub(super) fn next(segments: &[SegmentMeta], aside: &HashSet<SegmentId>, now_ms: i64) -> Option<Job> {
+    let usable: Vec<&SegmentMeta> = segments.iter().filter(|s| !aside.contains(&s.id)).collect();
+    flushed(segments, &usable)
+        .or_else(|| pieces(segments, &usable))
+        .or_else(|| over(segments, &usable, now_ms))
 }
 
 /// One segment, written anew.
@@ -54,14 +59,14 @@ pub(super) fn rewrite(segment: &SegmentMeta) -> Job {
 }
 
 /// Flushed heads become pieces of days.
-fn flushed(segments: &[SegmentMeta]) -> Option<Job> {
-    let heads: Vec<_> = segments.iter().filter(|s| s.level == 0).take(FLUSHED_MAX).collect();
+fn flushed(segments: &[SegmentMeta], usable: &[&SegmentMeta]) -> Option<Job> {
+    let heads: Vec<_> = usable.iter().copied().filter(|s| s.level == 0).take(FLUSHED_MAX).collect();
     (heads.len() >= FLUSHED_MIN).then(|| job(segments, heads, 1)).flatten()
 }
 
 /// Many pieces of one day become fewer, so that a query of today opens few files.
-fn pieces(segments: &[SegmentMeta]) -> Option<Job> {
-    let days = by(segments.iter().filter(|s| s.level == 1), 1);
+fn pieces(segments: &[SegmentMeta], usable: &[&SegmentMeta]) -> Option<Job> {
+    let days = by(usable.iter().copied().filter(|s| s.level == 1), 1);
     days.into_values().filter(|pieces| pieces.len() >= PIECES_MIN).find_map(|pieces| {
         let small = pieces.iter().map(|s| s.bytes).sum::<u64>() < OUTPUT_BYTES;
         small.then(|| job(segments, pieces, 1)).flatten()
@@ -69,9 +74,9 @@ fn pieces(segments: &[SegmentMeta]) -> Option<Job> {
 }
 
 /// What belongs to a day or week that is over becomes one segment, or a few if it is large.
-fn over(segments: &[SegmentMeta], now_ms: i64) -> Option<Job> {
+fn over(segments: &[SegmentMeta], usable: &[&SegmentMeta], now_ms: i64) -> Option<Job> {
     for (days, level, bytes_max) in [(1, 2, u64::MAX), (WEEK_DAYS, 3, WEEK_BYTES_MAX)] {
-        for (bucket, members) in by(segments.iter().filter(|s| s.level > 0), days) {
+        for (bucket, members) in by(usable.iter().copied().filter(|s| s.level > 0), days) {
             let end_ms = (bucket + 1).saturating_mul(days * DAY_MS);
             let bytes: u64 = members.iter().map(|s| s.bytes).sum();
             let largest = members.iter().map(|s| s.bytes).max().unwrap_or(0);

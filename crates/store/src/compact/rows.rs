@@ -4,17 +4,17 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use model::Predicate;
 use model::record::columns;
 
-use super::DELETE_DELAY_MS;
 use super::plan::Job;
-use super::rows_plan;
+use super::{Concerned, DELETE_DELAY_MS, rows_plan};
 use crate::engine::Engine;
 use crate::error::{Result, StoreError};
 use crate::manifest::Edit;
 use crate::rows::{Cost, Filter, RowMerge, RowMergeInput, RowRetention, RowSegment, merge_rows};
-use crate::segment::{MergeSlice, SegmentId, SegmentMeta};
+use crate::segment::{MergeSlice, SegmentId};
 use crate::view::{LiveSegment, ShardView};
 use crate::wal::ShardKey;
 
@@ -60,13 +60,15 @@ impl Engine {
         if columns(key.signal).is_empty() {
             return Ok(None);
         }
-        let metas: Vec<SegmentMeta> = shard.row_segments.iter().map(|s| s.meta().clone()).collect();
-        if let Some(job) = rows_plan::next(&metas, now_ms) {
+        let aside = self.aside.lock().segments(now_ms);
+        let metas = shard.row_segments.iter().map(|s| s.meta()).filter(|meta| !aside.contains(&meta.id));
+        if let Some(job) = rows_plan::next(&metas.cloned().collect::<Vec<_>>(), now_ms) {
             return Ok(Some(job));
         }
-        match self.next_row_delete(key, shard, now_ms)? {
+        let search = Search { key, aside, now_ms };
+        match self.next_row_delete(shard, &search)? {
             Some(job) => Ok(Some(job)),
-            None => self.next_row_expiry(key, shard, now_ms),
+            None => self.next_row_expiry(shard, &search),
         }
     }
 
@@ -104,44 +106,46 @@ impl Engine {
         self.commit_edit(Edit { add, remove: job.inputs.clone(), ..Edit::default() }, || {})
     }
 
-    /// A segment to rewrite for a delete. A delete of which no segment has anything any more is dropped.
-    fn next_row_delete(&self, key: &ShardKey, shard: &ShardView, now_ms: i64) -> Result<Option<Job>> {
+    /// A segment to rewrite for a delete. A delete of which no segment has anything any more, nor the log, is
+    /// dropped.
+    fn next_row_delete(&self, shard: &ShardView, search: &Search<'_>) -> Result<Option<Job>> {
         let mut done = Vec::new();
         for tombstone in &shard.row_tombstones {
-            if now_ms.saturating_sub(tombstone.created_ms) < DELETE_DELAY_MS {
+            if search.now_ms.saturating_sub(tombstone.created_ms) < DELETE_DELAY_MS {
                 continue;
             }
             let concerned = shard.row_segments.iter().filter(|segment| {
                 let meta = segment.meta();
                 tombstone.concerns(meta.max_seq, meta.tombstones_applied)
             });
-            match self.first_with(concerned, &tombstone.filter, tombstone.id)? {
-                Some(meta) => return Ok(Some(rows_plan::rewrite(meta))),
-                None => done.push(tombstone.id),
+            match self.first_with(concerned, &tombstone.filter, tombstone.id, search) {
+                Concerned::Some(meta) => return Ok(Some(rows_plan::rewrite(meta))),
+                Concerned::None if self.is_gone_from_log(tombstone.id)? => done.push(tombstone.id),
+                Concerned::None | Concerned::Unknown => {}
             }
         }
         if !done.is_empty() {
-            tracing::debug!(tenant = %key.tenant, count = done.len(), "deletes are carried out");
-            self.commit_edit(Edit { remove_tombstones: done, ..Edit::default() }, || {})?;
+            tracing::debug!(tenant = %search.key.tenant, count = done.len(), "deletes are carried out");
+            self.finish_deletes(done)?;
         }
         Ok(None)
     }
 
     /// A segment to rewrite because a retention rule drops rows of it, and not all.
-    fn next_row_expiry(&self, key: &ShardKey, shard: &ShardView, now_ms: i64) -> Result<Option<Job>> {
-        let retention = self.row_retention(key);
+    fn next_row_expiry(&self, shard: &ShardView, search: &Search<'_>) -> Result<Option<Job>> {
+        let retention = self.row_retention(search.key);
         if retention.rules.is_empty() {
             return Ok(None);
         }
         let everything_else = retention.keep_ms.map(|keep_ms| (Predicate::TRUE, keep_ms));
         let mut earlier: Vec<Predicate> = Vec::new();
         for (at, (predicate, keep_ms)) in retention.rules.iter().chain(&everything_else).enumerate() {
-            let oldest_ms = now_ms.saturating_sub(*keep_ms);
+            let oldest_ms = search.now_ms.saturating_sub(*keep_ms);
             // Once all its rows are older than the rule allows, one rewrite does for good.
             let past = shard.row_segments.iter().filter(|segment| segment.meta().max_t_ms < oldest_ms);
             let is_first = Predicate::Not(Box::new(Predicate::Any(earlier.clone())));
-            let dropped = filter(key, &predicate.clone().and(is_first), i64::MAX)?;
-            if let Some(meta) = self.first_with(past, &dropped, retention.rule_key(at))? {
+            let dropped = filter(search.key, &predicate.clone().and(is_first), i64::MAX)?;
+            if let Concerned::Some(meta) = self.first_with(past, &dropped, retention.rule_key(at), search) {
                 return Ok(Some(rows_plan::rewrite(meta)));
             }
             earlier.push(predicate.clone());
@@ -149,29 +153,58 @@ impl Engine {
         Ok(None)
     }
 
-    /// The first segment that has rows which a filter accepts. `key` names the filter.
+    /// The first segment that has rows which a filter accepts. `number` names the filter.
     fn first_with<'a>(
         &self,
         segments: impl Iterator<Item = &'a Arc<LiveSegment<RowSegment>>>,
         filter: &Filter,
-        key: u64,
-    ) -> Result<Option<&'a SegmentMeta>> {
+        number: u64,
+        search: &Search<'_>,
+    ) -> Concerned<'a> {
+        let mut found = Concerned::None;
         for live in segments {
             let meta = live.meta();
-            if self.cleared.lock().contains(&(key, meta.id)) {
+            if self.cleared.lock().contains(&(number, meta.id)) {
                 continue;
             }
-            for slice in live.segment.slices(filter.start_ns, filter.end_ns, &Arc::default())? {
-                if slice.select(filter, &mut Cost::default())?.count_set_bits() > 0 {
-                    return Ok(Some(meta));
+            if search.aside.contains(&meta.id) {
+                found = Concerned::Unknown;
+                continue;
+            }
+            match has_any(&live.segment, filter) {
+                Ok(true) => return Concerned::Some(meta),
+                Ok(false) => {
+                    let mut cleared = self.cleared.lock();
+                    if cleared.len() >= CLEARED_MAX {
+                        cleared.clear();
+                    }
+                    cleared.insert((number, meta.id));
+                }
+                Err(error) => {
+                    let paths = live.segment.paths().map(String::from);
+                    self.set_aside(search.key, &[(meta.id, paths)], &error, search.now_ms);
+                    found = Concerned::Unknown;
                 }
             }
-            let mut cleared = self.cleared.lock();
-            if cleared.len() >= CLEARED_MAX {
-                cleared.clear();
-            }
-            cleared.insert((key, meta.id));
         }
-        Ok(None)
+        found
     }
+}
+
+/// What a search for rows that have to go knows of its shard.
+struct Search<'a> {
+    key: &'a ShardKey,
+    /// Segments that are left alone.
+    aside: HashSet<SegmentId>,
+    now_ms: i64,
+}
+
+/// True when a segment has rows which a filter accepts.
+fn has_any(segment: &Arc<RowSegment>, filter: &Filter) -> Result<bool> {
+    for slice in segment.slices(filter.start_ns, filter.end_ns, &Arc::default())? {
+        if slice.select(filter, &mut Cost::default())?.count_set_bits() > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

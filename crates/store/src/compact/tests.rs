@@ -1,3 +1,4 @@
+use hashbrown::HashSet;
 use model::{Signal, TenantId};
 use proptest::prelude::*;
 
@@ -27,7 +28,7 @@ fn segment(id: u64, level: u8, from: i64, to: i64, megabytes: u64) -> SegmentMet
 }
 
 fn check(segments: &[SegmentMeta], now_hours: i64, want: Option<(&[u64], u8, usize)>) {
-    let job = plan::next(segments, now_hours * HOUR_MS);
+    let job = plan::next(segments, &HashSet::new(), now_hours * HOUR_MS);
     let got = job.as_ref().map(|Job { inputs, level, cuts }| {
         (inputs.iter().map(|id| id.0).collect::<Vec<_>>(), *level, cuts.len())
     });
@@ -55,7 +56,7 @@ fn a_merge_is_cut_at_midnight() {
 fn a_backfill_of_years_gets_few_slices() {
     let mut segments = heads(8);
     segments[3] = segment(3, 0, -24 * 365 * 50, 5, 5);
-    let job = plan::next(&segments, 0).expect("job");
+    let job = plan::next(&segments, &HashSet::new(), 0).expect("job");
     assert!(job.cuts.len() <= 64 && job.cuts.windows(2).all(|two| two[0].end_ms < two[1].end_ms));
 }
 
@@ -94,6 +95,19 @@ fn a_segment_between_that_overlaps_ends_the_run() {
     check(&beside, 40, Some((&[1, 3], 2, 1)));
 }
 
+#[test]
+fn what_is_set_aside_is_in_no_merge_and_ends_the_run_where_it_overlaps() {
+    let mut segments = heads(9);
+    let aside = HashSet::from_iter([SegmentId(2)]);
+    let inputs = |segments: &[SegmentMeta]| {
+        let job = plan::next(segments, &aside, 10 * HOUR_MS);
+        job.map(|job| job.inputs.iter().map(|id| id.0).collect::<Vec<_>>())
+    };
+    assert_eq!(inputs(&segments), Some(vec![0, 1]));
+    segments[2] = segment(2, 0, 90, 91, 5);
+    assert_eq!(inputs(&segments), Some(vec![0, 1, 3, 4, 5, 6, 7, 8]));
+}
+
 proptest! {
     /// Carries out plans until there is none, on metadata alone.
     #[test]
@@ -107,7 +121,7 @@ proptest! {
         let mut id_next = 1000;
         for round in 0.. {
             prop_assert!(round < 300, "compaction goes on for ever");
-            let Some(job) = plan::next(&segments, now_ms) else { break };
+            let Some(job) = plan::next(&segments, &HashSet::new(), now_ms) else { break };
             let (inputs, rest): (Vec<_>, Vec<_>) =
                 segments.into_iter().partition(|s| job.inputs.contains(&s.id));
             prop_assert_eq!(inputs.len(), job.inputs.len());

@@ -89,13 +89,54 @@ impl Engine {
         // Until the tombstone is committed, no later row may get into a segment: compaction could merge it
         // with rows that are deleted.
         let flushing = self.flushing.lock();
+        // What the last run left has sequences that the shard itself was not given.
         let seq_before = self.queue().seq_last();
-        let seq = self.rotate(&key.tenant, key.signal).unwrap_or(seq_before);
+        let seq_staged = self.rotate(&key.tenant, key.signal).unwrap_or(0);
         self.commit_once();
         self.rotate_failed();
         while self.flush_oldest(&flushing, Some(key), now_ms)? {}
+        // The log's files up to now have the deleted rows, too.
+        let log_no = self.wal.lock().note_delete();
         let id = self.take_id();
-        self.commit_edit(edit(id, seq), || {})?;
-        Ok(id)
+        self.deleted_in_log.lock().insert(id, log_no);
+        let committed = self.commit_edit(edit(id, seq_before.max(seq_staged)), || {});
+        if committed.is_err() {
+            self.deleted_in_log.lock().remove(&id);
+        }
+        committed.map(|()| id)
+    }
+
+    /// True when the log has nothing any more of what a delete hides. Where the file that takes writes still has,
+    /// it is ended here; its bytes go when no head needs them.
+    pub(crate) fn is_gone_from_log(&self, delete: u64) -> Result<bool> {
+        if !self.is_replayed() {
+            return Ok(false);
+        }
+        // Deletes of the last run concern the files that it left.
+        let log_no = self.deleted_in_log.lock().get(&delete).copied().unwrap_or(self.log_no_first);
+        if self.wal.lock().newest_no() <= log_no {
+            self.roll_wal()?;
+        }
+        self.collect_wal()?;
+        Ok(self.wal.lock().oldest_no() > log_no)
+    }
+
+    /// Takes note that deletes are carried out.
+    pub(crate) fn finish_deletes(&self, done: Vec<u64>) -> Result<()> {
+        let edit = Edit { remove_tombstones: done.clone(), ..Edit::default() };
+        self.commit_edit(edit, || {})?;
+        self.deleted_in_log.lock().retain(|id, _| !done.contains(id));
+        Ok(())
+    }
+
+    /// Writes go to a new file of the log from now on.
+    fn roll_wal(&self) -> Result<()> {
+        let _committing = self.committing.lock();
+        // After a failure the next file is started when all heads are flushed.
+        if self.queue().refused().is_some() {
+            return Ok(());
+        }
+        let seq_next = self.queue().seq_next();
+        self.wal.lock().roll(seq_next, 0)
     }
 }

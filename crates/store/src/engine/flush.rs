@@ -18,10 +18,10 @@ use crate::wal::ShardKey;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 impl Engine {
-    /// Freezes a head, so that the next flushes write everything staged until now. Returns the last sequence in
-    /// it; `None` when there is nothing new.
+    /// Freezes a head, so that the next flushes write everything staged until now. Returns the last sequence
+    /// that was staged before, even where there is nothing new; `None` when nothing was since the start.
     pub fn rotate(&self, tenant: &TenantId, signal: Signal) -> Option<u64> {
-        self.known_shard(&ShardKey { tenant: tenant.clone(), signal })?.rotate()
+        Some(self.known_shard(&ShardKey { tenant: tenant.clone(), signal })?.rotate())
     }
 
     /// Freezes all heads.

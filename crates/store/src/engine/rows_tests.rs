@@ -9,7 +9,7 @@ use crate::disk::memory::MemoryDisk;
 use crate::rows::{Column, Cost, Filter, Slice, ValueKind};
 
 /// Logs whose observed time is their number.
-fn logs(numbers: std::ops::Range<i64>) -> Records {
+pub(super) fn logs(numbers: std::ops::Range<i64>) -> Records {
     let mut records = Records::new(Signal::Logs);
     let name = records.push_text("api");
     records.push_attr("service.name", Value::Text(name));
@@ -27,7 +27,7 @@ fn logs(numbers: std::ops::Range<i64>) -> Records {
 }
 
 /// Writes and commits; whether it was acknowledged.
-fn write(engine: &Engine, records: &Records) -> bool {
+pub(super) fn write(engine: &Engine, records: &Records) -> bool {
     let staged = engine.append_records(&tenant(), records, &RecordLimits::default(), NOW_MS);
     let Ok(mut staged) = staged else { return false };
     assert!(staged.refusals.is_empty(), "{:?}", staged.refusals);
@@ -36,7 +36,7 @@ fn write(engine: &Engine, records: &Records) -> bool {
 }
 
 /// The numbers of all logs, sorted; each comes as often as it is found.
-fn numbers(engine: &Engine) -> Vec<i64> {
+pub(super) fn numbers(engine: &Engine) -> Vec<i64> {
     let mut numbers = Vec::new();
     let mut cost = Cost::default();
     let all = Filter::new(Signal::Logs, &Predicate::TRUE, i64::MIN, i64::MAX).expect("filter");
@@ -151,7 +151,7 @@ fn slices_come_newest_first_and_only_those_in_the_range() {
     assert_eq!(keys, [("n", ValueKind::Int, 3000), ("service.name", ValueKind::Text, 3000)]);
 }
 
-fn flush(engine: &Engine) {
+pub(super) fn flush(engine: &Engine) {
     engine.rotate_all();
     engine.flush_frozen(NOW_MS).expect("flush");
 }
@@ -194,7 +194,7 @@ fn a_crash_between_the_flush_and_the_end_of_the_log_repeats_no_row() {
     }
 }
 
-fn numbered_below(n: i64) -> Predicate {
+pub(super) fn numbered_below(n: i64) -> Predicate {
     Predicate::Test(Field::Key("n".into()), Test::Compare(Order::Less, Scalar::Int(n)))
 }
 
@@ -298,7 +298,7 @@ fn a_backup_has_rows_and_deletes() {
     assert_eq!(numbers(&open(&target)), (3..10).collect::<Vec<_>>());
 }
 
-fn compact(engine: &Engine, now_ms: i64) {
+pub(super) fn compact(engine: &Engine, now_ms: i64) {
     while engine.compact_once(now_ms).expect("compact") {}
 }
 

@@ -67,19 +67,18 @@ impl MetricShard {
         self.heads.lock().applied(seq, |epoch| self.fresh(epoch));
     }
 
-    /// Ends the epoch: what is staged from now on goes to a new head. Returns the last sequence of the old
-    /// one; `None` when nothing was staged in it.
-    pub(crate) fn rotate(&self) -> Option<u64> {
+    /// Ends the epoch: what is staged from now on goes to a new head. Returns the last sequence that was staged
+    /// before, even where an earlier rotation has ended its epoch.
+    pub(crate) fn rotate(&self) -> u64 {
         let mut staging = self.staging.lock();
         let mut heads = self.heads.lock();
         let boundary_seq = staging.seq_last;
-        if !heads.can_rotate(boundary_seq) {
-            return None;
+        if heads.can_rotate(boundary_seq) {
+            staging.epoch += 1;
+            staging.local_next = 0;
+            heads.rotate(boundary_seq, staging.epoch, |epoch| self.fresh(epoch));
         }
-        staging.epoch += 1;
-        staging.local_next = 0;
-        heads.rotate(boundary_seq, staging.epoch, |epoch| self.fresh(epoch));
-        Some(boundary_seq)
+        boundary_seq
     }
 
     /// Ends the epoch after a failed write: nothing that is queued will be applied. `seq_last` is the last

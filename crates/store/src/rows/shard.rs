@@ -48,16 +48,15 @@ impl RowShard {
         self.heads.lock().applied(seq, |_| self.fresh());
     }
 
-    /// Ends the head: what is staged from now on goes to a new one. Returns the last sequence of the old one;
-    /// `None` when nothing was staged in it.
-    pub(crate) fn rotate(&self) -> Option<u64> {
+    /// Ends the head: what is staged from now on goes to a new one. Returns the last sequence that was staged
+    /// before, even where an earlier rotation has ended its head.
+    pub(crate) fn rotate(&self) -> u64 {
         let seq_last = self.seq_last.lock();
         let mut heads = self.heads.lock();
-        if !heads.can_rotate(*seq_last) {
-            return None;
+        if heads.can_rotate(*seq_last) {
+            heads.rotate(*seq_last, 0, |_| self.fresh());
         }
-        heads.rotate(*seq_last, 0, |_| self.fresh());
-        Some(*seq_last)
+        *seq_last
     }
 
     /// Freezes the head when it is full, unless another one is frozen.
