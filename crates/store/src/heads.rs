@@ -17,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) samples: u64,
     /// When the first rows came in.
     pub(crate) first_received_ms: i64,
+    /// When the last rows came in.
+    pub(crate) last_received_ms: i64,
     /// Series; 0 where there are none.
     pub(crate) series: usize,
     pub(crate) bytes: usize,
@@ -31,6 +33,7 @@ impl Default for Facts {
             max_t_ms: i64::MIN,
             samples: 0,
             first_received_ms: 0,
+            last_received_ms: i64::MIN,
             series: 0,
             bytes: 0,
         }
@@ -48,6 +51,7 @@ impl Facts {
         if self.is_empty() {
             self.first_received_ms = received_ms;
         }
+        self.last_received_ms = self.last_received_ms.max(received_ms);
         self.min_seq = self.min_seq.min(seq);
         self.max_seq = self.max_seq.max(seq);
     }

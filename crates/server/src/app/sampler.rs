@@ -16,6 +16,10 @@ use tokio::runtime::Handle;
 
 use super::{App, Processing};
 
+/// How long a head of spans waits for the rest of its traces. Nearly all traces are over by then; what comes later
+/// is decided by the trace's id, by its own spans, and by what the trace was kept for before.
+const REST_MS: i64 = 60 * 1000;
+
 /// The samplers of every tenant, asked by the store.
 pub(crate) struct Sampler {
     app: Weak<App>,
@@ -42,25 +46,54 @@ impl Sampler {
 }
 
 impl HeadSampler for Sampler {
-    fn keep(&self, tenant: &TenantId, spans: &Slice) -> Option<BooleanBuffer> {
+    fn window_ms(&self, tenant: &TenantId) -> Option<i64> {
         let app = self.app.upgrade()?;
         let processing = self.processing(&app, tenant)?;
-        let Processing::Traces { manager, tail } = &*processing else { return None };
-        if manager.samplers().keep_all() {
-            return None;
+        match &*processing {
+            Processing::Traces { manager, .. } => (!manager.samplers().keep_all()).then_some(REST_MS),
+            Processing::Rows(_) => None,
         }
+    }
+
+    fn keep(&self, tenant: &TenantId, spans: &[Slice], later: &[Slice]) -> Option<BooleanBuffer> {
+        let app = self.app.upgrade()?;
+        let processing = self.processing(&app, tenant)?;
+        let Processing::Traces { tail, .. } = &*processing else { return None };
+        let mut facts = Facts::default();
+        // What cannot be read is kept: the flush that follows meets the same failure and tells of it.
+        spans.iter().chain(later).try_for_each(|slice| facts.read(slice))?;
+        let Facts { trace_ids, errors, durations_ns } = &facts;
+        let mut kept = tail.lock().decide(&SpanFacts { trace_ids, errors, durations_ns }, app.now_ms())?;
+        kept.truncate(spans.iter().map(Slice::rows).sum());
+        Some(BooleanBuffer::from(kept))
+    }
+
+    fn dropped(&self, tenant: &TenantId, spans: u64) {
+        if let Some(app) = self.app.upgrade() {
+            app.telemetry().dropped_by(tenant, Signal::Traces.as_str(), "sampled", spans);
+        }
+    }
+}
+
+/// What samplers ask of spans, one after the other.
+#[derive(Default)]
+struct Facts {
+    trace_ids: Vec<TraceId>,
+    errors: Vec<bool>,
+    durations_ns: Vec<i64>,
+}
+
+impl Facts {
+    fn read(&mut self, spans: &Slice) -> Option<()> {
         let all = BooleanBuffer::new_set(spans.rows());
         let columns = [span::TRACE_ID, span::STATUS_CODE, span::DURATION];
         let columns = columns.map(|at| Column::Field(Field::Fixed(at as u8)));
-        // What cannot be read is kept: the flush that follows meets the same failure and tells of it.
         let arrays = spans.read(&columns, &all, &mut Cost::default()).ok()?;
         let [ids, status, durations] = arrays.as_slice() else { return None };
-        let (trace_ids, errors, durations_ns) = (trace_ids(ids)?, errors(status)?, durations_ns(durations)?);
-        let facts = SpanFacts { trace_ids: &trace_ids, errors: &errors, durations_ns: &durations_ns };
-        let kept = tail.lock().decide(&facts, app.now_ms())?;
-        let sampled = kept.iter().filter(|kept| !**kept).count() as u64;
-        app.telemetry().dropped_by(tenant, Signal::Traces.as_str(), "sampled", sampled);
-        Some(BooleanBuffer::from(kept))
+        self.trace_ids.extend(trace_ids(ids)?);
+        self.errors.extend(errors(status)?);
+        self.durations_ns.extend(durations_ns(durations)?);
+        Some(())
     }
 }
 

@@ -94,7 +94,7 @@ impl Engine {
         let seq_staged = self.rotate(&key.tenant, key.signal).unwrap_or(0);
         self.commit_once();
         self.rotate_failed();
-        while self.flush_oldest(&flushing, Some(key), now_ms)? {}
+        while self.flush_oldest_of(&flushing, key, now_ms)? {}
         // The log's files up to now have the deleted rows, too.
         let log_no = self.wal.lock().note_delete();
         let id = self.take_id();

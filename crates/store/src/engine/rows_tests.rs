@@ -1,6 +1,5 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_buffer::BooleanBuffer;
 use model::{Field, Order, Predicate, Reason, RecordLimits, Records, Scalar, Signal, Test, Value, record};
 
 use super::tests::{NOW_MS, open, tenant};
@@ -256,32 +255,6 @@ fn above_the_size_cap_the_oldest_segments_of_any_signal_go() {
     assert_eq!(engine.retain_once(NOW_MS).expect("retain"), 2);
     assert_eq!(numbers(&engine)[0], 200_000_000);
     assert_eq!(engine.retain_once(NOW_MS).expect("retain"), 0);
-}
-
-#[test]
-fn a_sampler_drops_spans_when_their_head_is_flushed() {
-    struct Odd;
-    impl HeadSampler for Odd {
-        fn keep(&self, _tenant: &TenantId, spans: &Slice) -> Option<BooleanBuffer> {
-            Some((0..spans.rows()).map(|row| row % 2 == 1).collect())
-        }
-    }
-    let engine = open(&MemoryDisk::new());
-    engine.set_sampler(Arc::new(Odd));
-    let mut records = Records::new(Signal::Traces);
-    for n in 0..10 {
-        let mut fields = [Value::Null; 11];
-        fields[record::span::START] = Value::Int(NOW_MS * 1_000_000 + n);
-        records.push_row(n as u32, 0, 0, &fields);
-    }
-    assert!(write(&engine, &records) && write(&engine, &logs(0..10)));
-    let rows = || {
-        let slices = engine.rows(&tenant(), Signal::Traces).slices(i64::MIN, i64::MAX).expect("slices");
-        slices.iter().map(Slice::rows).sum::<usize>()
-    };
-    assert_eq!(rows(), 10);
-    flush(&engine);
-    assert_eq!((rows(), numbers(&engine).len(), engine.stats().rows_sampled_total), (5, 10, 5));
 }
 
 #[test]

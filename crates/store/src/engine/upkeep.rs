@@ -132,7 +132,7 @@ impl Engine {
         if !self.is_replayed() {
             return Ok(());
         }
-        self.flush_frozen(now_ms)?;
+        self.flush_all_frozen(now_ms)?;
         self.retain_once(now_ms)?;
         self.collect_wal()?;
         let seq_last = self.queue.seq_last();

@@ -1,11 +1,15 @@
-//! What happens beside writes: deletes in the log, failures of one shard.
+//! What happens beside writes: deletes in the log, failures of one shard, sampling of spans.
 
-use model::{RecordLimits, Records, Signal};
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_buffer::BooleanBuffer;
+use model::{Field, RecordLimits, Records, Signal, Value, record};
 
 use super::rows_tests::{compact, flush, logs, numbered_below, numbers, write};
 use super::tests::{NOW_MS, open, tenant};
 use super::*;
 use crate::disk::memory::MemoryDisk;
+use crate::rows::{Column, Cost, Slice};
 
 const HOUR_MS: i64 = 3600 * 1000;
 
@@ -123,4 +127,103 @@ fn a_damaged_segment_stops_neither_its_shard_nor_others() {
     let of = |tenant: &TenantId| state.segments.values().filter(|meta| meta.tenant == *tenant).count();
     assert_eq!((of(&tenants[0]), of(&tenants[1])), (2, 1));
     assert_eq!(engine.stats().compaction_failures_total, 1, "it is left alone for a while");
+}
+
+/// Keeps the traces in which a span has an error, and notes what went.
+#[derive(Default)]
+struct Errors(AtomicU64);
+
+impl HeadSampler for Errors {
+    fn window_ms(&self, tenant: &TenantId) -> Option<i64> {
+        (*tenant == TenantId::default_tenant()).then_some(1000)
+    }
+
+    fn keep(&self, _: &TenantId, spans: &[Slice], later: &[Slice]) -> Option<BooleanBuffer> {
+        let ids = |slices: &[Slice], columns: [usize; 2]| {
+            let columns = columns.map(|at| Column::Field(Field::Fixed(at as u8)));
+            let read = slices.iter().map(|slice| {
+                let all = BooleanBuffer::new_set(slice.rows());
+                slice.read(&columns, &all, &mut Cost::default()).expect("read")
+            });
+            read.flat_map(|arrays| {
+                let ids = arrays[0].as_fixed_size_binary().clone();
+                (0..ids.len()).map(move |at| (ids.value(at)[15], arrays[1].is_valid(at))).collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+        };
+        let columns = [record::span::TRACE_ID, record::span::STATUS_CODE];
+        let (mut all, rows) = (ids(spans, columns), spans.iter().map(Slice::rows).sum());
+        all.extend(ids(later, columns));
+        let failed: Vec<u8> = all.iter().filter(|(_, error)| *error).map(|(id, _)| *id).collect();
+        Some(all[..rows].iter().map(|(id, _)| failed.contains(id)).collect())
+    }
+
+    fn dropped(&self, _: &TenantId, spans: u64) {
+        self.0.fetch_add(spans, Ordering::Relaxed);
+    }
+}
+
+/// Spans: the trace, and whether there was an error.
+fn spans(of: &[(u8, bool)]) -> Records {
+    let mut records = Records::new(Signal::Traces);
+    for (trace, is_error) in of {
+        let mut id = [0; 16];
+        id[15] = *trace;
+        let mut fields = [Value::Null; 11];
+        fields[record::span::START] = Value::Int(NOW_MS * 1_000_000);
+        fields[record::span::TRACE_ID] = Value::Bytes(records.push_text(id));
+        if *is_error {
+            fields[record::span::STATUS_CODE] = Value::Text(records.push_text("error"));
+        }
+        records.push_row(0, 0, 0, &fields);
+    }
+    records
+}
+
+fn span_count(engine: &Engine, of: &TenantId) -> usize {
+    let slices = engine.rows(of, Signal::Traces).slices(i64::MIN, i64::MAX).expect("slices");
+    slices.iter().map(Slice::rows).sum()
+}
+
+#[test]
+fn a_trace_is_sampled_by_all_its_spans_whichever_heads_they_are_in() {
+    let engine = open(&MemoryDisk::new());
+    let sampler = Arc::new(Errors::default());
+    engine.set_sampler(Arc::clone(&sampler) as Arc<dyn HeadSampler>);
+    assert!(write(&engine, &spans(&[(1, false), (2, false), (3, false)])));
+    assert!(write(&engine, &spans(&[(4, true), (4, false)])) && write(&engine, &logs(0..10)));
+    engine.rotate_all();
+    engine.flush_frozen(NOW_MS + 500).expect("flush");
+    assert_eq!(span_count(&engine, &tenant()), 5, "the rest of the traces may come");
+    assert_eq!(engine.stats().signals[&Signal::Logs].segments, 1, "logs wait for nothing");
+    assert!(write(&engine, &spans(&[(1, true)])));
+    engine.flush_frozen(NOW_MS + 1000).expect("flush");
+    assert_eq!(span_count(&engine, &tenant()), 4, "trace 1 went on and failed");
+    assert_eq!((sampler.0.load(Ordering::Relaxed), engine.stats().rows_sampled_total), (2, 2));
+    engine.flush_all(NOW_MS + 1000).expect("flush");
+    assert_eq!(span_count(&engine, &tenant()), 4);
+}
+
+#[test]
+fn dropped_spans_count_once_however_often_their_flush_is_tried() {
+    let disk = MemoryDisk::new();
+    let engine = open(&disk);
+    let sampler = Arc::new(Errors::default());
+    engine.set_sampler(Arc::clone(&sampler) as Arc<dyn HeadSampler>);
+    assert!(write(&engine, &spans(&[(1, false), (2, true)])));
+    disk.fail_syncs(1);
+    engine.flush_all(NOW_MS).expect_err("the disk fails");
+    assert_eq!(engine.stats().rows_sampled_total, 0);
+    engine.flush_all(NOW_MS).expect("flush");
+    assert_eq!((sampler.0.load(Ordering::Relaxed), engine.stats().rows_sampled_total), (1, 1));
+}
+
+#[test]
+fn a_tenant_whose_spans_are_all_kept_is_not_asked() {
+    let engine = open(&MemoryDisk::new());
+    engine.set_sampler(Arc::new(Errors::default()));
+    let other = TenantId::new("acme").expect("valid");
+    write_as(&engine, &other, &spans(&[(1, false)]));
+    flush(&engine);
+    assert_eq!((span_count(&engine, &other), engine.stats().flushes_total), (1, 1));
 }
