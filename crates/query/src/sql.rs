@@ -13,6 +13,7 @@ mod computed; // tables that are computed at once
 mod csv; // results as CSV
 mod error; // the engine's errors in our words
 mod json; // results as JSON
+mod lenient; // comparisons that do not fail
 mod metrics; // samples as a table
 mod ordered; // rows in order of time
 mod plan; // from a statement to a plan
@@ -23,7 +24,8 @@ mod statement; // what may be asked, and the names in it
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::cast::AsArray;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -226,7 +228,7 @@ impl SqlEngine {
         while let Some(batch) = stream.next().await {
             control.check()?;
             let batch = batch.map_err(error::fault)?;
-            bytes += batch.get_array_memory_size();
+            bytes += batch.columns().iter().map(shown_bytes).sum::<usize>();
             let taken = batch.num_rows().min(rows_max - rows);
             if taken < batch.num_rows() || bytes > self.limits.result_bytes_max {
                 result.truncated = true;
@@ -242,6 +244,14 @@ impl SqlEngine {
         drop(stream);
         result.cost = *shared.cost.lock();
         Ok(result)
+    }
+}
+
+/// Bytes of the values of an array: it may be a small part of what its buffers hold.
+fn shown_bytes(array: &ArrayRef) -> usize {
+    match array.as_string_view_opt() {
+        Some(texts) => 16 * texts.len() + texts.total_buffer_bytes_used(),
+        None => array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where slices come from: the store, or rows that were never stored.
 
 use model::{Records, Signal};
-use store::rows::{KeyInfo, RowSnapshot, Scope, Slice, ValueKind};
+use store::rows::{KeyInfo, RowSnapshot, Scope, Slice};
 
 use crate::error::QueryFault;
 
@@ -60,9 +60,7 @@ impl RowSource for Slices {
                     .entry((info.scope, info.key.clone()))
                     .and_modify(|known| {
                         known.count += info.count;
-                        if (known.kind, info.kind) == (ValueKind::Int, ValueKind::Double) {
-                            known.kind = ValueKind::Double;
-                        }
+                        known.kind = known.kind.common(info.kind);
                     })
                     .or_insert(info);
             }

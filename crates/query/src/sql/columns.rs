@@ -26,6 +26,15 @@ pub(super) const ROW_ID: &str = "_id";
 const RECORD_PREFIX: &str = "attr.";
 const RESOURCE_PREFIX: &str = "resource.";
 
+/// Names in a statement.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// All; those that are keys of a table are columns of it.
+    pub(super) used: BTreeSet<String>,
+    /// Those that are columns of every table, with and without rows.
+    pub(super) added: BTreeSet<String>,
+}
+
 /// Where the values of a column come from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Origin {
@@ -51,7 +60,7 @@ pub(super) struct RowColumns {
 
 impl RowColumns {
     /// The columns of a signal's table, given the keys in its range and the names that the statement uses.
-    pub(super) fn new(signal: Signal, keys: &[KeyInfo], named: &BTreeSet<String>, row_id: bool) -> Self {
+    pub(super) fn new(signal: Signal, keys: &[KeyInfo], named: &Named, row_id: bool) -> Self {
         let mut columns = Columns::default();
         for (position, fixed) in record::columns(signal).iter().enumerate() {
             columns.push(fixed.name, Origin::Fixed(position), data_type(fixed.kind));
@@ -66,9 +75,12 @@ impl RowColumns {
         by_count.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
         by_count.truncate(KEYS_MAX);
         let mut names: BTreeSet<&str> = by_count.into_iter().map(|(_, key)| key).collect();
-        names.extend(named.iter().map(String::as_str));
+        names.extend(named.used.iter().map(String::as_str).filter(|name| known.either.contains_key(name)));
+        names.extend(named.added.iter().map(String::as_str));
         for name in names {
-            let field = field_of(name);
+            // A key that itself begins like a scope is meant before what stands behind the scope.
+            let is_key = known.either.contains_key(name);
+            let field = if is_key { Field::Key(name.into()) } else { field_of(name) };
             let kind = known.kind(&field);
             columns.push(name, Origin::Key(field, kind), kind_type(kind));
         }
@@ -117,9 +129,10 @@ impl<'a> Known<'a> {
                 Scope::Record => &mut known.record,
                 Scope::Resource => &mut known.resource,
             };
-            of_scope.insert(&info.key, info.kind);
+            let own = of_scope.entry(&info.key).or_insert(info.kind);
+            *own = own.common(info.kind);
             let either = known.either.entry(&info.key).or_insert((info.kind, 0));
-            either.0 = common(either.0, info.kind);
+            either.0 = either.0.common(info.kind);
             either.1 += info.count;
         }
         known
@@ -133,15 +146,6 @@ impl<'a> Known<'a> {
             Field::Resource(key) => self.resource.get(&**key).copied(),
         };
         found.unwrap_or(ValueKind::Text)
-    }
-}
-
-/// The kind that values of both are shown as.
-fn common(a: ValueKind, b: ValueKind) -> ValueKind {
-    match (a, b) {
-        _ if a == b => a,
-        (ValueKind::Int, ValueKind::Double) | (ValueKind::Double, ValueKind::Int) => ValueKind::Double,
-        _ => ValueKind::Text,
     }
 }
 

@@ -23,7 +23,7 @@ use serde_json::json;
 use store::rows::Cost;
 use store::{MetricSnapshot, StoredSeries};
 
-use super::columns::{KEYS_MAX, time_type};
+use super::columns::time_type;
 use super::scan::{BATCH_ROWS, Shared, external};
 
 /// Columns that are no labels.
@@ -40,13 +40,8 @@ pub(super) struct MetricTable {
 }
 
 impl MetricTable {
-    /// The table, with a column for each label in the range and each name that the statement uses.
-    pub(super) fn new(
-        snapshot: MetricSnapshot,
-        labels: &BTreeSet<String>,
-        named: &BTreeSet<String>,
-        shared: Shared,
-    ) -> Self {
+    /// The table, with a column for each of these labels.
+    pub(super) fn new(snapshot: MetricSnapshot, labels: &BTreeSet<String>, shared: Shared) -> Self {
         let mut fields = vec![
             ArrowField::new("timestamp", time_type(), false),
             ArrowField::new("name", DataType::Utf8View, false),
@@ -54,8 +49,7 @@ impl MetricTable {
             ArrowField::new("histogram", DataType::Utf8View, true),
             ArrowField::new("labels", DataType::Utf8View, false),
         ];
-        let names: BTreeSet<&String> = labels.iter().take(KEYS_MAX).chain(named).collect();
-        for name in names {
+        for name in labels {
             if name != METRIC_NAME && !FIXED.contains(&name.as_str()) {
                 fields.push(ArrowField::new(name, DataType::Utf8View, true));
             }

@@ -18,8 +18,9 @@ use super::catalog::{
     CATALOG, COMMAND_EXECUTIONS, COMMAND_KEYS, Catalog, LOG_ENTRY, LOG_ENTRY_KEYS, SCHEMA, TABLES,
     Tables as CatalogTables,
 };
-use super::columns::{ATTRIBUTES, RESOURCE_ATTRIBUTES, RowColumns};
+use super::columns::{ATTRIBUTES, KEYS_MAX, Named, RESOURCE_ATTRIBUTES, RowColumns};
 use super::computed::{Computed, application_metrics, system_metrics};
+use super::lenient::Lenient;
 use super::metrics::MetricTable;
 use super::scan::{BATCH_ROWS, RowTable, Shared};
 use super::statement::{Names, names, parse, settle};
@@ -69,6 +70,8 @@ struct Known {
     missing: BTreeSet<String>,
     /// Names of keys in the statement, with and without rows.
     scoped: BTreeSet<String>,
+    /// All names in the statement, as they are looked up and as they are written.
+    used: BTreeSet<String>,
 }
 
 impl Known {
@@ -88,6 +91,7 @@ impl Known {
             labels: BTreeSet::new(),
             missing: BTreeSet::new(),
             scoped: BTreeSet::new(),
+            used: names.columns.iter().flat_map(|(name, written)| [name.clone(), written.clone()]).collect(),
         };
         if uses("metrics") {
             known.labels = tables.metrics.label_names(&[], range_ms(shared.range))?;
@@ -114,8 +118,14 @@ impl Known {
             || self.missing.contains(name)
     }
 
-    fn named(&self) -> BTreeSet<String> {
-        self.missing.union(&self.scoped).cloned().collect()
+    fn named(&self) -> Named {
+        Named { used: self.used.clone(), added: self.missing.union(&self.scoped).cloned().collect() }
+    }
+
+    /// The labels that are columns: the first ones, and all that the statement names.
+    fn label_columns(&self) -> BTreeSet<String> {
+        let named = self.labels.intersection(&self.used).chain(&self.missing);
+        self.labels.iter().take(KEYS_MAX).chain(named).cloned().collect()
     }
 }
 
@@ -177,12 +187,14 @@ async fn state(
     known: &Known,
 ) -> datafusion::common::Result<SessionState> {
     let named = known.named();
-    let none = BTreeSet::new();
-    let rows = |source: &Arc<dyn RowSource>, keys: &[KeyInfo], named: &BTreeSet<String>, row_id: bool| {
+    let rows = |source: &Arc<dyn RowSource>, keys: &[KeyInfo], named: &Named, row_id: bool| {
         let columns = RowColumns::new(source.signal(), keys, named, row_id);
         Arc::new(RowTable::new(columns, Arc::clone(source), shared.clone()))
     };
-    let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>();
+    let owned = |keys: &[&str]| {
+        let added = keys.iter().map(|key| (*key).to_owned()).collect();
+        Named { added, ..Named::default() }
+    };
     let mut catalog = CatalogTables::default();
     catalog.add("logs_with_id", rows(&tables.logs, &[], &owned(&LOG_ENTRY_KEYS), true));
     catalog.add("events_with_id", rows(&tables.events, &[], &owned(&COMMAND_KEYS), true));
@@ -195,11 +207,8 @@ async fn state(
     catalog.add("logs", rows(&tables.logs, &known.logs, &named, false));
     catalog.add("spans", rows(&tables.spans, &known.spans, &named, false));
     catalog.add("events", rows(&tables.events, &known.events, &named, false));
-    let labels = if known.labels.is_empty() { &none } else { &known.labels };
-    catalog.add(
-        "metrics",
-        Arc::new(MetricTable::new(tables.metrics.clone(), labels, &known.missing, shared.clone())),
-    );
+    let metrics = MetricTable::new(tables.metrics.clone(), &known.label_columns(), shared.clone());
+    catalog.add("metrics", Arc::new(metrics));
     catalog.add("LogEntry", Arc::new(ViewTable::new(log_entry, None)));
     catalog.add("command_executions", Arc::new(ViewTable::new(commands, None)));
     catalog.add("SystemMetric", Arc::new(Computed::new(system_metrics(), tables, shared)));
@@ -228,6 +237,7 @@ fn builder(environment: &Arc<RuntimeEnv>, tables: CatalogTables) -> SessionState
         .with_config(config)
         .with_runtime_env(Arc::clone(environment))
         .with_catalog_list(Arc::new(catalogs))
+        .with_analyzer_rules(Lenient::with_others())
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(SessionStateDefaults::default_scalar_functions())
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())

@@ -9,7 +9,7 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{Between, InList, Like, ScalarFunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use model::{Field, FixedKind, Order, Predicate, Scalar, Signal, Test, TextMatch, record};
-use store::rows::ValueKind;
+use store::rows::{Filter, ValueKind};
 
 use super::columns::{Origin, RowColumns};
 
@@ -26,9 +26,11 @@ const DEPTH_MAX: usize = 200;
 /// Longest list of values that is translated.
 const LIST_MAX: usize = 10_000;
 
-/// The rows for which an expression is true; `None` where it cannot be told.
+/// The rows for which an expression is true; `None` where it cannot be told, or only by a filter that is too large.
 pub(super) fn push(expr: &Expr, columns: &RowColumns) -> Option<Pushed> {
-    Translator { columns }.rows(expr, true, 0)
+    let pushed = Translator { columns }.rows(expr, true, 0)?;
+    Filter::new(columns.signal, &pushed.predicate, i64::MIN, i64::MAX).ok()?;
+    Some(pushed)
 }
 
 struct Translator<'a> {
@@ -241,12 +243,18 @@ impl Translator<'_> {
         let (how, text) = like_test(pattern);
         let test = Test::Text { how, text: text.into(), ignore_case: like.case_insensitive };
         let predicate = Predicate::Test(column.field.clone(), test);
-        let pushed = self.truth_of(&column, predicate, truth != like.negated);
-        match (like.case_insensitive, truth != like.negated) {
-            (false, _) => Some(pushed),
-            (true, true) => Some(Pushed { exact: false, ..pushed }),
-            (true, false) => None,
+        if !like.case_insensitive {
+            return Some(self.truth_of(&column, predicate, truth != like.negated));
         }
+        // Two letters beyond ASCII are the same as one of ASCII in another case; texts with them are left to the
+        // filter above.
+        let has = |letter: char| pattern.contains([letter, letter.to_ascii_uppercase()]);
+        let folded = [('s', "\u{17f}"), ('k', "\u{212a}")].into_iter().filter(|(letter, _)| has(*letter));
+        let found = folded.fold(predicate, |found, (_, other)| {
+            let test = Test::Text { how: TextMatch::Contains, text: other.into(), ignore_case: false };
+            any(found, Predicate::Test(column.field.clone(), test))
+        });
+        (truth != like.negated).then_some(Pushed { predicate: found, exact: false })
     }
 
     fn regex(&self, column: Tested, regex: &str, ignore_case: bool, truth: bool) -> Option<Pushed> {

@@ -125,14 +125,24 @@ impl TableProvider for RowTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(filters
-            .iter()
-            .map(|filter| match push(filter, &self.columns) {
-                Some(pushed) if pushed.exact => TableProviderFilterPushDown::Exact,
-                Some(_) => TableProviderFilterPushDown::Inexact,
-                None => TableProviderFilterPushDown::Unsupported,
-            })
-            .collect())
+        let mut together = Predicate::TRUE;
+        let mut support = |filter: &&Expr| {
+            let Some(pushed) = push(filter, &self.columns) else {
+                return TableProviderFilterPushDown::Unsupported;
+            };
+            let with = together.clone().and(pushed.predicate);
+            if Filter::new(self.columns.signal, &with, i64::MIN, i64::MAX).is_err() {
+                // Too large with those before.
+                return TableProviderFilterPushDown::Unsupported;
+            }
+            together = with;
+            if pushed.exact {
+                TableProviderFilterPushDown::Exact
+            } else {
+                TableProviderFilterPushDown::Inexact
+            }
+        };
+        Ok(filters.iter().map(&mut support).collect())
     }
 }
 

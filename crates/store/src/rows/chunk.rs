@@ -61,6 +61,15 @@ pub enum ValueKind {
 }
 
 impl ValueKind {
+    /// The kind that can show values of both: doubles for numbers, else texts.
+    pub fn common(self, other: Self) -> Self {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (Self::Int, Self::Double) | (Self::Double, Self::Int) => Self::Double,
+            _ => Self::Text,
+        }
+    }
+
     /// All kinds, in the order of their codes.
     pub const ALL: [Self; 5] = [Self::Bool, Self::Int, Self::Double, Self::Text, Self::Json];
 

@@ -223,18 +223,9 @@ fn coalesced(selected: &Selected, key: &str, places: &[Place], kind: Option<Valu
             Place::Overflow(_) => None,
         });
         let of_values = values.iter().flatten().map(Val::kind);
-        of_columns.chain(of_values).reduce(common).unwrap_or(ValueKind::Text)
+        of_columns.chain(of_values).reduce(ValueKind::common).unwrap_or(ValueKind::Text)
     });
     Ok(converted(kind, values.into_iter()))
-}
-
-/// The kind that can hold values of both.
-pub(crate) fn common(a: ValueKind, b: ValueKind) -> ValueKind {
-    match (a, b) {
-        (a, b) if a == b => a,
-        (ValueKind::Int, ValueKind::Double) | (ValueKind::Double, ValueKind::Int) => ValueKind::Double,
-        _ => ValueKind::Text,
-    }
 }
 
 /// Values as an array of a kind; null where they cannot be converted.

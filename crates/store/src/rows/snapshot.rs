@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use model::{Signal, TenantId};
 
-use super::chunk::{Chunk, Scope, ValueKind};
+use super::chunk::{Chunk, Scope};
 use super::slice::{KeyInfo, Slice};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -65,8 +65,8 @@ impl RowSnapshot {
         Ok(slices)
     }
 
-    /// The keys of attributes in that range of time, each scope's once. A key has the kind that its oldest values
-    /// have; doubles where that is integers and later ones are doubles.
+    /// The keys of attributes in that range of time, each scope's once. A key has the kind that can show all its
+    /// values: doubles where integers and doubles occur, texts where others mix.
     pub fn keys(&self, start_ns: i64, end_ns: i64) -> Result<Vec<KeyInfo>> {
         let mut merged: Vec<KeyInfo> = Vec::new();
         let mut places: HashMap<(Scope, Arc<str>), usize> = HashMap::new();
@@ -78,9 +78,7 @@ impl RowSnapshot {
                 });
                 let known = &mut merged[place];
                 known.count += key.count;
-                if (known.kind, key.kind) == (ValueKind::Int, ValueKind::Double) {
-                    known.kind = ValueKind::Double;
-                }
+                known.kind = known.kind.common(key.kind);
             }
         }
         merged.sort_by(|a, b| (a.scope, &a.key).cmp(&(b.scope, &b.key)));
