@@ -16,7 +16,7 @@ mod topology; // services and their calls
 mod tree; // spans in the order of their tree
 
 pub use analysis::{Analysis, OperationTotal, ServiceTotal};
-pub(crate) use find::CANDIDATES_MAX;
+pub(crate) use find::{AROUND_NS, CANDIDATES_MAX};
 pub use find::{Find, TraceOrder, find_traces};
 pub use heatmap::{Heatmap, HeatmapSpec};
 pub use impact::{Impact, Reached, dot, impact};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::ast::{FieldExpr, FieldRef, Function, MetricsQuery, Query, Scalar, SpansetExpr, Stage};
 use super::eval::{Subject, TraceFacts};
-use super::select::necessary;
+use super::select::{is_elsewhere, necessary};
 use super::spanset::evaluate;
 use super::value::Value;
 use crate::control::Control;
 use crate::error::QueryFault;
-use crate::traces::{Find, SpanId, SpanSource, Summary, Trace, TraceOrder, Want, find_traces};
+use crate::traces::{AROUND_NS, Find, SpanId, SpanSource, Summary, Trace, TraceOrder, Want, find_traces};
 
 /// What to answer.
 #[derive(Clone, Debug)]
@@ -71,10 +71,12 @@ pub struct FoundSpan {
 pub fn search(source: &dyn SpanSource, spec: &SearchSpec<'_>) -> Result<Vec<FoundTrace>, QueryFault> {
     let predicate = necessary(&spec.query.stages);
     let (want, fields) = (spec.query.want(), spec.query.shown());
+    // The span by which a trace is found may lie as far from those that count as others of a trace do.
+    let around_ns = if is_elsewhere(&spec.query.stages) { AROUND_NS } else { 0 };
     let find = Find {
         predicate: &predicate,
-        start_ns: spec.start_ns,
-        end_ns: spec.end_ns,
+        start_ns: spec.start_ns.saturating_sub(around_ns),
+        end_ns: spec.end_ns.saturating_add(around_ns),
         want: &want,
         order: spec.order,
         limit: spec.limit,

@@ -35,6 +35,25 @@ fn necessary_for(expr: &SpansetExpr) -> Predicate {
     }
 }
 
+/// Whether the span that [`necessary`] finds may be another one than those that come out of the pipeline, which are
+/// those that must lie in the range.
+pub(super) fn is_elsewhere(stages: &[Stage]) -> bool {
+    stages.iter().any(|stage| matches!(stage, Stage::Spans(expr) if is_elsewhere_for(expr)))
+}
+
+fn is_elsewhere_for(expr: &SpansetExpr) -> bool {
+    match expr {
+        SpansetExpr::Selector(expr) => candidates(expr) == Predicate::TRUE && root_candidates(expr).is_some(),
+        SpansetExpr::Both(_) => true,
+        SpansetExpr::Either(any) => any.iter().any(is_elsewhere_for),
+        SpansetExpr::Related { right, mode: RelationMode::Not, .. } => is_elsewhere_for(right),
+        SpansetExpr::Related { right, .. } => {
+            is_elsewhere_for(right) || necessary_for(right) == Predicate::TRUE
+        }
+        SpansetExpr::Pipeline(stages) => is_elsewhere(stages),
+    }
+}
+
 /// The predicate unless it tells nothing.
 fn or_else(predicate: Predicate, other: impl FnOnce() -> Predicate) -> Predicate {
     if predicate == Predicate::TRUE { other() } else { predicate }
@@ -80,8 +99,12 @@ pub(super) fn candidates(expr: &FieldExpr) -> Predicate {
             },
             _ => Predicate::TRUE,
         },
+        // A span with events or links may have none with the attribute.
         FieldExpr::Missing(of) => match &**of {
-            FieldExpr::Field(FieldRef::Attribute(..))
+            FieldExpr::Field(FieldRef::Attribute(
+                AttributeScope::Any | AttributeScope::Span | AttributeScope::Resource,
+                _,
+            ))
             | FieldExpr::Field(FieldRef::Intrinsic(Intrinsic::ParentId)) => {
                 match of.as_field().map(existing) {
                     Some(Predicate::Test(field, Test::Exists)) => missing(field),

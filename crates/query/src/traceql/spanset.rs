@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
+
 use super::ast::{Aggregate, FieldExpr, Relation, RelationMode, Scalar, SpansetExpr, Stage};
 use super::eval::{Subject, TraceFacts};
 use super::value::Value;
@@ -68,11 +70,17 @@ impl Run<'_> {
 
     fn split(&self, expr: &FieldExpr, set: Spanset) -> Vec<Spanset> {
         let mut groups: Vec<(Value, Vec<u32>)> = Vec::new();
+        // Equal values read the same; few others do.
+        let mut by_text: HashMap<String, Vec<usize>> = HashMap::new();
         for at in set.spans {
             let value = expr.value(self.subject(at));
-            match groups.iter_mut().find(|(of, _)| *of == value) {
-                Some((_, spans)) => spans.push(at),
-                None => groups.push((value, vec![at])),
+            let alike = by_text.entry(value.text().unwrap_or_default()).or_default();
+            match alike.iter().find(|group| groups[**group].0 == value) {
+                Some(group) => groups[*group].1.push(at),
+                None => {
+                    alike.push(groups.len());
+                    groups.push((value, vec![at]));
+                }
             }
         }
         let label = match expr {

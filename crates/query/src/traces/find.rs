@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use hashbrown::{HashMap, HashSet};
 use model::predicate::Predicate;
 
-use super::source::{Scan, SpanSource, Want, load_traces};
+use super::source::{ROOM, Scan, SpanSource, Want, load_if_few};
 use super::span::TraceId;
 use super::tree::Trace;
 use crate::control::Control;
 use crate::error::QueryFault;
 
 /// How long before and after a span the others of its trace are looked for.
-const AROUND_NS: i64 = 3_600_000_000_000;
+pub(crate) const AROUND_NS: i64 = 3_600_000_000_000;
 /// Traces loaded at once.
 const LOADED_MIN: usize = 20;
 const LOADED_MAX: usize = 200;
@@ -103,20 +103,26 @@ struct Search<'a, T> {
 
 impl<T> Search<'_, T> {
     fn look_at(&mut self, mut candidates: &[Candidate]) -> Result<(), QueryFault> {
-        let size = self.find.limit.clamp(LOADED_MIN, LOADED_MAX);
+        let mut size = self.find.limit.clamp(LOADED_MIN, LOADED_MAX);
         while let Some(next) = candidates.first() {
             if self.is_done(next.last_ns) || self.seen.len() >= CANDIDATES_MAX {
                 break;
             }
             self.find.control.check()?;
             let (chunk, rest) = candidates.split_at(size.min(candidates.len()));
-            candidates = rest;
             let ids: Vec<TraceId> = chunk.iter().map(|one| one.id).collect();
-            self.seen.extend(&ids);
             let first_ns = chunk.iter().map(|one| one.first_ns).min().unwrap_or(0);
             let last_ns = chunk.iter().map(|one| one.last_ns).max().unwrap_or(0);
             let range_ns = (first_ns.saturating_sub(AROUND_NS), last_ns.saturating_add(AROUND_NS));
-            for trace in load_traces(self.source, &ids, range_ns, self.find.want, self.find.control)? {
+            let Find { want, control, .. } = *self.find;
+            let Some(traces) = load_if_few(self.source, &ids, range_ns, want, control, ROOM)? else {
+                // One alone always fits.
+                size = (ids.len() / 2).max(1);
+                continue;
+            };
+            candidates = rest;
+            self.seen.extend(&ids);
+            for trace in traces {
                 let key = match self.find.order {
                     TraceOrder::Recent => trace.start_ns(),
                     TraceOrder::Slowest => trace.duration_ns(),

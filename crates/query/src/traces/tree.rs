@@ -30,6 +30,8 @@ pub struct Trace {
     pub nodes: Vec<TreeNode>,
     /// Parents that spans name and that are not here, sorted.
     pub missing_parents: Vec<SpanId>,
+    /// Spans that were not read, because there are too many of them; those that began first were.
+    pub left_out: usize,
 }
 
 impl Trace {
@@ -70,7 +72,7 @@ impl Trace {
         let trace_id = spans.first().map_or([0; 16], |span| span.trace_id);
         let mut slots: Vec<Option<SpanData>> = spans.into_iter().map(Some).collect();
         let spans = order.iter().filter_map(|at| slots[*at as usize].take()).collect();
-        Self { trace_id, spans, nodes, missing_parents: missing.into_iter().collect() }
+        Self { trace_id, spans, nodes, missing_parents: missing.into_iter().collect(), left_out: 0 }
     }
 
     /// Positions of the children of a span, by start.
@@ -100,9 +102,12 @@ impl Trace {
         self.root().or_else(|| self.spans.first())
     }
 
-    /// True when there is one root and no parent is missing.
+    /// True when there is one root and nothing is missing.
     pub fn is_complete(&self) -> bool {
-        self.missing_parents.is_empty() && self.tops().count() == 1 && self.root().is_some()
+        self.left_out == 0
+            && self.missing_parents.is_empty()
+            && self.tops().count() == 1
+            && self.root().is_some()
     }
 
     /// When the earliest span began, nanoseconds since the Unix epoch.

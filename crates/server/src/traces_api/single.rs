@@ -109,6 +109,7 @@ fn trace_json(trace: &Trace, logs: u64) -> Value {
         "start": rfc3339(trace.start_ns()),
         "duration_ns": trace.duration_ns(),
         "complete": trace.is_complete(),
+        "spans_left_out": trace.left_out,
         "missing_parents": trace.missing_parents.iter().map(|id| hex(id)).collect::<Vec<_>>(),
         "spans": spans,
         "critical_path": analysis.critical_path.iter().map(span_id).collect::<Vec<_>>(),

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::control::Control;
 use crate::traceql::{SearchSpec, evaluate, parse, search};
 use crate::traces::testing::{Memory, fulfils};
-use crate::traces::{SpanData, SpanKind, SpanStatus, Trace, TraceOrder};
+use crate::traces::{SpanData, SpanEvent, SpanKind, SpanLink, SpanStatus, Trace, TraceOrder};
 
 /// Spans of few traces, services and values, so that queries find something.
 pub(crate) fn world() -> impl Strategy<Value = Vec<SpanData>> {
@@ -35,6 +35,8 @@ pub(crate) fn world() -> impl Strategy<Value = Vec<SpanData>> {
                 service: service.into(),
                 kind: SpanKind::ALL[kind],
                 status: SpanStatus::ALL[status],
+                events: (x > 2).then(|| event(x)).into_iter().collect(),
+                links: (x == 4).then(SpanLink::default).into_iter().collect(),
                 attributes: attributes.into_iter().map(|value| ("x".to_owned(), value)).collect(),
                 resource: std::sync::Arc::new(resource.into_iter().filter(|_| !service.is_empty()).collect()),
                 ..SpanData::default()
@@ -44,7 +46,13 @@ pub(crate) fn world() -> impl Strategy<Value = Vec<SpanData>> {
     })
 }
 
-const CONDITIONS: [&str; 28] = [
+/// An event, with an attribute or without.
+fn event(x: u8) -> SpanEvent {
+    let attributes = (x == 3).then(|| ("y".to_owned(), 1.into()));
+    SpanEvent { time_ns: 0, name: "e".to_owned(), attributes: attributes.into_iter().collect() }
+}
+
+const CONDITIONS: [&str; 32] = [
     "true",
     "false",
     ".x = 1",
@@ -73,6 +81,10 @@ const CONDITIONS: [&str; 28] = [
     "nestedSetParent != -1",
     "span:id = `0101010101010101`",
     "rootName = `get`",
+    "event.y = nil",
+    "event.y = 1",
+    "link.y = nil",
+    "link.y != nil",
 ];
 
 fn condition() -> impl Strategy<Value = String> {
@@ -117,17 +129,23 @@ proptest! {
         text in query(),
         slice in 1usize..30,
         limit in 1usize..9,
+        range in (0i64..4500, 0i64..4500),
     ) {
+        let (start_ns, end_ns) = (range.0.min(range.1), range.0.max(range.1));
         let query = parse(&text).unwrap();
         let mut traces: BTreeMap<[u8; 16], Vec<SpanData>> = BTreeMap::new();
         spans.iter().for_each(|span| traces.entry(span.trace_id).or_default().push(span.clone()));
         let all = traces.into_values().map(Trace::assemble);
-        let matching = all.filter(|trace| !evaluate(&query.stages, trace).is_empty());
+        let matching = all.filter(|trace| {
+            let sets = evaluate(&query.stages, trace);
+            let mut starts = sets.iter().flat_map(|set| &set.spans).map(|at| trace.spans[*at as usize].start_ns);
+            starts.any(|at_ns| (start_ns..end_ns).contains(&at_ns))
+        });
         let want = in_order(matching.map(|trace| (trace.start_ns(), trace.trace_id)).collect());
         let spec = SearchSpec {
             query: &query,
-            start_ns: i64::MIN,
-            end_ns: i64::MAX,
+            start_ns,
+            end_ns,
             duration_ns: (0, i64::MAX),
             order: TraceOrder::Recent,
             limit,
