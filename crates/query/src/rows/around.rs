@@ -52,13 +52,13 @@ impl RowReader {
             start_ns: key.time_ns.saturating_sub(REACH_NS),
             end_ns: key.time_ns.saturating_add(REACH_NS),
         };
-        let cursor = Cursor { key, shown: 1 };
-        let earlier = self.page(&ask, Sort::Newest, before, Some(&cursor))?;
-        let later = self.page(&ask, Sort::Oldest, after, Some(&cursor))?;
+        // Rows that say the same as this one are all after it, so that none is on both sides.
+        let (behind_all, behind_one) = (Cursor { key, shown: u32::MAX }, Cursor { key, shown: 1 });
+        let earlier = self.page(&ask, Sort::Newest, before, Some(&behind_all))?;
+        let later = self.page(&ask, Sort::Oldest, after, Some(&behind_one))?;
         let mut cost = earlier.cost;
         cost += later.cost;
-        // Rows that say the same as this one come on both sides of it; once is enough.
-        let before = earlier.rows.into_iter().filter(|row| row.id != record.id).rev().collect();
+        let before = earlier.rows.into_iter().rev().collect();
         Ok(Some(Around { before, record, after: later.rows, cost }))
     }
 }

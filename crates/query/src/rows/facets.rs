@@ -1,7 +1,7 @@
 //! Values of fields, by how many rows have them.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::arrow::array::Array;
 use datafusion::arrow::buffer::BooleanBuffer;
@@ -15,6 +15,10 @@ use crate::error::QueryFault;
 
 /// Distinct values of a field that are counted; rows of further ones are counted together.
 const DISTINCT_MAX: usize = 100_000;
+/// Distinct values of all fields of one question that are counted, and the bytes of these. What is counted of
+/// slices side by side comes on top, bounded likewise by their rows.
+const VALUES_MAX: usize = 400_000;
+const BYTES_MAX: usize = 32 << 20;
 /// Fields of one question.
 const FIELDS_MAX: usize = 50;
 
@@ -23,10 +27,12 @@ const FIELDS_MAX: usize = 50;
 pub struct Facet {
     /// The field, as it was named.
     pub name: String,
-    /// How many values it has; at least so many where that is 100,000.
+    /// How many values it has; at least so many where rows have others.
     pub distinct: u64,
     /// Rows without it.
     pub missing: u64,
+    /// Rows with a value that is not counted on its own, because there are too many.
+    pub other: u64,
     /// The most frequent values and how many rows have each, most first, then by value.
     pub values: Vec<(String, u64)>,
 }
@@ -55,24 +61,49 @@ pub struct FieldInfo {
     pub count: Option<u64>,
 }
 
+/// How much of one field is counted.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    values: usize,
+    bytes: usize,
+}
+
+impl Bound {
+    /// The share of each of so many fields.
+    fn of_each(fields: usize) -> Self {
+        let fields = fields.max(1);
+        Self { values: DISTINCT_MAX.min(VALUES_MAX / fields), bytes: BYTES_MAX / fields }
+    }
+}
+
 /// Counts of one field while slices are looked at.
-#[derive(Default)]
 struct Counts {
     values: HashMap<String, u64>,
+    bytes: usize,
     missing: u64,
+    other: u64,
+    bound: Bound,
 }
 
 impl Counts {
+    fn new(bound: Bound) -> Self {
+        Self { values: HashMap::new(), bytes: 0, missing: 0, other: 0, bound }
+    }
+
     fn add(&mut self, value: &str, count: u64) {
         if let Some(known) = self.values.get_mut(value) {
             *known += count;
-        } else if self.values.len() < DISTINCT_MAX {
+        } else if self.values.len() < self.bound.values && self.bytes + value.len() <= self.bound.bytes {
+            self.bytes += value.len();
             self.values.insert(value.to_owned(), count);
+        } else {
+            self.other += count;
         }
     }
 
     fn merge(&mut self, other: Self) {
         self.missing += other.missing;
+        self.other += other.other;
         for (value, count) in other.values {
             self.add(&value, count);
         }
@@ -86,23 +117,29 @@ impl RowReader {
             let problem = format!("{} fields are more than the {FIELDS_MAX} that are counted", fields.len());
             return Err(QueryFault::Limit(format!("{problem}: ask for fewer")));
         }
-        let views: Vec<View> = fields.iter().map(|name| View::new(name, self.signal())).collect();
+        let names: BTreeSet<&String> = fields.iter().collect();
+        let views: Vec<View> = names.iter().map(|name| View::new(name, self.signal())).collect();
+        let bound = Bound::of_each(views.len());
         let each = |slice: &Slice, rows: &BooleanBuffer, cost: &mut Cost| {
             let counts: Result<Vec<Counts>, QueryFault> =
-                views.iter().map(|view| count(view, slice, rows, cost)).collect();
+                views.iter().map(|view| count(view, bound, slice, rows, cost)).collect();
             Ok((counts?, rows.count_set_bits() as u64))
         };
-        let zero = || (views.iter().map(|_| Counts::default()).collect::<Vec<_>>(), 0);
+        let zero = || (views.iter().map(|_| Counts::new(bound)).collect::<Vec<_>>(), 0);
         let ((counts, total), cost) = self.over_slices(ask, zero, each, |sum, part| {
             sum.1 += part.1;
             sum.0.iter_mut().zip(part.0).for_each(|(sum, part)| sum.merge(part));
         })?;
-        let facets = counts.into_iter().zip(fields).map(|(counts, name)| Facet {
+        let facet = |(counts, name): (Counts, &String)| Facet {
             name: name.clone(),
             distinct: counts.values.len() as u64,
             missing: counts.missing,
+            other: counts.other,
             values: top(counts.values, limit),
-        });
+        };
+        let found: Vec<Facet> = counts.into_iter().zip(names).map(facet).collect();
+        // A field that was named twice is counted once and shown twice.
+        let facets = fields.iter().filter_map(|name| found.iter().find(|facet| facet.name == *name).cloned());
         Ok(Facets { facets: facets.collect(), total, cost })
     }
 
@@ -120,8 +157,10 @@ impl RowReader {
             let test = Test::Text { how: TextMatch::StartsWith, text: prefix.into(), ignore_case: false };
             ask.predicate = ask.predicate.and(Predicate::Test(view.field().clone(), test));
         }
-        let each = |slice: &Slice, rows: &BooleanBuffer, cost: &mut Cost| count(&view, slice, rows, cost);
-        let (mut counts, cost) = self.over_slices(&ask, Counts::default, each, Counts::merge)?;
+        let bound = Bound::of_each(1);
+        let each =
+            |slice: &Slice, rows: &BooleanBuffer, cost: &mut Cost| count(&view, bound, slice, rows, cost);
+        let (mut counts, cost) = self.over_slices(&ask, || Counts::new(bound), each, Counts::merge)?;
         counts.values.retain(|value, _| value.starts_with(prefix));
         Ok((top(counts.values, limit), cost))
     }
@@ -149,9 +188,15 @@ impl RowReader {
     }
 }
 
-fn count(view: &View, slice: &Slice, rows: &BooleanBuffer, cost: &mut Cost) -> Result<Counts, QueryFault> {
+fn count(
+    view: &View,
+    bound: Bound,
+    slice: &Slice,
+    rows: &BooleanBuffer,
+    cost: &mut Cost,
+) -> Result<Counts, QueryFault> {
     let texts = view.read(slice, rows, cost)?;
-    let mut counts = Counts::default();
+    let mut counts = Counts::new(bound);
     // Runs of one value, as sorted slices have them, cost one look-up.
     let mut run: Option<(&str, u64)> = None;
     for text in texts.iter() {
@@ -198,5 +243,24 @@ fn kind_name(kind: ValueKind) -> &'static str {
         ValueKind::Double => "double",
         ValueKind::Text => "text",
         ValueKind::Json => "json",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_beyond_the_bound_are_counted_together() {
+        let mut counts = Counts::new(Bound { values: 2, bytes: 6 });
+        for (value, count) in [("ab", 5), ("long value", 3), ("cd", 1), ("ef", 4), ("ab", 1)] {
+            counts.add(value, count);
+        }
+        let mut sum = Counts::new(Bound { values: 1, bytes: 6 });
+        sum.add("ab", 1);
+        sum.merge(counts);
+        assert_eq!((sum.values.get("ab"), sum.values.len(), sum.other), (Some(&7), 1, 8));
+        let shares = [1, 4, 50].map(|fields| Bound::of_each(fields).values);
+        assert_eq!(shares, [100_000, 100_000, 8000]);
     }
 }

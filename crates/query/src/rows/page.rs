@@ -265,7 +265,8 @@ impl RowReader {
         let bound = cursor.map(|cursor| place(&cursor.key));
         keys.retain(|(key, ..)| bound.as_ref().is_none_or(|bound| place(key) >= *bound));
         keys.sort_by_cached_key(|(key, part, i)| (place(key), *part, *i));
-        keys.truncate(limit + cursor.map_or(0, |cursor| cursor.shown as usize));
+        let at_cursor = keys.iter().take_while(|(key, ..)| Some(place(key)) == bound).count();
+        keys.truncate(limit + cursor.map_or(0, |cursor| at_cursor.min(cursor.shown as usize)));
         let mut wanted: Vec<Vec<bool>> =
             candidates.iter().map(|part| vec![false; part.times.len()]).collect();
         keys.iter().for_each(|(_, part, i)| wanted[*part][*i] = true);

@@ -168,6 +168,9 @@ fn facets_count_values_and_rows_without() {
     assert_eq!((status.distinct, status.missing), (3, count(&|log| log.status.is_none())));
     assert_eq!(level.values[0], ("info".to_owned(), count(&|log| log.severity == 9)));
     assert_eq!((nothing.distinct, nothing.missing), (0, 1000));
+    let twice = ["service", "level", "service"].map(str::to_owned);
+    let twice = reader(&logs, 64, 2).facets(&ask(""), &twice, 2).expect("facets").facets;
+    assert_eq!((&twice[0], &twice[2], twice[1].other), (service, service, 0));
     let (values, _) = reader(&logs, 64, 2).values(&ask(""), "urlPath", "/v1/item/", 3).expect("values");
     assert_eq!(values.len(), 3);
     let (values, _) = reader(&logs, 64, 2).values(&ask(""), "level", "e", 3).expect("values");
@@ -211,6 +214,20 @@ fn a_row_is_found_again_with_what_stood_around_it() {
     assert!(around.before.iter().chain(&around.after).all(|row| row.service.as_deref() == Some("api")));
     assert!(reader.around(&"0".repeat(32), 1, 1).expect("asked").is_none());
     assert!(matches!(reader.around("x", 1, 1), Err(QueryFault::Invalid(_))));
+}
+
+#[test]
+fn rows_that_repeat_one_are_behind_it_and_hide_none_before_it() {
+    let mut logs = logs(60);
+    let same = vec![logs[30].clone(); 5];
+    logs.splice(31..31, same);
+    let reader = reader(&logs, 16, 2);
+    let page = reader.page(&ask(""), Sort::Oldest, 100, None).expect("page");
+    let copies = |rows: &[query::rows::Row], id: &str| rows.iter().filter(|row| row.id == id).count();
+    let wanted = page.rows.iter().find(|row| copies(&page.rows, &row.id) == 6).expect("repeated");
+    let around = reader.around(&wanted.id, 3, 10).expect("around").expect("there");
+    assert_eq!((around.before.len(), copies(&around.before, &wanted.id)), (3, 0));
+    assert_eq!((around.after.len(), copies(&around.after, &wanted.id)), (10, 5));
 }
 
 #[test]

@@ -80,6 +80,7 @@ async fn facets(State(app): App, Extension(who): Who, params: Params, signal: Si
                 "name": facet.name,
                 "distinct": facet.distinct,
                 "missing": facet.missing,
+                "other": facet.other,
                 "values": values_json(&facet.values),
             })
         })
