@@ -18,6 +18,14 @@ pub struct InvalidPredicate(pub(crate) String);
 const DEPTH_MAX: usize = 64;
 /// Tests of a predicate at most.
 const TESTS_MAX: usize = 4096;
+/// Bytes of all compiled regular expressions of a predicate.
+const REGEXES_BYTES_MAX: usize = 16 << 20;
+
+/// What is left of what a predicate may take.
+struct Budget {
+    tests: usize,
+    regex_bytes: usize,
+}
 
 /// A compiled predicate over a range of time.
 #[derive(Debug)]
@@ -59,8 +67,8 @@ impl Filter {
         start_ns: i64,
         end_ns: i64,
     ) -> Result<Self, InvalidPredicate> {
-        let mut tests = 0;
-        let root = Node::new(signal, predicate, DEPTH_MAX, &mut tests)?;
+        let mut budget = Budget { tests: TESTS_MAX, regex_bytes: REGEXES_BYTES_MAX };
+        let root = Node::new(signal, predicate, DEPTH_MAX, &mut budget)?;
         let probe = probe::of_node(signal, &root);
         Ok(Self { signal, start_ns, end_ns, root, probe })
     }
@@ -81,14 +89,14 @@ impl Node {
         signal: Signal,
         predicate: &Predicate,
         depth: usize,
-        tests: &mut usize,
+        budget: &mut Budget,
     ) -> Result<Self, InvalidPredicate> {
         let Some(depth) = depth.checked_sub(1) else {
             let detail = format!("the filter is nested more than {DEPTH_MAX} deep; write it flatter");
             return Err(InvalidPredicate(detail));
         };
         let mut parts = |parts: &[Predicate]| {
-            let parts = parts.iter().map(|part| Self::new(signal, part, depth, tests));
+            let parts = parts.iter().map(|part| Self::new(signal, part, depth, budget));
             let mut parts = parts.collect::<Result<Vec<_>, _>>()?;
             parts.sort_by_key(Self::cost);
             Ok(parts)
@@ -96,14 +104,15 @@ impl Node {
         match predicate {
             Predicate::All(all) => parts(all).map(Self::All),
             Predicate::Any(any) => parts(any).map(Self::Any),
-            Predicate::Not(part) => Ok(Self::Not(Box::new(Self::new(signal, part, depth, tests)?))),
+            Predicate::Not(part) => Ok(Self::Not(Box::new(Self::new(signal, part, depth, budget)?))),
             Predicate::Test(field, test) => {
-                *tests += 1;
-                if *tests > TESTS_MAX {
+                let Some(left) = budget.tests.checked_sub(1) else {
                     let detail = format!("the filter has more than {TESTS_MAX} tests; ask for less at once");
                     return Err(InvalidPredicate(detail));
-                }
-                Ok(Self::Test(Target::new(signal, field)?, Box::new(Tester::new(test)?)))
+                };
+                budget.tests = left;
+                let tester = Tester::new(test, &mut budget.regex_bytes)?;
+                Ok(Self::Test(Target::new(signal, field)?, Box::new(tester)))
             }
         }
     }

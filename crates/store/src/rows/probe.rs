@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use model::record::{columns, event, log, span};
 use model::{FixedKind, Order, Scalar, Signal, TextMatch};
+use regex_syntax::hir::{Hir, HirKind};
 
 use super::filter::{Node, Target};
 use super::test::{OneOf, Tester, TextTester};
@@ -141,9 +142,8 @@ fn of_text(tokens: FixedTokens, text: &TextTester) -> Probe {
         TextMatch::PhrasePrefix | TextMatch::StartsWith => {
             of_words(tokens, &lower(&text.needle), (true, false))
         }
-        TextMatch::Regex if text.ignore_case => Probe::Maybe,
         TextMatch::Regex => {
-            let required = required_literals(&text.needle).unwrap_or_default();
+            let required = required_literals(&text.needle, text.ignore_case);
             all(required.iter().map(|literal| of_words(tokens, &lower(literal), (false, false))).collect())
         }
     }
@@ -171,73 +171,57 @@ fn of_words(tokens: FixedTokens, lowered: &str, is_whole: (bool, bool)) -> Probe
     all(words.into_iter().take(WORDS_MAX).filter_map(token).collect())
 }
 
-/// Texts that every match of an expression has inside, as far as they are plain to see: runs of characters that
-/// are not part of a group, a class or an alternative. `None` where alternatives or flags change the whole.
-fn required_literals(expression: &str) -> Option<Vec<String>> {
-    let mut literals = vec![String::new()];
-    let mut rest = expression.chars().peekable();
-    let mut depth = 0usize;
-    while let Some(c) = rest.next() {
-        let literal = match c {
-            '\\' => match rest.next()? {
-                'd' | 'D' | 'w' | 'W' | 's' | 'S' | 'b' | 'B' | 'A' | 'z' => None,
-                escaped if escaped.is_ascii_punctuation() => Some(escaped),
-                _ => return None,
+/// Texts that every match of an expression has inside: what stands in it outside of alternatives, classes and
+/// whatever may be missing. None where the expression cannot be read.
+fn required_literals(expression: &str, ignore_case: bool) -> Vec<String> {
+    let mut parser = regex_syntax::ParserBuilder::new().case_insensitive(ignore_case).build();
+    let mut literals = Literals::default();
+    if let Ok(hir) = parser.parse(expression) {
+        literals.add(&hir);
+    }
+    literals.end();
+    literals.found
+}
+
+/// Runs of characters that a match must have.
+#[derive(Default)]
+struct Literals {
+    found: Vec<String>,
+    run: String,
+}
+
+impl Literals {
+    fn add(&mut self, part: &Hir) {
+        match part.kind() {
+            HirKind::Empty => {}
+            HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
+                Ok(text) => self.run.push_str(text),
+                Err(_) => self.end(),
             },
-            '(' if rest.peek() == Some(&'?') => return None,
-            '|' if depth == 0 => return None,
-            '[' => {
-                skip_class(&mut rest)?;
-                None
+            HirKind::Capture(capture) => self.add(&capture.sub),
+            HirKind::Concat(parts) => parts.iter().for_each(|part| self.add(part)),
+            HirKind::Repetition(repeated) => {
+                self.end();
+                if repeated.min > 0 {
+                    self.add(&repeated.sub);
+                    self.end();
+                }
             }
-            '{' => {
-                rest.by_ref().find(|c| *c == '}')?;
-                drop_last(&mut literals);
-                None
-            }
-            '*' | '?' => {
-                drop_last(&mut literals);
-                None
-            }
-            '(' | ')' => {
-                depth = if c == '(' { depth + 1 } else { depth.checked_sub(1)? };
-                None
-            }
-            '.' | '^' | '$' | '+' | '|' => None,
-            other => Some(other),
-        };
-        match literal.filter(|_| depth == 0) {
-            Some(c) => literals.last_mut()?.push(c),
-            None => literals.push(String::new()),
+            HirKind::Class(_) | HirKind::Look(_) | HirKind::Alternation(_) => self.end(),
         }
     }
-    Some(literals)
-}
 
-/// Skips to the end of a class; `None` for one that has others inside.
-fn skip_class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<()> {
-    rest.next_if_eq(&'^');
-    rest.next_if_eq(&']');
-    loop {
-        match rest.next()? {
-            ']' => return Some(()),
-            '[' => return None,
-            '\\' => drop(rest.next()?),
-            _ => {}
+    fn end(&mut self) {
+        if !self.run.is_empty() {
+            self.found.push(std::mem::take(&mut self.run));
         }
-    }
-}
-
-/// The last character may be missing in a match. A quantifier behind a group or a class drops none.
-fn drop_last(literals: &mut [String]) {
-    if let Some(last) = literals.last_mut() {
-        last.pop();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use model::{Field, Predicate, Test};
+    use proptest::prelude::*;
 
     use super::super::filter::Filter;
     use super::*;
@@ -272,13 +256,56 @@ mod tests {
 
     #[test]
     fn literals_that_an_expression_requires_are_looked_up() {
-        check(TextMatch::Regex, r"took \d+ ms at (node 7 )+", &["at", "ms"]);
+        check(TextMatch::Regex, r"took \d+ ms at (node 7 )+", &["at", "ms", "7"]);
         check(TextMatch::Regex, r" pool .* exhausted ", &["pool", "exhausted"]);
         check(TextMatch::Regex, r" a\.b x? c{0,3} d[ef ]", &["a", "b"]);
         check(TextMatch::Regex, "a|b", &[]);
         check(TextMatch::Regex, r"( x )?", &[]);
         check(TextMatch::Regex, r"(?i) x ", &[]);
         check(TextMatch::Regex, r" x [^]]* y ", &["x", "y"]);
-        check(TextMatch::Regex, r" \x41 ", &[]);
+        check(TextMatch::Regex, r" \x41 ", &["a"]);
+        check(TextMatch::Regex, r" x+* y ", &["y"]);
+        check(TextMatch::Regex, r" x(?: y )+* z ", &["z"]);
+        check(TextMatch::Regex, r"\<x y z\>", &["y"]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_an_expression_requires_is_in_every_match(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "a", "b", " ", " a ", "s", "_", "É", "K", r"\.", ".", "*", "+", "?", "{0,2}", "{2}", "(", ")",
+                    "(?:", "(?i)", "|", "[ab ]", "[^a]", r"\<", r"\>", r"\b", r"\B", "^", "$", r"\w", r"\s",
+                ]),
+                1..9,
+            ),
+            ignore_case: bool,
+            texts in prop::collection::vec("[abs_ .ÉékKKſ\n]{0,12}", 40),
+        ) {
+            let expression = parts.concat();
+            let Ok(regex) = regex::RegexBuilder::new(&expression).case_insensitive(ignore_case).build() else {
+                return Ok(());
+            };
+            let required = required_literals(&expression, ignore_case);
+            for text in texts.iter().filter(|text| regex.is_match(text)) {
+                let text = lower(text);
+                let mut words = Vec::new();
+                words_of_lower(&text, |word| words.push(word_token(word)));
+                for literal in &required {
+                    let probe = of_words(FixedTokens::Words, &lower(literal), (false, false));
+                    let wanted = match probe {
+                        Probe::All(parts) => parts,
+                        one => vec![one],
+                    };
+                    for want in wanted {
+                        let is_there = match want {
+                            Probe::Token(token) => words.contains(&token),
+                            other => other == Probe::Maybe,
+                        };
+                        prop_assert!(is_there, "{expression:?} finds {text:?} without {literal:?}");
+                    }
+                }
+            }
+        }
     }
 }

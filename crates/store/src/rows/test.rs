@@ -12,8 +12,9 @@ use super::filter::InvalidPredicate;
 use super::tokens::{is_word_char, lower, lower_into};
 use super::value::Val;
 
-/// Bytes of a compiled regular expression.
+/// Bytes of a compiled regular expression at most, and what is tried first: most take less.
 const REGEX_BYTES_MAX: usize = 1 << 20;
+const REGEX_BYTES_MIN: usize = 16 << 10;
 
 /// A compiled [`Test`].
 #[derive(Debug)]
@@ -54,13 +55,14 @@ impl std::fmt::Debug for TextTester {
 }
 
 impl Tester {
-    pub(crate) fn new(test: &Test) -> Result<Self, InvalidPredicate> {
+    /// Compiles a test. `regex_bytes` is what regular expressions may still take.
+    pub(crate) fn new(test: &Test, regex_bytes: &mut usize) -> Result<Self, InvalidPredicate> {
         Ok(match test {
             Test::Exists => Self::Exists,
             Test::Compare(order, wanted) => Self::Compare(*order, wanted.clone()),
             Test::OneOf(wanted) => Self::OneOf(OneOf::new(wanted)),
             Test::Text { how, text, ignore_case } => {
-                Self::Text(Box::new(TextTester::new(*how, text, *ignore_case)?))
+                Self::Text(Box::new(TextTester::new(*how, text, *ignore_case, regex_bytes)?))
             }
         })
     }
@@ -133,9 +135,14 @@ impl OneOf {
 }
 
 impl TextTester {
-    fn new(how: TextMatch, text: &str, ignore_case: bool) -> Result<Self, InvalidPredicate> {
+    fn new(
+        how: TextMatch,
+        text: &str,
+        ignore_case: bool,
+        regex_bytes: &mut usize,
+    ) -> Result<Self, InvalidPredicate> {
         let regex = match how {
-            TextMatch::Regex => Some(compile(text, ignore_case)?),
+            TextMatch::Regex => Some(compile(text, ignore_case, regex_bytes)?),
             _ => None,
         };
         let needle = if ignore_case && regex.is_none() { lower(text) } else { text.to_owned() };
@@ -188,16 +195,33 @@ impl TextTester {
     }
 }
 
-fn compile(text: &str, ignore_case: bool) -> Result<Regex, InvalidPredicate> {
-    let regex = RegexBuilder::new(text)
-        .case_insensitive(ignore_case)
-        .size_limit(REGEX_BYTES_MAX)
-        .dfa_size_limit(2 * REGEX_BYTES_MAX)
-        .build();
-    regex.map_err(|error| {
+/// Compiles an expression, and takes about as much as it needs from what is left.
+fn compile(text: &str, ignore_case: bool, left: &mut usize) -> Result<Regex, InvalidPredicate> {
+    let refused = |reason: String| {
         let shown: String = text.chars().take(100).collect();
-        InvalidPredicate(format!("regular expression {shown:?} is not usable: {error}"))
-    })
+        InvalidPredicate(format!("regular expression {shown:?} is not usable: {reason}"))
+    };
+    let mut bytes = REGEX_BYTES_MIN;
+    loop {
+        if bytes > *left {
+            return Err(refused(
+                "all of the filter together take too much memory; ask for less at once".into(),
+            ));
+        }
+        let regex = RegexBuilder::new(text)
+            .case_insensitive(ignore_case)
+            .size_limit(bytes)
+            .dfa_size_limit(2 * REGEX_BYTES_MAX)
+            .build();
+        match regex {
+            Ok(regex) => {
+                *left -= bytes;
+                return Ok(regex);
+            }
+            Err(regex::Error::CompiledTooBig(_)) if bytes < REGEX_BYTES_MAX => bytes *= 4,
+            Err(error) => return Err(refused(error.to_string())),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +230,7 @@ mod tests {
 
     #[track_caller]
     fn check(how: TextMatch, needle: &str, ignore_case: bool, text: &str, want: bool) {
-        let tester = TextTester::new(how, needle, ignore_case).expect("valid");
+        let tester = TextTester::new(how, needle, ignore_case, &mut (1 << 20)).expect("valid");
         assert_eq!(tester.accepts(text, &mut String::new()), want, "{how:?} {needle:?} in {text:?}");
     }
 
@@ -239,8 +263,12 @@ mod tests {
 
     #[test]
     fn expressions_that_would_take_much_memory_are_refused() {
-        let error = TextTester::new(TextMatch::Regex, r"(\w{100}){100}", false).expect_err("too large");
+        let error = TextTester::new(TextMatch::Regex, r"(\w{100}){100}", false, &mut (16 << 20))
+            .expect_err("too large");
         assert!(error.to_string().contains("regular expression"), "{error}");
-        TextTester::new(TextMatch::Regex, "(", false).expect_err("malformed");
+        TextTester::new(TextMatch::Regex, "(", false, &mut (1 << 20)).expect_err("malformed");
+        let mut left = 40 << 10;
+        let mut fits = |text| TextTester::new(TextMatch::Regex, text, false, &mut left).is_ok();
+        assert_eq!([fits("a.b"), fits("c+d"), fits("e")], [true, true, false]);
     }
 }
