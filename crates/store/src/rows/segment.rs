@@ -8,6 +8,7 @@ mod group; // blocks of columns
 mod layout; // which columns a file has
 mod merge; // several segments to fewer
 mod pages; // where they are, and their checksums
+mod ranges; // what numbers rule out
 mod reader; // what a segment holds
 mod sidecar; // filters, and what the slices hold
 #[cfg(test)]

@@ -88,16 +88,26 @@ impl Group {
             kind,
             count: counts[at].into(),
         });
-        let overflow = counts.last().copied().unwrap_or(0);
-        // How many rows of the slice have each is not known; not more than have any.
-        let rest = self.table.header.overflow.iter().filter(|_| overflow > 0);
-        let rest = rest.map(|key| KeyInfo { count: key.count.min(overflow.into()), ..key.clone() });
+        // How many rows of the slice have each is not known. Each slice is given a share by its rows, and those of
+        // all slices add up to what the file has.
+        let of_slice = |slice: &SliceInfo| u64::from(slice.counts.last().copied().unwrap_or(0));
+        let slices = &self.table.header.slices;
+        let all: u64 = slices.iter().map(of_slice).sum();
+        let before: u64 = slices[..self.index].iter().map(of_slice).sum();
+        let behind = before + of_slice(self.info());
+        let until = |count: u64, rows: u64| u128::from(count) * u128::from(rows) / u128::from(all.max(1));
+        let share = |count: u64| (until(count, behind) - until(count, before)) as u64;
+        let rest = self.table.header.overflow.iter().filter(|_| behind > before);
+        let rest = rest.map(|key| KeyInfo { count: share(key.count), ..key.clone() });
         keys::merged([own.collect(), rest.collect()])
     }
 
     /// The rows that the filters cannot rule out.
     pub(crate) fn candidates(&self, filter: &Filter, cost: &mut Cost) -> Result<BooleanBuffer> {
         let rows = self.info().rows as usize;
+        if !self.may_have(&filter.root) {
+            return Ok(BooleanBuffer::new_unset(rows));
+        }
         let blocks = self.probe(&filter.probe, cost)?;
         let mut bits = BooleanBufferBuilder::new(rows);
         for block in 0..self.info().blocks() {
@@ -173,6 +183,11 @@ impl Group {
         Loaded { ranges }
     }
 
+    /// Which column of the file an attribute column is.
+    pub(super) fn number_of_attr(&self, at: usize) -> usize {
+        columns(self.table.header.layout.signal).len() + at
+    }
+
     /// Arrays of stored columns with the rows of some blocks.
     pub(crate) fn load(
         &self,
@@ -180,12 +195,10 @@ impl Group {
         loaded: &Loaded,
         cost: &mut Cost,
     ) -> Result<Vec<ArrayRef>> {
-        let header = &self.table.header;
-        let fixed = columns(header.layout.signal).len();
         let number = |column: &StoredColumn| match column {
             StoredColumn::Fixed(at) => *at,
-            StoredColumn::Attr(at) => fixed + at,
-            StoredColumn::Overflow => fixed + header.layout.attrs.len(),
+            StoredColumn::Attr(at) => self.number_of_attr(*at),
+            StoredColumn::Overflow => self.number_of_attr(self.table.header.layout.attrs.len()),
         };
         let numbers: Vec<usize> = wanted.iter().map(number).collect();
         let mut sorted = numbers.clone();

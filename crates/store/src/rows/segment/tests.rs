@@ -170,6 +170,50 @@ fn rare_words_and_trace_ids_touch_few_blocks() {
 }
 
 #[test]
+fn numbers_outside_a_slices_range_touch_no_block() {
+    let disk = MemoryDisk::new();
+    let rows = many(5000, 3);
+    let segment = written(&disk, &spec(1, 0), &rows, 1000);
+    let status = Field::Key("http.status_code".into());
+    for (field, order, wanted, is_touched) in [
+        (status.clone(), Order::GreaterOrEqual, Scalar::Int(500), false),
+        (status.clone(), Order::Greater, Scalar::Double(201.5), true),
+        (status.clone(), Order::Equal, Scalar::Double(199.5), false),
+        (status.clone(), Order::Less, Scalar::Int(200), false),
+        (status.clone(), Order::LessOrEqual, Scalar::Int(200), true),
+        (status, Order::GreaterOrEqual, Scalar::Text("500".into()), true),
+        (Field::Fixed(log::SEVERITY_NUMBER as u8), Order::Greater, Scalar::Int(17), false),
+        (Field::Key("user".into()), Order::Greater, Scalar::Int(1), true),
+    ] {
+        let predicate = Predicate::Test(field, Test::Compare(order, wanted));
+        let (mut cost, all) = (Cost::default(), (i64::MIN, i64::MAX));
+        assert_eq!(found(&segment, &predicate, all, &mut cost), wanted_rows(&rows, &predicate));
+        assert_eq!(cost.blocks > 0, is_touched, "{predicate:?}");
+    }
+}
+
+fn wanted_rows(rows: &[Row], predicate: &Predicate) -> Vec<Shown> {
+    wanted(rows, predicate, (i64::MIN, i64::MAX))
+}
+
+#[test]
+fn keys_of_slices_add_up_to_those_of_the_file() {
+    let mut rows = many(70_000, 3);
+    for (at, row) in rows.iter_mut().enumerate() {
+        row.attributes = [(format!("key-{}", at % 300), Attr::Int(1))].into();
+    }
+    let segment = written(&MemoryDisk::new(), &spec(1, 0), &rows, 10_000);
+    let slices = segment.slices(i64::MIN, i64::MAX, &Arc::default()).expect("slices");
+    assert_eq!(slices.len(), 2);
+    for key in 0..300 {
+        let key = format!("key-{key}");
+        let of_slices = slices.iter().flat_map(|slice| slice.keys().expect("keys"));
+        let sum: u64 = of_slices.filter(|info| *info.key == *key).map(|info| info.count).sum();
+        assert_eq!(sum, rows.iter().filter(|row| row.attributes.contains_key(&key)).count() as u64, "{key}");
+    }
+}
+
+#[test]
 fn pages_of_every_column_end_at_the_same_4096_rows() {
     let mut rows = many(70_000, 0);
     // A column whose texts come again at first and never later, and huge texts.
