@@ -7,6 +7,7 @@
 mod commit; // staged to durable and visible
 mod delete; // samples that go
 mod flush; // heads to segments
+mod remove; // a tenant with everything it has
 mod replay; // log to heads
 mod upkeep; // what is due
 
@@ -179,11 +180,14 @@ impl Engine {
         rows::stage(&shard, records, RowRules { limits, now_ms, oldest_ms }, &self.queue)
     }
 
-    /// Whether a head of rows may take more; a full one is frozen.
-    pub(crate) fn make_room(&self, key: &ShardKey) -> Room {
-        match self.known_shard(key) {
-            Some(Shard::Rows(shard)) => shard.make_room(self.settings.head_bytes_max),
-            _ => Room::Enough,
+    /// Whether a head of rows may take more; a full one is frozen. Where the one before is kept back for the rest
+    /// of its traces, nobody waits: all heads together have a bound of their own.
+    pub(crate) fn make_room(&self, key: &ShardKey, now_ms: i64) -> Room {
+        let Some(shard) = self.known_shard(key) else { return Room::Enough };
+        let Shard::Rows(rows) = &shard else { return Room::Enough };
+        match rows.make_room(self.settings.head_bytes_max) {
+            Room::Full if !self.is_flush_due(&shard, now_ms) => Room::Enough,
+            room => room,
         }
     }
 

@@ -169,7 +169,7 @@ impl Store {
         let room = async {
             loop {
                 let flushed = engine.flushed();
-                match engine.make_room(key) {
+                match engine.make_room(key, clock.now_ms()) {
                     Room::Enough => return,
                     Room::Made => return stop.ask_to_flush(),
                     Room::Full => flushed.await,

@@ -59,7 +59,7 @@ impl Engine {
 
     /// True when a frozen head waits for nothing but its flush. One of spans waits for the rest of its traces while
     /// there is room.
-    fn is_flush_due(&self, shard: &Shard, now_ms: i64) -> bool {
+    pub(super) fn is_flush_due(&self, shard: &Shard, now_ms: i64) -> bool {
         let has_room = || self.heads_bytes.load(Ordering::Relaxed) <= self.settings.heads_bytes_max;
         shard.has_frozen()
             && match (shard, self.sampler_of(shard.key())) {

@@ -340,13 +340,41 @@ fn a_full_head_is_frozen_at_once_and_the_next_one_waits_for_its_flush() {
     let engine = Engine::open(Arc::new(disk), settings).expect("open");
     engine.replay_all().expect("replay");
     let key = ShardKey { tenant: tenant(), signal: Signal::Logs };
-    assert_eq!(engine.make_room(&key), Room::Enough, "no head is not full");
+    assert_eq!(engine.make_room(&key, NOW_MS), Room::Enough, "no head is not full");
     assert!(write(&engine, &logs(0..10)));
-    assert_eq!(engine.make_room(&key), Room::Made);
-    assert_eq!(engine.make_room(&key), Room::Enough);
+    assert_eq!(engine.make_room(&key, NOW_MS), Room::Made);
+    assert_eq!(engine.make_room(&key, NOW_MS), Room::Enough);
     assert!(write(&engine, &logs(10..20)));
-    assert_eq!(engine.make_room(&key), Room::Full);
+    assert_eq!(engine.make_room(&key, NOW_MS), Room::Full);
     assert!(engine.flush_once(NOW_MS).expect("flush"));
-    assert_eq!(engine.make_room(&key), Room::Made);
+    assert_eq!(engine.make_room(&key, NOW_MS), Room::Made);
     assert_eq!(numbers(&engine), (0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_removed_tenant_leaves_nothing_and_others_keep_all() {
+    let disk = MemoryDisk::new();
+    let engine = open(&disk);
+    let other = TenantId::new("other").expect("id");
+    for n in 0..3 {
+        assert!(write(&engine, &logs(n * 10..n * 10 + 10)));
+        let staged = engine.append_records(&other, &logs(0..5), &RecordLimits::default(), NOW_MS).expect("stage");
+        engine.commit_once();
+        drop(staged);
+        if n == 1 {
+            engine.flush_all(NOW_MS).expect("flush");
+        }
+    }
+    engine.remove_tenant(&other, NOW_MS).expect("remove");
+    engine.remove_tenant(&other, NOW_MS).expect("removing twice does nothing");
+    let count = |engine: &Engine, tenant: &TenantId| {
+        let slices = engine.rows(tenant, Signal::Logs).slices(i64::MIN, i64::MAX).expect("slices");
+        slices.iter().map(Slice::rows).sum::<usize>()
+    };
+    assert_eq!((count(&engine, &tenant()), count(&engine, &other)), (30, 0));
+    assert!(engine.manifest_state().segments.values().all(|meta| meta.tenant != other));
+    drop(engine);
+    let engine = open(&disk);
+    assert_eq!((count(&engine, &tenant()), count(&engine, &other)), (30, 0));
+    assert!(!engine.tenants().contains(&other));
 }
