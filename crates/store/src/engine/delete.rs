@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// Writes go to a new file of the log from now on.
-    fn roll_wal(&self) -> Result<()> {
+    pub(super) fn roll_wal(&self) -> Result<()> {
         let _committing = self.committing.lock();
         // After a failure the next file is started when all heads are flushed.
         if self.queue().refused().is_some() {

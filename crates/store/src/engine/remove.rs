@@ -32,7 +32,12 @@ impl Engine {
         let metrics = state.tombstones.iter().map(|(id, (key, _))| (*id, key));
         let rows = state.row_tombstones.iter().map(|(id, (key, _))| (*id, key));
         let edit = Edit {
-            remove: state.segments.values().filter(|meta| meta.tenant == *tenant).map(|meta| meta.id).collect(),
+            remove: state
+                .segments
+                .values()
+                .filter(|meta| meta.tenant == *tenant)
+                .map(|meta| meta.id)
+                .collect(),
             remove_tombstones: metrics
                 .chain(rows)
                 .filter(|(_, key)| key.tenant == *tenant)

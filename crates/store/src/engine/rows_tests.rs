@@ -358,7 +358,8 @@ fn a_removed_tenant_leaves_nothing_and_others_keep_all() {
     let other = TenantId::new("other").expect("id");
     for n in 0..3 {
         assert!(write(&engine, &logs(n * 10..n * 10 + 10)));
-        let staged = engine.append_records(&other, &logs(0..5), &RecordLimits::default(), NOW_MS).expect("stage");
+        let staged =
+            engine.append_records(&other, &logs(0..5), &RecordLimits::default(), NOW_MS).expect("stage");
         engine.commit_once();
         drop(staged);
         if n == 1 {
