@@ -44,7 +44,7 @@ pub(super) fn is_elsewhere(stages: &[Stage]) -> bool {
 fn is_elsewhere_for(expr: &SpansetExpr) -> bool {
     match expr {
         SpansetExpr::Selector(expr) => candidates(expr) == Predicate::TRUE && root_candidates(expr).is_some(),
-        SpansetExpr::Both(_) => true,
+        SpansetExpr::Both(_) | SpansetExpr::Related { mode: RelationMode::Union, .. } => true,
         SpansetExpr::Either(any) => any.iter().any(is_elsewhere_for),
         SpansetExpr::Related { right, mode: RelationMode::Not, .. } => is_elsewhere_for(right),
         SpansetExpr::Related { right, .. } => {

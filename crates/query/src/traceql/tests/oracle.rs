@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::control::Control;
 use crate::traceql::{SearchSpec, evaluate, parse, search};
-use crate::traces::testing::{Memory, fulfils};
+use crate::traces::testing::{Memory, fulfils, spans as rows};
 use crate::traces::{SpanData, SpanEvent, SpanKind, SpanLink, SpanStatus, Trace, TraceOrder};
 
 /// Spans of few traces, services and values, so that queries find something.
@@ -183,5 +183,32 @@ proptest! {
     #[test]
     fn no_bytes_make_the_parser_panic(text in ".{0,60}") {
         let _ = parse(&text);
+    }
+}
+
+#[test]
+fn a_trace_is_found_by_a_span_outside_the_range() {
+    for (text, is_found) in [
+        ("{ name = `b` }", true),
+        ("{ name = `a` }", false),
+        ("{ rootName = `a` }", true),
+        ("{ name = `a` } && { name = `b` }", true),
+        ("{ name = `b` } && { name = `a` }", true),
+        ("{ name = `b` } &< { name = `a` }", true),
+        ("{ name = `b` } < { name = `a` }", false),
+        ("{ name = `a` } > {}", true),
+    ] {
+        let source = Memory { spans: rows("a 1 0 0 100 web server, b 2 1 5000 100 api"), slice: 1 };
+        let spec = SearchSpec {
+            query: &parse(text).unwrap(),
+            start_ns: 4000,
+            end_ns: 6000,
+            duration_ns: (0, i64::MAX),
+            order: TraceOrder::Recent,
+            limit: 5,
+            spans: 3,
+            control: &Control::default(),
+        };
+        assert_eq!(search(&source, &spec).unwrap().len(), usize::from(is_found), "{text}");
     }
 }
