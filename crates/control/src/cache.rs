@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use crate::keys::Principal;
+use crate::permissions::Principal;
 use crate::secret::Hash;
 
 const LIFE: Duration = Duration::from_secs(10);
@@ -23,6 +23,7 @@ const UNKNOWN_MAX: usize = 1_000;
 /// A valid key and until when it is valid.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
+    pub(crate) key_id: Arc<str>,
     pub(crate) principal: Arc<Principal>,
     /// Milliseconds since the Unix epoch.
     pub(crate) expires_at: Option<i64>,
@@ -56,7 +57,7 @@ impl KeyCache {
 
     /// Forgets one key by its id, or every key of ours when the id is not known.
     pub(crate) fn forget(&self, id: &str) {
-        self.known.write().retain(|_, (known, _)| known.principal.key_id != id);
+        self.known.write().retain(|_, (known, _)| *known.key_id != *id);
     }
 
     pub(crate) fn len(&self) -> usize {

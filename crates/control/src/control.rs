@@ -14,9 +14,11 @@ use parking_lot::Mutex;
 use crate::cache::KeyCache;
 use crate::error::ControlError;
 use crate::keys::{KeyScopes, NewKey};
+use crate::permissions::Role;
 use crate::schema;
+use crate::sealed::Keyring;
 use crate::secret::Secret;
-use crate::users::{NewUser, Role};
+use crate::users::NewUser;
 
 /// How often uses of keys are written down.
 const WRITE_INTERVAL: Duration = Duration::from_secs(10);
@@ -33,6 +35,7 @@ pub struct Control {
 pub(crate) struct Shared {
     pub(crate) db: Database,
     pub(crate) clock: SharedClock,
+    pub(crate) keyring: Keyring,
     pub(crate) keys: KeyCache,
     /// When each key was last used, milliseconds, until it is written down. Bounded by the keys there are.
     pub(crate) used: Mutex<HashMap<String, i64>>,
@@ -56,11 +59,12 @@ pub struct First {
 
 impl Control {
     /// Brings the tables up to date.
-    pub async fn open(db: Database, clock: SharedClock) -> Result<Self, ControlError> {
+    pub async fn open(db: Database, clock: SharedClock, keyring: Keyring) -> Result<Self, ControlError> {
         db.control().migrate(&schema::SHARED, &*clock).await?;
         let shared = Shared {
             db,
             clock,
+            keyring,
             keys: KeyCache::default(),
             used: Mutex::default(),
             migrated: Mutex::default(),
@@ -85,7 +89,8 @@ impl Control {
         if first.rows_affected() == 0 {
             return Ok(None);
         }
-        let user = NewUser { email: "admin@localhost", name: "Administrator", role: Role::Admin };
+        let user =
+            NewUser { email: "admin@localhost", name: "Administrator", role: Role::PlatformAdmin.as_str() };
         let user = self.insert_user(&mut tx, &tenant, user).await?;
         let key = NewKey { name: "bootstrap", scopes: KeyScopes::ALL, expires_at: None };
         let (_, key) = self.insert_key(&mut tx, &tenant, key).await?;

@@ -9,6 +9,8 @@ pub enum Remedy {
     FixRequest,
     /// Show a valid key, or sign in again.
     Authenticate,
+    /// The caller is known and may not do this: someone with more permissions can, or can give them.
+    GetPermission,
     /// The same call may succeed soon.
     RetryLater,
     /// The configuration is wrong.
@@ -30,6 +32,20 @@ pub enum ControlError {
     /// No such session, or it has ended.
     #[error("the session has ended; sign in again")]
     InvalidSession,
+    /// The caller may not do this.
+    #[error("{message}")]
+    Forbidden {
+        /// What is missing.
+        message: String,
+    },
+    /// The file with the master keys cannot be used. Carries nothing of what it holds.
+    #[error("cannot use the key file {file}: {message}")]
+    KeyFile {
+        /// Which.
+        file: String,
+        /// Why, and what to do.
+        message: String,
+    },
     /// A field of the request is wrong.
     #[error("{field}: {message}")]
     Invalid {
@@ -93,6 +109,8 @@ impl ControlError {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::InvalidKey | Self::InvalidLink | Self::InvalidSession => Remedy::Authenticate,
+            Self::Forbidden { .. } => Remedy::GetPermission,
+            Self::KeyFile { .. } => Remedy::FixConfig,
             Self::Invalid { .. } | Self::NotFound { .. } | Self::Exists { .. } | Self::Changed { .. } => {
                 Remedy::FixRequest
             }

@@ -11,6 +11,7 @@ use sqlx::{Executor, Row};
 use crate::cache::Known;
 use crate::control::Control;
 use crate::error::{ControlError, one_line};
+use crate::permissions::{Actor, ActorKind, Permission, Permissions, Principal};
 use crate::secret::{Hash, Secret, new_id};
 
 /// Every key begins with this, so that secret scanners find leaked ones.
@@ -49,6 +50,19 @@ impl KeyScope {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
+
+    /// What it permits.
+    pub fn permissions(self) -> Permissions {
+        match self {
+            Self::Ingest => Permissions::of(&[Permission::TelemetryWrite]),
+            Self::Query => Permissions::of(&[
+                Permission::TelemetryRead,
+                Permission::ObjectsRead,
+                Permission::SettingsRead,
+            ]),
+            Self::Admin => Permissions::TENANT,
+        }
+    }
 }
 
 /// A set of scopes, never empty.
@@ -71,6 +85,11 @@ impl KeyScopes {
         has(scope) || has(KeyScope::Admin)
     }
 
+    /// What the scopes permit together.
+    pub fn permissions(self) -> Permissions {
+        self.iter().fold(Permissions::NONE, |all, scope| all.and(scope.permissions()))
+    }
+
     /// The scopes one by one.
     pub fn iter(self) -> impl Iterator<Item = KeyScope> {
         KeyScope::ALL.into_iter().filter(move |scope| self.0 & (1 << *scope as u8) != 0)
@@ -88,17 +107,6 @@ impl KeyScopes {
         let scopes: Vec<_> = names.iter().filter_map(|name| KeyScope::parse(name.as_str()?)).collect();
         Self::of(&scopes).ok_or_else(|| damaged("names no known scope".to_owned()))
     }
-}
-
-/// Whoever showed a valid key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// Whose data the key opens.
-    pub tenant: TenantId,
-    /// Which key, for the audit log.
-    pub key_id: String,
-    /// What it may be used for.
-    pub scopes: KeyScopes,
 }
 
 /// A key as operators see it; the key itself was shown once.
@@ -194,12 +202,12 @@ impl Control {
         };
         let now = self.now();
         let known = found.filter(|known| known.expires_at.is_none_or(|expires_at| now < expires_at));
-        let principal = known.ok_or(ControlError::InvalidKey)?.principal;
+        let Known { key_id, principal, .. } = known.ok_or(ControlError::InvalidKey)?;
         let mut used = self.shared.used.lock();
-        match used.get_mut(&principal.key_id) {
+        match used.get_mut(&*key_id) {
             Some(last) => *last = now,
             None => {
-                used.insert(principal.key_id.clone(), now);
+                used.insert(key_id.to_string(), now);
             }
         }
         drop(used);
@@ -219,8 +227,15 @@ impl Control {
             return Ok(None);
         };
         let key = key_of_row(&row)?;
-        let principal = Principal { tenant: key.tenant, key_id: key.id, scopes: key.scopes };
-        Ok(Some(Known { principal: Arc::new(principal), expires_at: key.expires_at }))
+        let principal = Principal {
+            tenant: key.tenant,
+            who: Actor { kind: ActorKind::Key, id: key.id.clone(), name: key.name },
+            key_id: Some(key.id.clone()),
+            permissions: key.scopes.permissions(),
+            selector: None,
+        };
+        let (key_id, principal) = (key.id.into(), Arc::new(principal));
+        Ok(Some(Known { key_id, principal, expires_at: key.expires_at }))
     }
 
     pub(crate) async fn insert_key(

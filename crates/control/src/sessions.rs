@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::control::Control;
 use crate::error::ControlError;
+use crate::permissions::Principal;
 use crate::secret::{Hash, Secret};
 use crate::users::{COLUMNS, User, user_of_row};
 
@@ -51,6 +52,8 @@ pub struct Session {
 pub struct SessionPrincipal {
     /// Who it is; the tenant is theirs.
     pub user: User,
+    /// What they may do.
+    pub principal: Principal,
     /// What must accompany every change; compare with [`Secret::matches`].
     pub csrf: Secret,
     /// Milliseconds since the Unix epoch.
@@ -129,8 +132,11 @@ impl Control {
             tx.execute(update.bind(now).bind(hash.hex())).await?;
             tx.commit().await?;
         }
+        let user = user_of_row(&row)?;
+        let principal = self.principal_of(&user).await?;
         Ok(SessionPrincipal {
-            user: user_of_row(&row)?,
+            user,
+            principal,
             csrf: csrf(presented),
             expires_at: row.try_get("expires_at")?,
         })

@@ -10,36 +10,6 @@ use crate::error::{ControlError, one_line};
 use crate::keys::tenant_of_row;
 use crate::secret::new_id;
 
-/// What a person may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// See everything.
-    Viewer,
-    /// Change saved objects, too.
-    Editor,
-    /// Manage people and keys, too.
-    Admin,
-}
-
-impl Role {
-    /// Every role, the weakest first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Editor, Self::Admin];
-
-    /// The spelling in the API and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Editor => "editor",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Reads the spelling.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-}
-
 /// A person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -51,8 +21,8 @@ pub struct User {
     pub email: String,
     /// What people call them.
     pub name: String,
-    /// What they may do.
-    pub role: Role,
+    /// What they may do: the name of a built-in role or of one of the tenant's.
+    pub role: String,
     /// Milliseconds since the Unix epoch.
     pub created_at: i64,
 }
@@ -64,8 +34,8 @@ pub struct NewUser<'a> {
     pub email: &'a str,
     /// At most 100 bytes.
     pub name: &'a str,
-    /// What they may do.
-    pub role: Role,
+    /// The name of a built-in role or of one of the tenant's.
+    pub role: &'a str,
 }
 
 pub(crate) const COLUMNS: &str =
@@ -122,7 +92,7 @@ impl Control {
             tenant: tenant.clone(),
             email: new.email.trim().to_lowercase(),
             name: new.name.trim().to_owned(),
-            role: new.role,
+            role: new.role.to_owned(),
             created_at: self.now(),
         };
         let insert = sqlx::query(
@@ -143,17 +113,12 @@ impl Control {
 }
 
 pub(crate) fn user_of_row(row: &AnyRow) -> Result<User, ControlError> {
-    let role: String = row.try_get("role")?;
-    let role = Role::parse(&role).ok_or_else(|| ControlError::Damaged {
-        what: "users.role",
-        message: format!("{role:?} is no role"),
-    })?;
     Ok(User {
         id: row.try_get("id")?,
         tenant: tenant_of_row(row)?,
         email: row.try_get("email")?,
         name: row.try_get("name")?,
-        role,
+        role: row.try_get("role")?,
         created_at: row.try_get("created_at")?,
     })
 }
