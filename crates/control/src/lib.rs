@@ -5,28 +5,52 @@
 //! stored: it carries 256 random bits, so no slow hash is needed. A password, which a person makes, is kept
 //! as argon2id. What must be read back is sealed under a key outside the database.
 
-mod cache; // keys seen lately
+mod cache; // what was looked up lately
 mod control; // the whole, and the first start
 mod error; // what goes wrong, and what to do about it
+mod invitations; // how people join
 mod keys; // API keys
+mod links; // sign-in links
 mod objects; // what people saved
+mod passwords; // which are good enough, and how they are kept
 mod permissions; // what someone may do, and whoever asks
-mod roles; // what a tenant's own roles permit
+mod provision; // a tenant in one call
+mod roles; // roles of a tenant's own
 mod schema; // tables
+mod scopes; // what a key may be used for
 mod sealed; // secrets that must be read back
+mod second_factor; // authenticators and recovery codes
 mod secret; // made, shown once, compared
-mod sessions; // sign-in links and sessions
+mod service_accounts; // programs with a role of their own
+mod sessions; // begun, listed and ended
+mod sign_in; // with a password
+mod teams; // teams and projects
+mod tenants; // what is known of each
+mod throttle; // guessing is slow
+mod totp; // codes of an authenticator
+mod upgrades; // tables of tenants, up and down
 mod users; // people
 
 pub use control::{Control, First};
 pub use error::{ControlError, Remedy};
-pub use keys::{ApiKey, KeyScope, KeyScopes, NewKey};
+pub use invitations::Invitation;
+pub use keys::{ApiKey, KeyChange, KeyGrant, NewKey};
+pub use links::SignInLink;
 pub use objects::{Object, ObjectKind};
 pub use permissions::{Actor, ActorKind, Permission, Permissions, Principal, Role};
+pub use provision::{Defaults, NewTenant, ProvisionStep, Resumed, TenantResult};
+pub use roles::{CustomRole, NewRole};
+pub use scopes::{KeyScope, KeyScopes};
 pub use sealed::Keyring;
+pub use second_factor::{Enrolment, SecondFactor};
 pub use secret::Secret;
-pub use sessions::{Session, SessionPrincipal, SignInLink};
-pub use users::{NewUser, User};
+pub use service_accounts::{ServiceAccount, ServiceAccountChange};
+pub use sessions::{Client, Session, SessionInfo, SessionPrincipal, SignInMethod};
+pub use sign_in::{PasswordReset, SignIn};
+pub use teams::{NewProject, Project, Team};
+pub use tenants::{PLATFORM_TENANT, Tenant, TenantState};
+pub use upgrades::{SetStatus, TenantMigration};
+pub use users::{NewUser, User, UserState};
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,11 @@ impl Secret {
         Ok(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<32>()?))))
     }
 
+    /// A secret that was made elsewhere.
+    pub(crate) fn of(text: String) -> Self {
+        Self(text)
+    }
+
     /// The secret itself, for the one who is to have it.
     pub fn expose(&self) -> &str {
         &self.0
