@@ -111,15 +111,14 @@ impl KeyCache {
         }
     }
 
-    pub(crate) fn forgotten(&self) -> u64 {
-        self.known.forgotten()
+    pub(crate) fn forgotten(&self) -> (u64, u64) {
+        (self.known.forgotten(), self.unknown.forgotten())
     }
 
-    pub(crate) fn put(&self, hash: Hash, found: Option<Known>, now: Duration, forgotten: u64) {
+    pub(crate) fn put(&self, hash: Hash, found: Option<Known>, now: Duration, forgotten: (u64, u64)) {
         match found {
-            Some(known) => self.known.put(hash, known, now, forgotten),
-            // Nobody can make a key valid that was shown before.
-            None => self.unknown.put(hash, (), now, self.unknown.forgotten()),
+            Some(known) => self.known.put(hash, known, now, forgotten.0),
+            None => self.unknown.put(hash, (), now, forgotten.1),
         }
     }
 
@@ -128,9 +127,11 @@ impl KeyCache {
         self.known.forget(|_, known| *known.key_id == *id);
     }
 
-    /// Forgets every key of a tenant: a role or an account changed.
+    /// Forgets every key of a tenant: a role or an account changed. Whose the invalid ones are is not known,
+    /// and one of an account that was disabled may be valid again.
     pub(crate) fn forget_tenant(&self, tenant: &TenantId) {
         self.known.forget(|_, known| known.principal.tenant == *tenant);
+        self.unknown.forget(|_, ()| true);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -189,11 +190,11 @@ mod tests {
     fn entries_age_and_both_kinds_are_bounded() {
         let cache = KeyCache::default();
         let hash = Hash::of("a").unwrap();
-        cache.put(hash, None, Duration::ZERO, 0);
+        cache.put(hash, None, Duration::ZERO, (0, 0));
         assert!(matches!(cache.get(&hash, Duration::from_secs(9)), Some(None)));
         assert!(cache.get(&hash, Duration::from_secs(10)).is_none());
         for n in 0..5_000 {
-            cache.put(Hash::of(&n.to_string()).unwrap(), None, Duration::ZERO, 0);
+            cache.put(Hash::of(&n.to_string()).unwrap(), None, Duration::ZERO, (0, 0));
         }
         assert!(cache.unknown.len() <= UNKNOWN_MAX);
     }

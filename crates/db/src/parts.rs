@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kit::spawn::spawn_blocking;
 use model::TenantId;
@@ -27,9 +28,11 @@ impl Database {
     pub async fn create_tenant(&self, tenant: &TenantId, sets: &[&MigrationSet]) -> Result<Scope, DbError> {
         match &self.shared.home {
             Home::Folder(folder) => {
-                let template = self.template(folder, sets).await?;
                 let target = file(folder, tenant);
-                blocking(folder, move || copy(&template, &target)).await?;
+                if !is_file(&target)? {
+                    let template = self.template(folder, sets).await?;
+                    blocking(folder, move || copy(&template, &target)).await?;
+                }
             }
             Home::Server(pool) => create_schema(pool, &schema(tenant)).await?,
         }
@@ -87,8 +90,7 @@ impl Database {
         if is_file(&template)? {
             return Ok(template);
         }
-        // A name of its own, so that two processes that make one do not meet half-way.
-        let unfinished = folder.join(format!("unfinished-{}-{name}", std::process::id()));
+        let unfinished = folder.join(unfinished(&name));
         let discard = unfinished.clone();
         blocking(folder, move || remove(&discard)).await?;
         let pools = SqlitePools::open(&unfinished, &self.shared.settings)?;
@@ -168,12 +170,8 @@ pub(crate) async fn create_app_role(pool: &Pool<Any>) -> Result<(), DbError> {
 
 /// Copies the template whole or not at all; keeps a file that is there.
 fn copy(template: &Path, target: &Path) -> io::Result<()> {
-    if target.try_exists()? {
-        return Ok(());
-    }
-    let mut unfinished = target.as_os_str().to_owned();
-    unfinished.push(format!(".{}.unfinished", std::process::id()));
-    let unfinished = PathBuf::from(unfinished);
+    let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let unfinished = target.with_file_name(unfinished(name));
     // The permissions, readable by the owner only, are copied, too.
     fs::copy(template, &unfinished)?;
     let linked = File::open(&unfinished).and_then(|file| file.sync_all()).and_then(|()| {
@@ -185,6 +183,12 @@ fn copy(template: &Path, target: &Path) -> io::Result<()> {
     });
     fs::remove_file(&unfinished)?;
     linked
+}
+
+/// A name for a file that is being made, which nobody else makes at the same time.
+fn unfinished(name: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("unfinished-{}-{}-{name}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Removes a SQLite file and what lies beside it. The file itself goes last, so that a crash in between does
@@ -201,7 +205,7 @@ fn remove(file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Templates of other versions, and what a crash left of one.
+/// Templates of other versions.
 fn discard_old_templates(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
