@@ -75,6 +75,10 @@ pub enum ControlError {
         /// Why.
         message: String,
     },
+    /// No token of ours, or it has expired, was revoked, or belongs elsewhere. One text for all, so that it
+    /// tells nothing about which.
+    #[error("the token is not valid; sign in again")]
+    InvalidToken,
     /// The caller may not do this.
     #[error("{message}")]
     Forbidden {
@@ -157,7 +161,8 @@ impl ControlError {
             | Self::WrongCredentials
             | Self::CodeNeeded
             | Self::InvalidInvitation
-            | Self::InvalidReset => Remedy::Authenticate,
+            | Self::InvalidReset
+            | Self::InvalidToken => Remedy::Authenticate,
             Self::Forbidden { .. } | Self::TenantInactive { .. } => Remedy::GetPermission,
             Self::KeyFile { .. } => Remedy::FixConfig,
             Self::Throttled { .. } | Self::Stopped { .. } => Remedy::RetryLater,

@@ -7,6 +7,7 @@
 
 mod cache; // what was looked up lately
 mod control; // the whole, and the first start
+mod der; // as much of it as keys need
 mod error; // what goes wrong, and what to do about it
 mod invitations; // how people join
 mod keys; // API keys
@@ -29,6 +30,7 @@ mod tenants; // what is known of each
 mod throttle; // guessing is slow
 mod totp; // codes of an authenticator
 mod upgrades; // tables of tenants, up and down
+mod tokens; // access and refresh tokens
 mod users; // people
 
 pub use control::{Control, First};
@@ -49,6 +51,7 @@ pub use sessions::{Client, Session, SessionInfo, SessionPrincipal, SignInMethod}
 pub use sign_in::{PasswordReset, SignIn};
 pub use teams::{NewProject, Project, Team};
 pub use tenants::{PLATFORM_TENANT, Tenant, TenantState};
+pub use tokens::{AccessPrincipal, Binding, TokenFamily, TokenPair, TokenSettings, Tokens};
 pub use upgrades::{SetStatus, TenantMigration};
 pub use users::{NewUser, User, UserState};
 

@@ -2,12 +2,13 @@
 
 mod identity; // step 2 of the shared part
 mod monitoring; // step 2 of a tenant's part
+mod tokens; // step 3 of the shared part
 
 use db::{Migration, MigrationSet};
 
 /// In the shared part.
 pub(crate) const SHARED: MigrationSet =
-    MigrationSet { name: "control", migrations: &[FIRST, identity::IDENTITY] };
+    MigrationSet { name: "control", migrations: &[FIRST, identity::IDENTITY, tokens::TOKENS] };
 
 /// In each tenant's part.
 pub(crate) const TENANT: MigrationSet =
@@ -15,8 +16,18 @@ pub(crate) const TENANT: MigrationSet =
 
 /// Tables of the shared part whose rows belong to the tenant in their column `tenant_id`. What refers to a
 /// person, a team or the like goes with it. A test compares the list with the database.
-pub(crate) const OF_TENANT: &[&str] =
-    &["invitations", "projects", "teams", "service_accounts", "roles", "api_keys", "users"];
+pub(crate) const OF_TENANT: &[&str] = &[
+    "audit_heads",
+    "token_families",
+    "sso_providers",
+    "invitations",
+    "projects",
+    "teams",
+    "service_accounts",
+    "roles",
+    "api_keys",
+    "users",
+];
 
 const FIRST: Migration = Migration {
     version: 1,
