@@ -5,6 +5,7 @@
 //! stored: it carries 256 random bits, so no slow hash is needed. A password, which a person makes, is kept
 //! as argon2id. What must be read back is sealed under a key outside the database.
 
+pub mod audit; // what happened, chained
 mod cache; // what was looked up lately
 mod control; // the whole, and the first start
 mod der; // as much of it as keys need
