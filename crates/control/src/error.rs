@@ -3,6 +3,7 @@
 use db::DbError;
 use model::TenantId;
 
+use crate::sso::SsoError;
 use crate::tenants::TenantState;
 
 /// What the caller should do next.
@@ -79,6 +80,9 @@ pub enum ControlError {
     /// tells nothing about which.
     #[error("the token is not valid; sign in again")]
     InvalidToken,
+    /// A sign-in through a provider failed.
+    #[error(transparent)]
+    Sso(#[from] SsoError),
     /// The caller may not do this.
     #[error("{message}")]
     Forbidden {
@@ -163,6 +167,7 @@ impl ControlError {
             | Self::InvalidInvitation
             | Self::InvalidReset
             | Self::InvalidToken => Remedy::Authenticate,
+            Self::Sso(error) => error.remedy(),
             Self::Forbidden { .. } | Self::TenantInactive { .. } => Remedy::GetPermission,
             Self::KeyFile { .. } => Remedy::FixConfig,
             Self::Throttled { .. } | Self::Stopped { .. } => Remedy::RetryLater,

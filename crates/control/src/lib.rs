@@ -26,6 +26,7 @@ mod secret; // made, shown once, compared
 mod service_accounts; // programs with a role of their own
 mod sessions; // begun, listed and ended
 mod sign_in; // with a password
+pub mod sso; // sign-in through a provider
 mod teams; // teams and projects
 mod tenants; // what is known of each
 mod throttle; // guessing is slow
@@ -50,6 +51,7 @@ pub use secret::Secret;
 pub use service_accounts::{ServiceAccount, ServiceAccountChange};
 pub use sessions::{Client, Session, SessionInfo, SessionPrincipal, SignInMethod};
 pub use sign_in::{PasswordReset, SignIn};
+pub use sso::SsoError;
 pub use teams::{NewProject, Project, Team};
 pub use tenants::{PLATFORM_TENANT, Tenant, TenantState};
 pub use tokens::{AccessPrincipal, Binding, TokenFamily, TokenPair, TokenSettings, Tokens};

@@ -91,6 +91,7 @@ CREATE TABLE sso_states (
     private TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+CREATE INDEX sso_states_provider ON sso_states (provider_id, expires_at);
 CREATE INDEX sso_states_expires ON sso_states (expires_at);
 CREATE TABLE sso_identities (
     provider_id TEXT NOT NULL REFERENCES sso_providers (id) ON DELETE CASCADE,
