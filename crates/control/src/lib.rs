@@ -30,9 +30,9 @@ pub mod sso; // sign-in through a provider
 mod teams; // teams and projects
 mod tenants; // what is known of each
 mod throttle; // guessing is slow
+mod tokens; // access and refresh tokens
 mod totp; // codes of an authenticator
 mod upgrades; // tables of tenants, up and down
-mod tokens; // access and refresh tokens
 mod users; // people
 
 pub use control::{Control, First};

@@ -9,6 +9,7 @@ use crate::control::Control;
 use crate::error::{ControlError, not_found};
 use crate::permissions::Principal;
 use crate::secret::{Hash, Secret, new_id};
+use crate::sso::only::refuse_if_sso_only;
 use crate::users::{COLUMNS, User, delete_sessions, user_of_row};
 
 pub(crate) const HOUR_MS: i64 = 3_600_000;
@@ -136,6 +137,7 @@ impl Control {
         method: SignInMethod,
         client: Client<'_>,
     ) -> Result<Session, ControlError> {
+        refuse_if_sso_only(tx, &user, method).await?;
         let now = self.now();
         let old = sqlx::query(
             "DELETE FROM sessions WHERE user_id = $1 AND id NOT IN \

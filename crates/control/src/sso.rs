@@ -28,9 +28,10 @@ use serde_json::Value;
 use url::Url;
 
 use crate::control::Control;
-use crate::error::ControlError;
+use crate::error::{ControlError, not_found};
 use crate::secret::Secret;
-use crate::users::User;
+use crate::sessions::{Client, Session, SignInMethod};
+use crate::users::{User, UserState, read_user};
 
 pub use error::SsoError;
 pub use fetch::{BODY_BYTES_MAX, Fetch, Fetched};
@@ -77,6 +78,8 @@ pub struct SsoOutcome {
     pub tenant: TenantId,
     /// Through which provider, by its identifier.
     pub provider: String,
+    /// By which protocol.
+    pub method: SignInMethod,
     /// The path they wanted to go to.
     pub return_to: String,
 }
@@ -127,13 +130,29 @@ impl Sso {
     ) -> Result<Begun, ControlError> {
         let provider = self.shared.control.sso_provider(tenant, provider_id).await?;
         if !provider.enabled {
-            let name = provider_id.chars().take(80).collect();
-            return Err(ControlError::NotFound { kind: "sign-in provider", name });
+            return Err(not_found("sign-in provider", provider_id));
         }
         match &provider.config {
             ProviderConfig::Oidc(config) => self.begin_oidc(&provider, config, return_to, browser).await,
             ProviderConfig::Saml(config) => self.begin_saml(&provider, config, return_to, browser).await,
         }
+    }
+
+    /// Begins a session for someone who has just signed in.
+    pub async fn begin_session(
+        &self,
+        outcome: &SsoOutcome,
+        client: Client<'_>,
+    ) -> Result<Session, ControlError> {
+        let control = &self.shared.control;
+        let mut tx = control.begin().await?;
+        let user = read_user(&mut tx, &outcome.tenant, &outcome.user.id).await?;
+        if user.state != UserState::Active {
+            return Err(SsoError::State.into());
+        }
+        let session = control.begin_session(&mut tx, user, outcome.method, client).await?;
+        tx.commit().await?;
+        Ok(session)
     }
 
     /// Asks whether a provider answers as it should, without signing anyone in. For the test button.

@@ -213,7 +213,7 @@ impl Control {
 
     /// Refuses to leave the tenant without an active administrator, or the platform without one of its own.
     /// `becomes` is the built-in role the person is to have, if it is one.
-    async fn refuse_last_admin(
+    pub(crate) async fn refuse_last_admin(
         &self,
         tx: &mut Tx,
         user: &User,

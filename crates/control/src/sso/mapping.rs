@@ -4,7 +4,7 @@ use crate::sso::provider::{Provider, RoleRule};
 
 /// The role of the first rule whose group the person is in; else the provider's default.
 pub(crate) fn role<'a>(provider: &'a Provider, groups: &[String]) -> Option<&'a str> {
-    let fits = |rule: &&RoleRule| groups.iter().any(|group| *group == rule.group);
+    let fits = |rule: &&RoleRule| groups.contains(&rule.group);
     let mapped = provider.role_mapping.iter().find(fits).map(|rule| rule.role.as_str());
     mapped.or(provider.default_role.as_deref())
 }

@@ -15,6 +15,7 @@ use url::{Host, Url};
 
 use crate::error::{ControlError, one_line};
 use crate::secret::{Secret, random};
+use crate::sessions::SignInMethod;
 use crate::sso::error::SsoError;
 use crate::sso::fetch::{BODY_BYTES_MAX, Fetched};
 use crate::sso::oidc::discovery::Discovery;
@@ -145,7 +146,14 @@ impl Sso {
         let person = person(config, &claims, more.as_ref())?;
         let (user, created) = self.admit(&provider, person).await?;
         let tenant = provider.tenant.clone();
-        Ok(SsoOutcome { user, created, tenant, provider: provider.id, return_to: private.return_to })
+        Ok(SsoOutcome {
+            user,
+            created,
+            tenant,
+            provider: provider.id,
+            method: SignInMethod::Oidc,
+            return_to: private.return_to,
+        })
     }
 
     pub(super) async fn check_oidc(

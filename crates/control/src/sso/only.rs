@@ -6,29 +6,23 @@ use sqlx::{AnyConnection, Row};
 use crate::error::ControlError;
 use crate::permissions::{Permission, Permissions};
 use crate::roles::find_grant;
+use crate::sessions::SignInMethod;
 use crate::sso::error::SsoError;
 use crate::users::User;
 
 /// The setting's name.
 pub const SSO_ONLY: &str = "sso_only";
 
-/// A way to sign in that is not a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OtherWay {
-    /// With a password.
-    #[cfg_attr(not(test), expect(dead_code, reason = "signing in with a password comes with identity"))]
-    Password,
-    /// With a link from whoever runs the installation.
-    Link,
-}
-
 /// Refuses the other ways where the tenant asks for a provider. A platform administrator may always use a
 /// link, so that a provider that is down or set up wrongly locks nobody out for good.
 pub(crate) async fn refuse_if_sso_only(
     connection: &mut AnyConnection,
     user: &User,
-    way: OtherWay,
+    method: SignInMethod,
 ) -> Result<(), ControlError> {
+    if matches!(method, SignInMethod::Oidc | SignInMethod::Saml) {
+        return Ok(());
+    }
     let row = sqlx::query("SELECT settings FROM tenants WHERE id = $1").bind(user.tenant.as_str());
     let settings: Option<String> =
         row.fetch_optional(&mut *connection).await?.map(|row| row.try_get(0)).transpose()?;
@@ -39,7 +33,7 @@ pub(crate) async fn refuse_if_sso_only(
     }
     let grant = find_grant(connection, &user.tenant, &user.role).await?;
     let permissions = grant.map_or(Permissions::NONE, |grant| grant.permissions);
-    if way == OtherWay::Link && permissions.has(Permission::PlatformManage) {
+    if method == SignInMethod::Link && permissions.has(Permission::PlatformManage) {
         return Ok(());
     }
     Err(SsoError::Only.into())

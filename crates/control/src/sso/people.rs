@@ -1,16 +1,17 @@
 //! From a provider's statement to a person of ours.
 
 use db::Tx;
-use sqlx::{AssertSqlSafe, Executor, Row};
+use sqlx::{AssertSqlSafe, Executor};
 
 use crate::error::ControlError;
-use crate::permissions::{Permission, Permissions};
+use crate::permissions::{Permission, Permissions, Role};
 use crate::roles::find_grant;
 use crate::sso::Sso;
 use crate::sso::error::SsoError;
 use crate::sso::mapping::{is_allowed, role};
 use crate::sso::provider::Provider;
-use crate::users::{COLUMNS, NewUser, User, user_of_row};
+use crate::tenants::need_active;
+use crate::users::{COLUMNS, NewUser, User, UserState, user_of_row};
 
 const NAME_BYTES_MAX: usize = 100;
 
@@ -45,6 +46,9 @@ impl Sso {
         };
         let control = &self.shared.control;
         let mut tx = control.begin().await?;
+        // One at a time, so that two first sign-ins make one person.
+        control.lock_tenant(&mut tx, &provider.tenant).await?;
+        need_active(&mut tx, &provider.tenant).await?;
         let Some(grant) = find_grant(&mut tx, &provider.tenant, role).await? else {
             return Err(refused(&format!("the role {role:.80?} does not exist any more")).into());
         };
@@ -54,7 +58,9 @@ impl Sso {
             Some(user) => (user, false),
             None => self.link(&mut tx, provider, &email, &name, role).await?,
         };
-        require_active(&mut tx, &user, &email).await?;
+        if user.state != UserState::Active {
+            return Err(refused("the account is disabled; an administrator can enable it").into());
+        }
         // Whoever sets a provider up without being a platform administrator cannot reach one through it.
         let held = find_grant(&mut tx, &provider.tenant, &user.role).await?;
         let held = held.map_or(Permissions::NONE, |held| held.permissions).and(grant.permissions);
@@ -63,6 +69,11 @@ impl Sso {
                 refused("platform administrators sign in with a link, not through this provider").into()
             );
         }
+        // A tenant is not left without an administrator because a group was renamed.
+        let role = match control.refuse_last_admin(&mut tx, &user, Role::parse(role)).await {
+            Err(ControlError::LastAdmin { .. }) => user.role.clone(),
+            result => result.map(|()| role.to_owned())?,
+        };
         let now = control.now();
         let link = sqlx::query(
             "INSERT INTO sso_identities (provider_id, subject, user_id, created_at, last_used_at) \
@@ -73,9 +84,9 @@ impl Sso {
             link.bind(provider.id.as_str()).bind(person.subject.as_str()).bind(user.id.as_str()).bind(now);
         tx.execute(link).await?;
         let update = sqlx::query("UPDATE users SET name = $1, role = $2 WHERE id = $3");
-        tx.execute(update.bind(name.as_str()).bind(role).bind(user.id.as_str())).await?;
+        tx.execute(update.bind(name.as_str()).bind(role.as_str()).bind(user.id.as_str())).await?;
         tx.commit().await?;
-        Ok((User { name, role: role.to_owned(), ..user }, created))
+        Ok((User { name, role, ..user }, created))
     }
 
     /// The person of this address, made if there is none.
@@ -112,24 +123,6 @@ async fn find_identity(
     );
     let row = sqlx::query(AssertSqlSafe(statement)).bind(provider.id.as_str()).bind(subject);
     row.fetch_optional(&mut **tx).await?.as_ref().map(user_of_row).transpose()
-}
-
-/// Refuses those who were disabled, and tenants that are not active.
-async fn require_active(tx: &mut Tx, user: &User, email: &str) -> Result<(), ControlError> {
-    let row = sqlx::query(
-        "SELECT users.state, tenants.state FROM users JOIN tenants ON tenants.id = users.tenant_id \
-         WHERE users.id = $1",
-    );
-    let row = row.bind(user.id.as_str()).fetch_optional(&mut **tx).await?;
-    let states =
-        row.map(|row| Ok::<_, sqlx::Error>((row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?)));
-    match states.transpose()? {
-        Some((person, tenant)) if person == "active" && tenant == "active" => Ok(()),
-        _ => {
-            let message = "the account is disabled; an administrator can enable it".to_owned();
-            Err(SsoError::Person { email: email.to_owned(), message }.into())
-        }
-    }
 }
 
 /// A name fit to be stored: one line, not too long, never empty.

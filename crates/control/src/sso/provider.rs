@@ -8,10 +8,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::control::Control;
-use crate::error::{ControlError, one_line};
+use crate::error::{ControlError, not_found, one_line};
 use crate::keys::tenant_of_row;
 use crate::permissions::{Permission, Permissions, Principal};
-use crate::roles::find_grant;
+use crate::roles::{covers, find_grant, may_give};
 use crate::secret::{Secret, new_id};
 use crate::sso::mapping::is_domain;
 use crate::sso::oidc::OidcConfig;
@@ -143,6 +143,7 @@ impl Control {
     ) -> Result<Provider, ControlError> {
         check(new)?;
         let mut tx = self.begin().await?;
+        self.lock_tenant(&mut tx, tenant).await?;
         self.may_hand_out(&mut tx, by, tenant, &new.role_mapping, new.default_role.as_deref(), false).await?;
         let count = sqlx::query("SELECT COUNT(*) FROM sso_providers WHERE tenant_id = $1");
         let count = count.bind(tenant.as_str()).fetch_one(&mut *tx).await?;
@@ -257,10 +258,7 @@ impl Control {
         let statement = format!("SELECT {COLUMNS} FROM sso_providers WHERE tenant_id = $1 AND id = $2");
         let row = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_str()).bind(id);
         let row = row.fetch_optional(&mut *connection).await?;
-        let name = || id.chars().take(80).collect();
-        provider_of_row(
-            &row.ok_or_else(|| ControlError::NotFound { kind: "sign-in provider", name: name() })?,
-        )
+        provider_of_row(&row.ok_or_else(|| not_found("sign-in provider", id))?)
     }
 
     /// One that is enabled, whosever it is: the answer of a provider names only it.
@@ -320,14 +318,11 @@ impl Control {
         names.sort_unstable();
         names.dedup();
         for name in names {
-            match find_grant(&mut *tx, tenant, name).await? {
-                Some(grant) => by.need_cover(grant.permissions, grant.selector.as_deref())?,
-                // What is set up already may name a role that is gone; it hands out nothing.
-                None if is_old => {}
-                None => {
-                    let message = format!("{name:.80?} is no role of the tenant");
-                    return Err(ControlError::Invalid { field: "role", message });
-                }
+            if is_old {
+                // It may name a role that is gone, which hands out nothing.
+                covers(&mut *tx, tenant, by, name).await?;
+            } else {
+                may_give(&mut *tx, tenant, by, name).await?;
             }
         }
         Ok(())

@@ -22,6 +22,7 @@ use url::Url;
 
 use crate::error::{ControlError, one_line};
 use crate::secret::new_id;
+use crate::sessions::SignInMethod;
 use crate::sso::error::SsoError;
 use crate::sso::people::Person;
 use crate::sso::provider::{Provider, ProviderConfig};
@@ -186,7 +187,14 @@ impl Sso {
         self.use_up(&provider, &assertion).await?;
         let (user, created) = self.admit(&provider, person(config, assertion)?).await?;
         let tenant = provider.tenant.clone();
-        Ok(SsoOutcome { user, created, tenant, provider: provider.id, return_to: private.return_to })
+        Ok(SsoOutcome {
+            user,
+            created,
+            tenant,
+            provider: provider.id,
+            method: SignInMethod::Saml,
+            return_to: private.return_to,
+        })
     }
 
     pub(super) fn check_saml(&self, provider: &Provider, config: &SamlConfig) -> Result<Value, ControlError> {

@@ -37,7 +37,8 @@ async fn control(f: &Fixture, keyring: &Keyring) -> Control {
 }
 
 async fn user(c: &Control, email: &str, role: Role) -> User {
-    c.create_user(&tenant(), NewUser { email, name: "Ada", role: role.as_str() }).await.unwrap()
+    let new = NewUser { email, name: "Ada", role: role.as_str() };
+    c.create_user(&tenant(), &Principal::system(), new).await.unwrap()
 }
 
 async fn run(f: &Fixture, statement: &'static str) {

@@ -32,10 +32,13 @@ pub(super) struct Discovery {
     pub(super) keys: RwLock<Arc<KeySet>>,
 }
 
+/// With when it was found, on the monotonic clock.
+type Kept = (Arc<Discovery>, Duration);
+
 /// Providers known of late. Tenants do not share: what one may reach, another may not.
 #[derive(Default)]
 pub(crate) struct Issuers {
-    known: Mutex<HashMap<(TenantId, String), (Arc<Discovery>, Duration)>>,
+    known: Mutex<HashMap<(TenantId, String), Kept>>,
 }
 
 impl Sso {

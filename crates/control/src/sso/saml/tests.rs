@@ -22,7 +22,7 @@ fn check_at(xml: &str, certificates: &[String], now_ms: i64) -> Result<Assertion
 }
 
 fn check_ours(xml: &str) -> Result<Assertion, SsoError> {
-    check_at(xml, &[IDP.certificate.clone()], NOW)
+    check_at(xml, std::slice::from_ref(&IDP.certificate), NOW)
 }
 
 #[track_caller]

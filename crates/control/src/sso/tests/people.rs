@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::error::Remedy;
 use crate::permissions::Role;
-use crate::sso::only::{OtherWay, refuse_if_sso_only};
+use crate::sso::only::refuse_if_sso_only;
 use crate::users::NewUser;
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn the_first_sign_in_makes_a_person_and_later_ones_keep_them_up_to_date() 
         w.stub.next.lock().claims = json!({"email": "countess@example.com"});
         let renamed = w.sign_in(&provider).await.unwrap();
         assert_eq!((renamed.user.id, renamed.created), (first.user.id.clone(), false));
-        assert_eq!(w.control.users(&tenant()).await.unwrap().len(), 1);
+        assert_eq!(w.control.users(&tenant(), None, 100).await.unwrap().len(), 1);
 
         // Another provider of the tenant that vouches for the same address means the same person.
         let other = w.provider(new_oidc("google")).await;
@@ -82,7 +82,7 @@ async fn who_is_not_meant_to_come_in_is_told_why() {
         w.refused(w.sign_in(&provider).await, "the account is disabled");
         run(&f, "UPDATE users SET state = 'active'").await;
         run(&f, "UPDATE tenants SET state = 'suspended' WHERE id = 'acme'").await;
-        w.refused(w.sign_in(&provider).await, "the account is disabled");
+        w.refused(w.sign_in(&provider).await, "tenant acme is suspended");
         run(&f, "UPDATE tenants SET state = 'active' WHERE id = 'acme'").await;
         // Out of the group, out of the application.
         w.stub.next.lock().claims = json!({});
@@ -96,7 +96,7 @@ async fn a_provider_of_a_tenant_reaches_no_platform_administrator() {
     each_backend(async |f| {
         let w = world(&f).await;
         let new = NewUser { email: "ada@example.com", name: "Ada", role: Role::PlatformAdmin.as_str() };
-        let ada = w.control.create_user(&tenant(), new).await.unwrap();
+        let ada = w.control.create_user(&tenant(), &Principal::system(), new).await.unwrap();
         let provider = w.provider(new_oidc("okta")).await;
         w.refused(w.sign_in(&provider).await, "platform administrators sign in with a link");
         assert_eq!(w.control.user(&tenant(), &ada.id).await.unwrap(), ada, "nor changes anything of theirs");
@@ -124,29 +124,56 @@ async fn a_tenant_may_allow_nothing_else() {
         let w = world(&f).await;
         let person = async |email: &str, role: Role| {
             let new = NewUser { email, name: "x", role: role.as_str() };
-            w.control.create_user(&tenant(), new).await.unwrap()
+            w.control.create_user(&tenant(), &Principal::system(), new).await.unwrap()
         };
         let admin = person("admin@example.com", Role::Admin).await;
         let root = person("root@example.com", Role::PlatformAdmin).await;
         let ways = async |user: &User| {
             let mut connection = w.control.read().await.unwrap();
             let mut may = Vec::new();
-            for way in [OtherWay::Password, OtherWay::Link] {
-                may.push(refuse_if_sso_only(&mut connection, user, way).await.is_ok());
+            for method in [SignInMethod::Password, SignInMethod::Link, SignInMethod::Saml] {
+                may.push(refuse_if_sso_only(&mut connection, user, method).await.is_ok());
             }
             may
         };
-        assert_eq!((ways(&admin).await, ways(&root).await), (vec![true, true], vec![true, true]));
+        assert_eq!((ways(&admin).await, ways(&root).await), (vec![true; 3], vec![true; 3]));
         run(&f, r#"UPDATE tenants SET settings = '{"sso_only": true}' WHERE id = 'acme'"#).await;
-        assert_eq!((ways(&admin).await, ways(&root).await), (vec![false, false], vec![false, true]));
+        assert_eq!(
+            (ways(&admin).await, ways(&root).await),
+            (vec![false, false, true], vec![false, true, true])
+        );
 
         let link = w.control.new_sign_in_link(&tenant(), &admin.id).await.unwrap();
-        let error = w.control.redeem_link(link.token.expose()).await.unwrap_err();
+        let error = w.control.redeem_link(link.token.expose(), Client::default()).await.unwrap_err();
         assert!(error.to_string().contains("identity provider only"), "{error}");
         let link = w.control.new_sign_in_link(&tenant(), &root.id).await.unwrap();
-        w.control.redeem_link(link.token.expose()).await.expect("the way in when the provider is down");
+        w.control
+            .redeem_link(link.token.expose(), Client::default())
+            .await
+            .expect("the way in when the provider is down");
         let provider = w.provider(new_oidc("okta")).await;
-        w.sign_in(&provider).await.unwrap();
+        let outcome = w.sign_in(&provider).await.unwrap();
+        let session = w.sso.begin_session(&outcome, Client::default()).await.unwrap();
+        let listed = w.control.sessions(&tenant(), &outcome.user.id).await.unwrap();
+        assert_eq!(listed.iter().map(|session| session.method).collect::<Vec<_>>(), [SignInMethod::Oidc]);
+        w.control.end_session(session.token.expose()).await.unwrap();
+        assert!(w.control.authenticate_session(session.token.expose()).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_administrator_stays_one_whatever_the_groups_say() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let provider = w.provider(new_oidc("okta")).await;
+        w.stub.next.lock().claims = json!({"groups": ["ops"]});
+        assert_eq!(w.sign_in(&provider).await.unwrap().user.role, "admin");
+        w.stub.next.lock().claims = json!({"groups": ["dev"]});
+        assert_eq!(w.sign_in(&provider).await.unwrap().user.role, "admin");
+        let new = NewUser { email: "bob@example.com", name: "Bob", role: Role::Admin.as_str() };
+        w.control.create_user(&tenant(), &Principal::system(), new).await.unwrap();
+        assert_eq!(w.sign_in(&provider).await.unwrap().user.role, "editor");
     })
     .await;
 }
