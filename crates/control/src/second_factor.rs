@@ -109,7 +109,7 @@ impl Control {
         let mut tx = self.begin().await?;
         let user = self.managed(&mut tx, tenant, by, user).await?;
         remove(&mut tx, &user).await?;
-        delete_sessions(&mut tx, &user.id, None).await?;
+        delete_sessions(&mut tx, self.now(), &user.id, None).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -253,7 +253,7 @@ impl Control {
     ) -> Result<u64, ControlError> {
         let user = self.user(tenant, user).await?;
         let mut tx = self.begin().await?;
-        let ended = delete_sessions(&mut tx, &user.id, keep).await?;
+        let ended = delete_sessions(&mut tx, self.now(), &user.id, keep).await?;
         tx.commit().await?;
         Ok(ended)
     }
@@ -262,7 +262,7 @@ impl Control {
     pub(crate) async fn remove_ended(&self) -> Result<(), ControlError> {
         let now = self.now();
         let mut tx = self.begin().await?;
-        for table in ["sign_in_links", "invitations", "password_resets"] {
+        for table in ["sign_in_links", "invitations", "password_resets", "sso_states", "saml_replays"] {
             let statement = format!("DELETE FROM {table} WHERE expires_at <= $1");
             tx.execute(sqlx::query(AssertSqlSafe(statement)).bind(now)).await?;
         }

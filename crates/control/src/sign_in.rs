@@ -241,7 +241,7 @@ impl Control {
 
     /// After a change of password: every session but the one to keep, and every link, ends.
     async fn end_other_ways(&self, tx: &mut Tx, user: &str, keep: Option<&str>) -> Result<(), ControlError> {
-        delete_sessions(tx, user, keep).await?;
+        delete_sessions(tx, self.now(), user, keep).await?;
         for table in ["password_resets", "sign_in_links"] {
             let statement = format!("DELETE FROM {table} WHERE user_id = $1");
             tx.execute(sqlx::query(AssertSqlSafe(statement)).bind(user)).await?;

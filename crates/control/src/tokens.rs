@@ -38,6 +38,7 @@ use crate::users::{COLUMNS, User, user_of_row};
 
 pub use access::AccessPrincipal;
 pub use refresh::TokenFamily;
+pub(crate) use revoke::end_families;
 
 /// Life of an access token.
 pub(crate) const ACCESS_SECONDS: i64 = 900;

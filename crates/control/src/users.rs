@@ -11,6 +11,7 @@ use crate::keys::tenant_of_row;
 use crate::permissions::{ActorKind, Permission, Principal, Role};
 use crate::roles::{covers, may_give};
 use crate::secret::new_id;
+use crate::tokens::end_families;
 
 /// People listed at once.
 const LIST_MAX: u32 = 1_000;
@@ -161,7 +162,7 @@ impl Control {
         }
         self.refuse_last_admin(&mut tx, &before, Role::parse(role)).await?;
         let user = set(&mut tx, tenant, id, "role", role).await?;
-        delete_sessions(&mut tx, id, None).await?;
+        delete_sessions(&mut tx, self.now(), id, None).await?;
         tx.commit().await?;
         Ok(user)
     }
@@ -178,7 +179,7 @@ impl Control {
         let before = self.managed(&mut tx, tenant, by, id).await?;
         if state == UserState::Disabled {
             self.refuse_last_admin(&mut tx, &before, None).await?;
-            end_access(&mut tx, id).await?;
+            end_access(&mut tx, self.now(), id).await?;
         }
         let user = set(&mut tx, tenant, id, "state", state.as_str()).await?;
         tx.commit().await?;
@@ -316,19 +317,21 @@ async fn set(
     user_of_row(&update.fetch_optional(&mut **tx).await?.ok_or_else(|| not_found("user", id))?)
 }
 
-/// Ends a person's sessions, all but the one to keep.
+/// Ends a person's sessions, all but the one to keep, and all of their tokens.
 pub(crate) async fn delete_sessions(
     tx: &mut Tx,
+    now: i64,
     user: &str,
     keep: Option<&str>,
 ) -> Result<u64, ControlError> {
+    end_families(tx, now, user, "sessions were ended").await?;
     let delete = sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND id <> $2");
     Ok(tx.execute(delete.bind(user).bind(keep.unwrap_or_default())).await?.rows_affected())
 }
 
 /// Takes away every way in that a person holds now.
-async fn end_access(tx: &mut Tx, user: &str) -> Result<(), ControlError> {
-    delete_sessions(tx, user, None).await?;
+async fn end_access(tx: &mut Tx, now: i64, user: &str) -> Result<(), ControlError> {
+    delete_sessions(tx, now, user, None).await?;
     for table in ["sign_in_links", "password_resets"] {
         let statement = format!("DELETE FROM {table} WHERE user_id = $1");
         tx.execute(sqlx::query(AssertSqlSafe(statement)).bind(user)).await?;

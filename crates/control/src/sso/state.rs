@@ -112,21 +112,6 @@ impl Sso {
         };
         serde_json::from_slice(&text).map_err(damaged)
     }
-
-    /// Removes sign-ins that were never finished, and assertions that have expired.
-    pub async fn remove_ended(&self) -> Result<(), ControlError> {
-        let control = &self.shared.control;
-        let now = control.now();
-        let mut tx = control.begin().await?;
-        for statement in [
-            "DELETE FROM sso_states WHERE expires_at <= $1",
-            "DELETE FROM saml_replays WHERE expires_at <= $1",
-        ] {
-            tx.execute(sqlx::query(statement).bind(now)).await?;
-        }
-        tx.commit().await?;
-        Ok(())
-    }
 }
 
 /// A path of ours and nothing that a browser would take for another site.

@@ -12,6 +12,7 @@ use crate::error::ControlError;
 use crate::permissions::{Permission, Permissions, Principal};
 use crate::secret::{Secret, new_id};
 use crate::tokens::news::{FRESH, FRESHER};
+use crate::tokens::signing::SigningKey;
 use crate::tokens::{ACCESS_SECONDS, Binding, Holder, Tokens};
 
 /// Longer texts are no tokens of ours. Ours have about 1,000 bytes.
@@ -60,13 +61,13 @@ pub struct AccessPrincipal {
 
 impl Tokens {
     /// A signed statement about a person, for one family.
-    pub(super) async fn make_access(
+    pub(super) fn make_access(
         &self,
+        key: &SigningKey,
         holder: &Holder,
         family: &str,
         binding: Binding<'_>,
     ) -> Result<Secret, ControlError> {
-        let key = self.signing_key().await?;
         let settings = &self.shared.settings;
         let iat = self.now().div_euclid(1000);
         let claims = Claims {

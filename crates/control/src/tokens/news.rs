@@ -131,24 +131,17 @@ impl Tokens {
         news.known.write().read_at = Some(began);
         Ok(())
     }
+}
 
-    /// Writes a piece of news as part of the change it is about. It is kept until `expires_at`.
-    pub(super) async fn publish(
-        &self,
-        tx: &mut Tx,
-        kind: Kind,
-        id: &str,
-        expires_at: i64,
-    ) -> Result<(), ControlError> {
-        let seq = sqlx::query("UPDATE token_news_last SET seq = seq + 1 WHERE one = 1 RETURNING seq");
-        let seq: i64 = seq.fetch_one(&mut **tx).await?.try_get(0)?;
-        let insert =
-            sqlx::query("INSERT INTO token_news (seq, kind, id, expires_at) VALUES ($1, $2, $3, $4)")
-                .bind(seq)
-                .bind(kind.as_str())
-                .bind(id)
-                .bind(expires_at);
-        tx.execute(insert).await?;
-        Ok(())
-    }
+/// Writes a piece of news as part of the change it is about. It is kept until `expires_at`.
+pub(super) async fn publish(tx: &mut Tx, kind: Kind, id: &str, expires_at: i64) -> Result<(), ControlError> {
+    let seq = sqlx::query("UPDATE token_news_last SET seq = seq + 1 WHERE one = 1 RETURNING seq");
+    let seq: i64 = seq.fetch_one(&mut **tx).await?.try_get(0)?;
+    let insert = sqlx::query("INSERT INTO token_news (seq, kind, id, expires_at) VALUES ($1, $2, $3, $4)")
+        .bind(seq)
+        .bind(kind.as_str())
+        .bind(id)
+        .bind(expires_at);
+    tx.execute(insert).await?;
+    Ok(())
 }

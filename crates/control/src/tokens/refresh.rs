@@ -7,7 +7,7 @@ use sqlx::{Executor, Row};
 
 use crate::error::ControlError;
 use crate::secret::{Hash, Secret, new_id};
-use crate::tokens::{ACCESS_SECONDS, Binding, Holder, TokenPair, Tokens, number};
+use crate::tokens::{ACCESS_SECONDS, Binding, TokenPair, Tokens, number};
 use crate::users::User;
 
 const DAY_MS: i64 = 86_400_000;
@@ -53,7 +53,7 @@ impl Tokens {
     pub async fn issue(&self, user: &User, binding: Binding<'_>) -> Result<TokenPair, ControlError> {
         let binding = bounded(binding);
         // Before the transaction, since a rotation is one of its own.
-        self.signing_key().await?;
+        let key = self.signing_key().await?;
         let now = self.now();
         let mut tx = self.shared.control.begin().await?;
         let holder = self.find_holder(&mut tx, &user.id).await?.ok_or(ControlError::InvalidToken)?;
@@ -74,8 +74,10 @@ impl Tokens {
         .bind(agent_hash(binding.agent));
         tx.execute(insert).await?;
         let refresh = self.insert_refresh(&mut tx, &family, expires_at).await?;
+        // Made before anything is final: a key that does not sign uses no refresh token up.
+        let access = self.make_access(&key, &holder, &family, binding)?;
         tx.commit().await?;
-        self.pair(&holder, family, refresh, binding).await
+        Ok(TokenPair { access, refresh, expires_in: ACCESS_SECONDS, family })
     }
 
     /// The next pair of a family. The token is used up; shown again it ends the family and every access
@@ -84,7 +86,7 @@ impl Tokens {
         let binding = bounded(binding);
         let hash = Hash::of(presented).filter(|_| presented.starts_with(PREFIX));
         let hash = hash.ok_or(ControlError::InvalidToken)?;
-        self.signing_key().await?;
+        let key = self.signing_key().await?;
         let now = self.now();
         let mut tx = self.shared.control.begin().await?;
         // Of all that come with the same token this statement lets one through; the others wait for its
@@ -122,8 +124,10 @@ impl Tokens {
         let holder = self.find_holder(&mut tx, &user_id).await?.ok_or(ControlError::InvalidToken)?;
         self.count_issue(&mut tx, &user_id).await?;
         let refresh = self.insert_refresh(&mut tx, &family, number(&live, "expires_at")?).await?;
+        // Made before anything is final: a key that does not sign uses no refresh token up.
+        let access = self.make_access(&key, &holder, &family, binding)?;
         tx.commit().await?;
-        self.pair(&holder, family, refresh, binding).await
+        Ok(TokenPair { access, refresh, expires_in: ACCESS_SECONDS, family })
     }
 
     /// A person's families that are neither revoked nor expired, the latest used first.
@@ -142,17 +146,6 @@ impl Tokens {
         .fetch_all(&mut *connection)
         .await?;
         rows.iter().map(family_of_row).collect()
-    }
-
-    async fn pair(
-        &self,
-        holder: &Holder,
-        family: String,
-        refresh: Secret,
-        binding: Binding<'_>,
-    ) -> Result<TokenPair, ControlError> {
-        let access = self.make_access(holder, &family, binding).await?;
-        Ok(TokenPair { access, refresh, expires_in: ACCESS_SECONDS, family })
     }
 
     async fn insert_refresh(

@@ -20,6 +20,7 @@ use sqlx::Row;
 use crate::der::rsa_parts;
 use crate::error::ControlError;
 use crate::secret::new_id;
+use crate::tokens::news::{FRESH, Kind, publish};
 use crate::tokens::{ACCESS_SECONDS, Tokens, number};
 
 /// Another process may sign with the old key until it has read the news: a second, and much room.
@@ -85,7 +86,7 @@ impl Tokens {
     /// Makes a new key the one that signs. Tokens of the one before stay valid until they expire. Returns the
     /// new key's identifier, or the winner's when another process rotated at the same time.
     pub async fn rotate_signing_key(&self) -> Result<String, ControlError> {
-        self.read_news(super::news::FRESH).await?;
+        self.read_news(FRESH).await?;
         let before = self.shared.keys.read().current.as_ref().map(|key| key.kid.clone());
         self.replace_key(before.as_deref()).await?;
         Ok(self.current()?.kid.clone())
@@ -93,7 +94,7 @@ impl Tokens {
 
     /// The key that signs now. Rotates when its time is over.
     pub(super) async fn signing_key(&self) -> Result<Arc<SigningKey>, ControlError> {
-        self.read_news(super::news::FRESH).await?;
+        self.read_news(FRESH).await?;
         let current = self.shared.keys.read().current.clone();
         match current {
             Some(key) if self.now() < key.signs_until => Ok(key),
@@ -160,7 +161,7 @@ impl Tokens {
         .execute(&mut *tx)
         .await?;
         if inserted.rows_affected() == 1 {
-            self.publish(&mut tx, super::news::Kind::Keys, &kid, now.saturating_add(verifies_after)).await?;
+            publish(&mut tx, Kind::Keys, &kid, now.saturating_add(verifies_after)).await?;
             tx.commit().await?;
         } else {
             drop(tx);

@@ -14,7 +14,7 @@ use super::*;
 use crate::error::Remedy;
 use crate::permissions::{Permission, Role};
 use crate::sealed::Keyring;
-use crate::users::NewUser;
+use crate::users::{NewUser, UserState};
 
 const HOME: Binding<'static> = Binding { address: "192.0.2.1", agent: "Firefox" };
 const AWAY: Binding<'static> = Binding { address: "198.51.100.7", agent: "curl" };
@@ -650,7 +650,10 @@ async fn a_lost_key_file_stops_signing_but_not_verifying_until_the_key_is_rotate
         let error = other.issue(&w.ada, HOME).await.unwrap_err();
         assert_eq!(error.remedy(), Remedy::CallOperator);
         assert!(error.to_string().contains("rotate the signing key"), "{error}");
+        let refused = other.refresh(pair.refresh.expose(), HOME).await;
+        assert_eq!(refused.unwrap_err().remedy(), Remedy::CallOperator);
         other.rotate_signing_key().await.unwrap();
+        other.refresh(pair.refresh.expose(), HOME).await.expect("the refusal used nothing up");
         let pair = other.issue(&w.ada, HOME).await.unwrap();
         assert!(good(&other, pair.access.expose(), HOME).await);
     })
@@ -687,6 +690,32 @@ async fn a_person_is_issued_so_many_tokens_in_a_window() {
         w.tokens.issue(&bob, HOME).await.unwrap();
         f.clock.advance(Duration::from_secs(40));
         w.tokens.refresh(pairs[0].refresh.expose(), HOME).await.expect("the refusal used nothing up");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_ends_a_persons_sessions_ends_their_tokens() {
+    each_backend(async |f| {
+        let w = world(&f, TokenSettings { issue_max: 1_000, ..TokenSettings::default() }).await;
+        let root = Principal::system();
+        let (t, id) = (tenant(), w.ada.id.as_str());
+        for n in 0..4 {
+            let pair = w.tokens.issue(&w.ada, HOME).await.unwrap();
+            match n {
+                0 => drop(w.control.revoke_sessions(&t, id, None).await.unwrap()),
+                1 => drop(w.control.set_role(&t, &root, id, "viewer").await.unwrap()),
+                2 => w
+                    .control
+                    .change_password(&t, id, None, "correct horse battery staple", None)
+                    .await
+                    .unwrap(),
+                _ => drop(w.control.set_user_state(&t, &root, id, UserState::Disabled).await.unwrap()),
+            }
+            f.clock.advance(Duration::from_secs(1));
+            assert!(!w.good(&pair.access).await, "{n}");
+            assert!(w.tokens.refresh(pair.refresh.expose(), HOME).await.is_err(), "{n}");
+        }
     })
     .await;
 }

@@ -120,7 +120,7 @@ async fn a_state_is_good_once_for_ten_minutes_in_one_browser_with_one_provider()
         let fixed = w.sso.begin(&tenant(), &provider.id, "/", Some("chosen-by-someone")).await.unwrap();
         assert_ne!(fixed.browser.expose(), "chosen-by-someone");
         f.clock.advance(Duration::from_secs(600));
-        w.sso.remove_ended().await.unwrap();
+        w.control.remove_ended().await.unwrap();
         assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_states").await, 0);
     })
     .await;

@@ -135,7 +135,7 @@ async fn responses_are_good_once_and_for_one_request() {
         w.refused(w.answer(&other, &asked, &xml).await, "is not meant for");
 
         f.clock.advance(std::time::Duration::from_secs(360));
-        w.sso.remove_ended().await.unwrap();
+        w.control.remove_ended().await.unwrap();
         assert_eq!(count(&f, "SELECT COUNT(*) FROM saml_replays").await, 0);
         let asked = w.ask(&provider).await;
         let xml = w.response(&provider, &asked).signed(&idp);
