@@ -6,23 +6,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use db::{Database, Scope};
+use db::{Database, MigrationSet};
 use kit::{BoxError, HealthStatus, Service, SharedClock, Shutdown};
 use model::TenantId;
 use parking_lot::Mutex;
 
-use crate::cache::KeyCache;
+use crate::cache::{KeyCache, TenantCache};
 use crate::error::ControlError;
-use crate::keys::{KeyScopes, NewKey};
+use crate::keys::{KeyGrant, NewKey};
+use crate::links::LINK_LIFE;
+use crate::passwords::Hasher;
+use crate::permissions::{Principal, Role};
+use crate::provision::Creations;
 use crate::schema;
+use crate::scopes::KeyScopes;
+use crate::sealed::Keyring;
 use crate::secret::Secret;
-use crate::users::{NewUser, Role};
+use crate::users::NewUser;
 
 /// How often uses of keys are written down.
 const WRITE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Links and sessions that ended are removed every so many writes: each ten minutes.
+/// What has ended is removed every so many writes: each ten minutes.
 const WRITES_PER_SWEEP: u32 = 60;
+
+/// Tenants half created are looked for every so many writes: each minute.
+const WRITES_PER_LOOK: u32 = 6;
 
 /// The control plane. Clones share it.
 #[derive(Clone)]
@@ -33,10 +42,17 @@ pub struct Control {
 pub(crate) struct Shared {
     pub(crate) db: Database,
     pub(crate) clock: SharedClock,
+    pub(crate) keyring: Keyring,
     pub(crate) keys: KeyCache,
     /// When each key was last used, milliseconds, until it is written down. Bounded by the keys there are.
     pub(crate) used: Mutex<HashMap<String, i64>>,
-    migrated: Mutex<HashSet<TenantId>>,
+    /// The sets of tables that each tenant's part has.
+    pub(crate) tenant_sets: Vec<&'static MigrationSet>,
+    /// Tenants whose tables this process brought up to date.
+    pub(crate) migrated: Mutex<HashSet<TenantId>>,
+    pub(crate) tenants: TenantCache,
+    pub(crate) creations: Creations,
+    pub(crate) hasher: Hasher,
 }
 
 impl fmt::Debug for Control {
@@ -56,16 +72,33 @@ pub struct First {
 
 impl Control {
     /// Brings the tables up to date.
-    pub async fn open(db: Database, clock: SharedClock) -> Result<Self, ControlError> {
+    pub async fn open(db: Database, clock: SharedClock, keyring: Keyring) -> Result<Self, ControlError> {
+        Self::open_with(db, clock, keyring, &[]).await
+    }
+
+    /// The same, with tables that other crates keep in each tenant's part.
+    pub async fn open_with(
+        db: Database,
+        clock: SharedClock,
+        keyring: Keyring,
+        more: &[&'static MigrationSet],
+    ) -> Result<Self, ControlError> {
         db.control().migrate(&schema::SHARED, &*clock).await?;
         let shared = Shared {
             db,
             clock,
+            keyring,
             keys: KeyCache::default(),
             used: Mutex::default(),
+            tenant_sets: [&schema::TENANT].iter().chain(more).copied().collect(),
             migrated: Mutex::default(),
+            tenants: TenantCache::default(),
+            creations: Creations::default(),
+            hasher: Hasher::new()?,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        let control = Self { shared: Arc::new(shared) };
+        control.insert_built_in().await?;
+        Ok(control)
     }
 
     /// Closes every connection; later calls fail.
@@ -85,11 +118,13 @@ impl Control {
         if first.rows_affected() == 0 {
             return Ok(None);
         }
-        let user = NewUser { email: "admin@localhost", name: "Administrator", role: Role::Admin };
+        let user =
+            NewUser { email: "admin@localhost", name: "Administrator", role: Role::PlatformAdmin.as_str() };
         let user = self.insert_user(&mut tx, &tenant, user).await?;
-        let key = NewKey { name: "bootstrap", scopes: KeyScopes::ALL, expires_at: None };
-        let (_, key) = self.insert_key(&mut tx, &tenant, key).await?;
-        let link = self.insert_link(&mut tx, &user.id).await?;
+        let grant = KeyGrant::Scopes(KeyScopes::ALL);
+        let key = NewKey { name: "bootstrap", grant, expires_at: None };
+        let (_, key) = self.insert_key(&mut tx, &tenant, &Principal::system(), key).await?;
+        let link = self.insert_link(&mut tx, &user.id, LINK_LIFE).await?;
         tx.commit().await?;
         Ok(Some(First { key, link_token: link.token }))
     }
@@ -104,16 +139,6 @@ impl Control {
 
     pub(crate) async fn read(&self) -> Result<db::Conn, ControlError> {
         Ok(self.shared.db.control().read().await?)
-    }
-
-    /// A tenant's part, its tables up to date.
-    pub(crate) async fn tenant(&self, tenant: &TenantId) -> Result<Scope, ControlError> {
-        let scope = self.shared.db.tenant(tenant).await?;
-        if !self.shared.migrated.lock().contains(tenant) {
-            scope.migrate(&schema::TENANT, &*self.shared.clock).await?;
-            self.shared.migrated.lock().insert(tenant.clone());
-        }
-        Ok(scope)
     }
 
     /// Writes down when keys were last used.
@@ -157,6 +182,9 @@ impl Service for Control {
                 () = self.shared.clock.sleep(WRITE_INTERVAL) => {}
             }
             self.write_uses().await?;
+            if round.is_multiple_of(WRITES_PER_LOOK) {
+                self.resume_sagas().await?;
+            }
             if round.is_multiple_of(WRITES_PER_SWEEP) {
                 self.remove_ended().await?;
             }

@@ -38,7 +38,7 @@ impl Control {
     pub async fn record_deletion(&self, tenant: &TenantId, deletion: &Deletion) -> Result<(), ControlError> {
         one_line("signal", &deletion.signal, 20)?;
         let query = &deletion.query[..deletion.query.floor_char_boundary(QUERY_BYTES_MAX)];
-        let mut tx = self.tenant(tenant).await?.begin().await?;
+        let mut tx = self.scope(tenant).await?.begin().await?;
         sqlx::query(
             "INSERT INTO deletions (id, signal, query, start_ns, end_ns, row_count, requested_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
@@ -58,7 +58,7 @@ impl Control {
 
     /// Numbers of the deletes that are not finished.
     pub async fn unfinished_deletions(&self, tenant: &TenantId) -> Result<Vec<u64>, ControlError> {
-        let mut connection = self.tenant(tenant).await?.read().await?;
+        let mut connection = self.scope(tenant).await?.read().await?;
         let rows = sqlx::query("SELECT id FROM deletions WHERE finished_at IS NULL")
             .fetch_all(&mut *connection)
             .await?;
@@ -69,7 +69,7 @@ impl Control {
     /// Marks deletes as finished now, and forgets the oldest of very many.
     pub async fn finish_deletions(&self, tenant: &TenantId, ids: &[u64]) -> Result<(), ControlError> {
         let now = self.now();
-        let mut tx = self.tenant(tenant).await?.begin().await?;
+        let mut tx = self.scope(tenant).await?.begin().await?;
         for id in ids {
             sqlx::query("UPDATE deletions SET finished_at = $1 WHERE id = $2 AND finished_at IS NULL")
                 .bind(now)
@@ -90,7 +90,7 @@ impl Control {
 
     /// All that are remembered, the newest first.
     pub async fn deletions(&self, tenant: &TenantId) -> Result<Vec<Deletion>, ControlError> {
-        let mut connection = self.tenant(tenant).await?.read().await?;
+        let mut connection = self.scope(tenant).await?.read().await?;
         let rows = sqlx::query(
             "SELECT id, signal, query, start_ns, end_ns, row_count, requested_at, finished_at \
              FROM deletions ORDER BY id DESC",

@@ -1,6 +1,10 @@
 //! What goes wrong, and what to do about it.
 
 use db::DbError;
+use model::TenantId;
+
+use crate::sso::SsoError;
+use crate::tenants::TenantState;
 
 /// What the caller should do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +13,8 @@ pub enum Remedy {
     FixRequest,
     /// Show a valid key, or sign in again.
     Authenticate,
+    /// The caller is known and may not do this: someone with more permissions can, or can give them.
+    GetPermission,
     /// The same call may succeed soon.
     RetryLater,
     /// The configuration is wrong.
@@ -30,6 +36,67 @@ pub enum ControlError {
     /// No such session, or it has ended.
     #[error("the session has ended; sign in again")]
     InvalidSession,
+    /// No such person, or another password, or no password at all: one text for all.
+    #[error("the email, the password or the code is not right")]
+    WrongCredentials,
+    /// The password is right and a second factor is set up, so its code is needed, too.
+    #[error("enter the code of your authenticator, or a recovery code")]
+    CodeNeeded,
+    /// No such invitation, or it was used, revoked or has expired.
+    #[error("the invitation is not valid any more; ask whoever invited you for a new one")]
+    InvalidInvitation,
+    /// No such token for a new password, or it was used or has expired.
+    #[error("the link to set a new password is not valid any more; ask for a new one")]
+    InvalidReset,
+    /// Too many attempts, or too much at once.
+    #[error("too many attempts; try again in {} s", .retry_after_ms.saturating_add(999) / 1000)]
+    Throttled {
+        /// How long to wait, milliseconds.
+        retry_after_ms: i64,
+    },
+    /// The tenant may not be used now.
+    #[error("tenant {tenant} is {}", .state.as_str())]
+    TenantInactive {
+        /// Which.
+        tenant: TenantId,
+        /// Why.
+        state: TenantState,
+    },
+    /// The tenant, or the platform, would be left without anyone to manage it.
+    #[error("{email} is the last active administrator; make another one first")]
+    LastAdmin {
+        /// Who.
+        email: String,
+    },
+    /// The work ended before it was done, and was undone.
+    #[error("{what} stopped: {message}")]
+    Stopped {
+        /// Which work.
+        what: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// No token of ours, or it has expired, was revoked, or belongs elsewhere. One text for all, so that it
+    /// tells nothing about which.
+    #[error("the token is not valid; sign in again")]
+    InvalidToken,
+    /// A sign-in through a provider failed.
+    #[error(transparent)]
+    Sso(#[from] SsoError),
+    /// The caller may not do this.
+    #[error("{message}")]
+    Forbidden {
+        /// What is missing.
+        message: String,
+    },
+    /// The file with the master keys cannot be used. Carries nothing of what it holds.
+    #[error("cannot use the key file {file}: {message}")]
+    KeyFile {
+        /// Which.
+        file: String,
+        /// Why, and what to do.
+        message: String,
+    },
     /// A field of the request is wrong.
     #[error("{field}: {message}")]
     Invalid {
@@ -92,10 +159,23 @@ impl ControlError {
     /// What the caller should do next.
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::InvalidKey | Self::InvalidLink | Self::InvalidSession => Remedy::Authenticate,
-            Self::Invalid { .. } | Self::NotFound { .. } | Self::Exists { .. } | Self::Changed { .. } => {
-                Remedy::FixRequest
-            }
+            Self::InvalidKey
+            | Self::InvalidLink
+            | Self::InvalidSession
+            | Self::WrongCredentials
+            | Self::CodeNeeded
+            | Self::InvalidInvitation
+            | Self::InvalidReset
+            | Self::InvalidToken => Remedy::Authenticate,
+            Self::Sso(error) => error.remedy(),
+            Self::Forbidden { .. } | Self::TenantInactive { .. } => Remedy::GetPermission,
+            Self::KeyFile { .. } => Remedy::FixConfig,
+            Self::Throttled { .. } | Self::Stopped { .. } => Remedy::RetryLater,
+            Self::Invalid { .. }
+            | Self::NotFound { .. }
+            | Self::Exists { .. }
+            | Self::Changed { .. }
+            | Self::LastAdmin { .. } => Remedy::FixRequest,
             Self::Damaged { .. } | Self::Random(_) => Remedy::CallOperator,
             Self::Db(error) => match error.remedy() {
                 db::Remedy::FixRequest => Remedy::FixRequest,
@@ -105,6 +185,11 @@ impl ControlError {
             },
         }
     }
+}
+
+/// What was asked for is not there. The name comes from outside and is cut.
+pub(crate) fn not_found(kind: &'static str, name: &str) -> ControlError {
+    ControlError::NotFound { kind, name: name.chars().take(80).collect() }
 }
 
 /// Checks a text that people give: a few words on one line.

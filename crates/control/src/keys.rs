@@ -1,17 +1,22 @@
-//! API keys: `bw_` and 43 characters, hashed, scoped, expiring, revocable.
+//! API keys: `bw_` and 43 characters, hashed, scoped, expiring, revocable, rotated with an overlap.
+//!
+//! A key carries scopes of its own, or it belongs to a service account and does what that one's role permits.
 
 use std::sync::Arc;
 
 use db::Tx;
 use model::TenantId;
-use serde_json::Value;
 use sqlx::any::AnyRow;
-use sqlx::{Executor, Row};
+use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::cache::Known;
 use crate::control::Control;
-use crate::error::{ControlError, one_line};
+use crate::error::{ControlError, not_found, one_line};
+use crate::permissions::{Actor, ActorKind, Permission, Principal};
+use crate::roles::Grant;
+use crate::scopes::KeyScopes;
 use crate::secret::{Hash, Secret, new_id};
+use crate::service_accounts;
 
 /// Every key begins with this, so that secret scanners find leaked ones.
 const KEY_PREFIX: &str = "bw_";
@@ -19,86 +24,22 @@ const KEY_PREFIX: &str = "bw_";
 /// Characters of a key that are kept readable, to tell keys apart.
 const SHOWN_CHARS: usize = 9;
 
-const COLUMNS: &str = "id, tenant_id, name, prefix, scopes, created_at, expires_at, last_used_at, revoked_at";
+/// Keys listed at once.
+const LIST_MAX: u32 = 1_000;
 
-/// What a key may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KeyScope {
-    /// Send telemetry.
-    Ingest,
-    /// Read telemetry.
-    Query,
-    /// Everything else, the other two included.
-    Admin,
-}
+/// Longest time an old secret works beside the new one.
+const OVERLAP_MS_MAX: i64 = 30 * 86_400_000;
 
-impl KeyScope {
-    /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Ingest, Self::Query, Self::Admin];
+const COLUMNS: &str = "id, tenant_id, name, prefix, scopes, service_account_id, created_by, created_at, rotated_at, \
+     old_expires_at, expires_at, last_used_at, revoked_at";
 
-    /// The spelling in the API and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Query => "query",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Reads the spelling.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
-    }
-}
-
-/// A set of scopes, never empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyScopes(u8);
-
-impl KeyScopes {
-    /// Every scope.
-    pub const ALL: Self = Self(0b111);
-
-    /// The given scopes; `None` without any.
-    pub fn of(scopes: &[KeyScope]) -> Option<Self> {
-        let bits = scopes.iter().fold(0, |bits, scope| bits | 1 << *scope as u8);
-        (bits != 0).then_some(Self(bits))
-    }
-
-    /// True when these scopes permit what `scope` stands for.
-    pub fn allow(self, scope: KeyScope) -> bool {
-        let has = |scope: KeyScope| self.0 & (1 << scope as u8) != 0;
-        has(scope) || has(KeyScope::Admin)
-    }
-
-    /// The scopes one by one.
-    pub fn iter(self) -> impl Iterator<Item = KeyScope> {
-        KeyScope::ALL.into_iter().filter(move |scope| self.0 & (1 << *scope as u8) != 0)
-    }
-
-    fn to_json(self) -> String {
-        Value::from(self.iter().map(KeyScope::as_str).collect::<Vec<_>>()).to_string()
-    }
-
-    fn from_json(text: &str) -> Result<Self, ControlError> {
-        let damaged = |message: String| ControlError::Damaged { what: "api_keys.scopes", message };
-        let names: Value = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-        let names = names.as_array().ok_or_else(|| damaged("is not a list".to_owned()))?;
-        // A scope of a newer version permits nothing this version knows.
-        let scopes: Vec<_> = names.iter().filter_map(|name| KeyScope::parse(name.as_str()?)).collect();
-        Self::of(&scopes).ok_or_else(|| damaged("names no known scope".to_owned()))
-    }
-}
-
-/// Whoever showed a valid key.
+/// What a key may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// Whose data the key opens.
-    pub tenant: TenantId,
-    /// Which key, for the audit log.
-    pub key_id: String,
-    /// What it may be used for.
-    pub scopes: KeyScopes,
+pub enum KeyGrant {
+    /// What these scopes permit.
+    Scopes(KeyScopes),
+    /// What the role of this service account permits, by the account's identifier.
+    ServiceAccount(String),
 }
 
 /// A key as operators see it; the key itself was shown once.
@@ -112,10 +53,16 @@ pub struct ApiKey {
     pub name: String,
     /// The beginning of the key.
     pub prefix: String,
-    /// What it may be used for.
-    pub scopes: KeyScopes,
+    /// What it may do.
+    pub grant: KeyGrant,
+    /// Who created it, as the audit log names them; empty for keys of before there were names.
+    pub created_by: String,
     /// Milliseconds since the Unix epoch, as the times below.
     pub created_at: i64,
+    /// When its secret was last replaced.
+    pub rotated_at: Option<i64>,
+    /// Until when the secret before that works, too.
+    pub old_expires_at: Option<i64>,
     /// Not valid from then on; `None` never expires.
     pub expires_at: Option<i64>,
     /// Behind by up to ten seconds.
@@ -129,32 +76,58 @@ pub struct ApiKey {
 pub struct NewKey<'a> {
     /// What people call it, at most 100 bytes.
     pub name: &'a str,
-    /// What it may be used for.
-    pub scopes: KeyScopes,
+    /// What it may do.
+    pub grant: KeyGrant,
     /// Milliseconds since the Unix epoch; `None` never expires.
     pub expires_at: Option<i64>,
 }
 
+/// What is to change about a key; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct KeyChange<'a> {
+    /// What people call it.
+    pub name: Option<&'a str>,
+    /// What it may do; only for keys that belong to no service account.
+    pub scopes: Option<KeyScopes>,
+    /// Milliseconds since the Unix epoch; `Some(None)` never expires.
+    pub expires_at: Option<Option<i64>>,
+}
+
 impl Control {
-    /// Creates a key. The secret is returned here and never again.
+    /// Creates a key. The secret is returned here and never again. Nobody creates a key that may do more
+    /// than they may themselves.
     pub async fn create_key(
         &self,
         tenant: &TenantId,
+        by: &Principal,
         new: NewKey<'_>,
     ) -> Result<(ApiKey, Secret), ControlError> {
+        by.need_in(tenant, Permission::KeysManage)?;
         let mut tx = self.begin().await?;
-        let created = self.insert_key(&mut tx, tenant, new).await?;
+        self.lock_tenant(&mut tx, tenant).await?;
+        may_use(&mut tx, tenant, by, &new.grant).await?;
+        let created = self.insert_key(&mut tx, tenant, by, new).await?;
         tx.commit().await?;
         Ok(created)
     }
 
-    /// The tenant's keys, the oldest first, revoked ones included.
-    pub async fn keys(&self, tenant: &TenantId) -> Result<Vec<ApiKey>, ControlError> {
+    /// The tenant's keys, the oldest first, revoked ones included, after the key `after` if given, at most
+    /// `limit` (and 1000).
+    pub async fn keys(
+        &self,
+        tenant: &TenantId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, ControlError> {
         let mut connection = self.read().await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM api_keys WHERE tenant_id = $1 ORDER BY created_at, id"
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM api_keys WHERE tenant_id = $1 AND ($2 = '' OR (created_at, id) > \
+             (SELECT created_at, id FROM api_keys WHERE tenant_id = $1 AND id = $2)) \
+             ORDER BY created_at, id LIMIT $3"
         )))
         .bind(tenant.as_str())
+        .bind(after.unwrap_or_default())
+        .bind(i64::from(limit.min(LIST_MAX)))
         .fetch_all(&mut *connection)
         .await?;
         rows.iter().map(key_of_row).collect()
@@ -174,32 +147,102 @@ impl Control {
         .await?;
         tx.commit().await?;
         self.shared.keys.forget(id);
-        if done.rows_affected() == 0 {
-            return Err(ControlError::NotFound { kind: "key", name: id.chars().take(80).collect() });
-        }
-        Ok(())
+        if done.rows_affected() == 0 { Err(not_found("key", id)) } else { Ok(()) }
     }
 
-    /// Whose key this is. Costs a query only for a key not seen in the last ten seconds.
+    /// Replaces the secret of a key. The one before works for `overlap_ms` more, at most 30 days; one before
+    /// that ends at once.
+    pub async fn rotate_key(
+        &self,
+        tenant: &TenantId,
+        by: &Principal,
+        id: &str,
+        overlap_ms: i64,
+    ) -> Result<(ApiKey, Secret), ControlError> {
+        if !(0..=OVERLAP_MS_MAX).contains(&overlap_ms) {
+            let message = format!("{overlap_ms} is not between 0 and {OVERLAP_MS_MAX}, which is 30 days");
+            return Err(ControlError::Invalid { field: "overlap_ms", message });
+        }
+        let secret = Secret::generate(KEY_PREFIX)?;
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        self.managed_key(&mut tx, tenant, by, id).await?;
+        let statement = format!(
+            "UPDATE api_keys SET old_hash = hash, old_expires_at = $1, hash = $2, prefix = $3, rotated_at = $4 \
+             WHERE tenant_id = $5 AND id = $6 RETURNING {COLUMNS}"
+        );
+        let update = sqlx::query(AssertSqlSafe(statement)).bind(now.saturating_add(overlap_ms));
+        let update = update.bind(Hash::of_secret(&secret).hex()).bind(shown(&secret)).bind(now);
+        let key = key_of_row(&update.bind(tenant.as_str()).bind(id).fetch_one(&mut *tx).await?)?;
+        tx.commit().await?;
+        // The old secret's end must be known here, too.
+        self.shared.keys.forget(id);
+        Ok((key, secret))
+    }
+
+    /// Changes the name, the scopes or the end of a key.
+    pub async fn change_key(
+        &self,
+        tenant: &TenantId,
+        by: &Principal,
+        id: &str,
+        change: KeyChange<'_>,
+    ) -> Result<ApiKey, ControlError> {
+        if let Some(name) = change.name {
+            one_line("name", name, 100)?;
+        }
+        if let Some(expires_at) = change.expires_at {
+            check_end(expires_at, self.now())?;
+        }
+        let mut tx = self.begin().await?;
+        let before = self.managed_key(&mut tx, tenant, by, id).await?;
+        let scopes = match (&before.grant, change.scopes) {
+            (KeyGrant::Scopes(before), None) => before.to_json(),
+            (KeyGrant::Scopes(_), Some(scopes)) => {
+                by.need_cover(scopes.permissions(), None)?;
+                scopes.to_json()
+            }
+            (KeyGrant::ServiceAccount(_), None) => NO_SCOPES.to_owned(),
+            (KeyGrant::ServiceAccount(account), Some(_)) => {
+                let message = format!("the key does what the role of {account} permits; change that role");
+                return Err(ControlError::Invalid { field: "scopes", message });
+            }
+        };
+        let statement = format!(
+            "UPDATE api_keys SET name = $1, scopes = $2, expires_at = $3 WHERE tenant_id = $4 AND id = $5 \
+             RETURNING {COLUMNS}"
+        );
+        let update = sqlx::query(AssertSqlSafe(statement)).bind(change.name.unwrap_or(&before.name).trim());
+        let update = update.bind(scopes).bind(change.expires_at.unwrap_or(before.expires_at));
+        let key = key_of_row(&update.bind(tenant.as_str()).bind(id).fetch_one(&mut *tx).await?)?;
+        tx.commit().await?;
+        self.shared.keys.forget(id);
+        Ok(key)
+    }
+
+    /// Whose key this is, in a tenant that may be used. Costs a query only for a key not seen in the last
+    /// ten seconds.
     pub async fn authenticate_key(&self, presented: &str) -> Result<Arc<Principal>, ControlError> {
         let hash = Hash::of(presented).ok_or(ControlError::InvalidKey)?;
         let at = self.shared.clock.monotonic();
         let found = match self.shared.keys.get(&hash, at) {
             Some(found) => found,
             None => {
+                let forgotten = self.shared.keys.forgotten();
                 let found = self.find_key(&hash).await?;
-                self.shared.keys.put(hash, found.clone(), at);
+                self.shared.keys.put(hash, found.clone(), at, forgotten);
                 found
             }
         };
         let now = self.now();
         let known = found.filter(|known| known.expires_at.is_none_or(|expires_at| now < expires_at));
-        let principal = known.ok_or(ControlError::InvalidKey)?.principal;
+        let Known { key_id, principal, .. } = known.ok_or(ControlError::InvalidKey)?;
+        self.active_tenant(&principal.tenant).await?;
         let mut used = self.shared.used.lock();
-        match used.get_mut(&principal.key_id) {
+        match used.get_mut(&*key_id) {
             Some(last) => *last = now,
             None => {
-                used.insert(principal.key_id.clone(), now);
+                used.insert(key_id.to_string(), now);
             }
         }
         drop(used);
@@ -208,55 +251,106 @@ impl Control {
 
     async fn find_key(&self, hash: &Hash) -> Result<Option<Known>, ControlError> {
         let mut connection = self.read().await?;
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS}, hash FROM api_keys WHERE hash = $1 AND revoked_at IS NULL"
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {COLUMNS}, hash, old_hash FROM api_keys \
+             WHERE (hash = $1 OR old_hash = $1) AND revoked_at IS NULL"
         )))
         .bind(hash.hex())
         .fetch_optional(&mut *connection)
         .await?;
-        let Some(row) = row.filter(|row| row.try_get("hash").is_ok_and(|stored: String| hash.is(&stored)))
-        else {
+        let Some(row) = row else { return Ok(None) };
+        let key = key_of_row(&row)?;
+        let expires_at = if hash.is(&row.try_get::<String, _>("hash")?) {
+            key.expires_at
+        } else if row.try_get::<Option<String>, _>("old_hash")?.is_some_and(|old| hash.is(&old)) {
+            // The old secret ends with the overlap, and with the key.
+            let ends = [key.expires_at, key.old_expires_at].into_iter().flatten().min();
+            Some(ends.unwrap_or(0))
+        } else {
             return Ok(None);
         };
+        let (who, grant) = match &key.grant {
+            KeyGrant::Scopes(scopes) => {
+                let who = Actor { kind: ActorKind::Key, id: key.id.clone(), name: key.name };
+                (who, Grant { permissions: scopes.permissions(), selector: None })
+            }
+            KeyGrant::ServiceAccount(account) => {
+                match service_accounts::grant(&mut connection, &key.tenant, account).await? {
+                    Some(found) => found,
+                    None => return Ok(None),
+                }
+            }
+        };
+        let principal = Principal {
+            tenant: key.tenant,
+            who,
+            key_id: Some(key.id.clone()),
+            permissions: grant.permissions,
+            selector: grant.selector,
+        };
+        Ok(Some(Known { key_id: key.id.into(), principal: Arc::new(principal), expires_at }))
+    }
+
+    /// Locks the tenant and reads a key that is not revoked, which `by` must be allowed to change.
+    async fn managed_key(
+        &self,
+        tx: &mut Tx,
+        tenant: &TenantId,
+        by: &Principal,
+        id: &str,
+    ) -> Result<ApiKey, ControlError> {
+        by.need_in(tenant, Permission::KeysManage)?;
+        self.lock_tenant(tx, tenant).await?;
+        let statement =
+            format!("SELECT {COLUMNS} FROM api_keys WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL");
+        let row = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_str()).bind(id);
+        let row = row.fetch_optional(&mut **tx).await?.ok_or_else(|| not_found("key", id))?;
         let key = key_of_row(&row)?;
-        let principal = Principal { tenant: key.tenant, key_id: key.id, scopes: key.scopes };
-        Ok(Some(Known { principal: Arc::new(principal), expires_at: key.expires_at }))
+        may_use(tx, tenant, by, &key.grant).await?;
+        Ok(key)
     }
 
     pub(crate) async fn insert_key(
         &self,
         tx: &mut Tx,
         tenant: &TenantId,
+        by: &Principal,
         new: NewKey<'_>,
     ) -> Result<(ApiKey, Secret), ControlError> {
         one_line("name", new.name, 100)?;
         let now = self.now();
-        if new.expires_at.is_some_and(|expires_at| expires_at <= now) {
-            let message = "lies in the past; give a later time or none".to_owned();
-            return Err(ControlError::Invalid { field: "expires_at", message });
-        }
+        check_end(new.expires_at, now)?;
         let secret = Secret::generate(KEY_PREFIX)?;
         let key = ApiKey {
             id: new_id("key")?,
             tenant: tenant.clone(),
-            name: new.name.to_owned(),
-            prefix: secret.expose().chars().take(SHOWN_CHARS).collect(),
-            scopes: new.scopes,
+            name: new.name.trim().to_owned(),
+            prefix: shown(&secret),
+            grant: new.grant,
+            created_by: by.who.name.clone(),
             created_at: now,
+            rotated_at: None,
+            old_expires_at: None,
             expires_at: new.expires_at,
             last_used_at: None,
             revoked_at: None,
         };
+        let (scopes, account) = match &key.grant {
+            KeyGrant::Scopes(scopes) => (scopes.to_json(), None),
+            KeyGrant::ServiceAccount(account) => (NO_SCOPES.to_owned(), Some(account.as_str())),
+        };
         let insert = sqlx::query(
-            "INSERT INTO api_keys (id, tenant_id, name, hash, prefix, scopes, created_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO api_keys (id, tenant_id, name, hash, prefix, scopes, service_account_id, created_by, \
+             created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(key.id.as_str())
         .bind(tenant.as_str())
-        .bind(new.name)
+        .bind(key.name.as_str())
         .bind(Hash::of_secret(&secret).hex())
         .bind(key.prefix.as_str())
-        .bind(key.scopes.to_json())
+        .bind(scopes)
+        .bind(account)
+        .bind(key.created_by.as_str())
         .bind(now)
         .bind(new.expires_at);
         tx.execute(insert).await?;
@@ -264,14 +358,54 @@ impl Control {
     }
 }
 
+/// The column of scopes of a key that has none of its own.
+const NO_SCOPES: &str = "[]";
+
+/// The beginning of a key, by which people tell keys apart.
+fn shown(secret: &Secret) -> String {
+    secret.expose().chars().take(SHOWN_CHARS).collect()
+}
+
+fn check_end(expires_at: Option<i64>, now: i64) -> Result<(), ControlError> {
+    if expires_at.is_some_and(|expires_at| expires_at <= now) {
+        let message = "lies in the past; give a later time or none".to_owned();
+        return Err(ControlError::Invalid { field: "expires_at", message });
+    }
+    Ok(())
+}
+
+/// Checks that `by` may hold a key that does this.
+async fn may_use(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    by: &Principal,
+    grant: &KeyGrant,
+) -> Result<(), ControlError> {
+    match grant {
+        KeyGrant::Scopes(scopes) => by.need_cover(scopes.permissions(), None),
+        KeyGrant::ServiceAccount(account) => {
+            let found = service_accounts::grant(tx, tenant, account).await?;
+            let (_, grant) = found.ok_or_else(|| not_found("service account", account))?;
+            by.need_cover(grant.permissions, grant.selector.as_deref())
+        }
+    }
+}
+
 fn key_of_row(row: &AnyRow) -> Result<ApiKey, ControlError> {
+    let grant = match row.try_get("service_account_id")? {
+        Some(account) => KeyGrant::ServiceAccount(account),
+        None => KeyGrant::Scopes(KeyScopes::from_json(&row.try_get::<String, _>("scopes")?)?),
+    };
     Ok(ApiKey {
         id: row.try_get("id")?,
         tenant: tenant_of_row(row)?,
         name: row.try_get("name")?,
         prefix: row.try_get("prefix")?,
-        scopes: KeyScopes::from_json(&row.try_get::<String, _>("scopes")?)?,
+        grant,
+        created_by: row.try_get("created_by")?,
         created_at: row.try_get("created_at")?,
+        rotated_at: row.try_get("rotated_at")?,
+        old_expires_at: row.try_get("old_expires_at")?,
         expires_at: row.try_get("expires_at")?,
         last_used_at: row.try_get("last_used_at")?,
         revoked_at: row.try_get("revoked_at")?,

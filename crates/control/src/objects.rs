@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Executor, Row};
 
 use crate::control::Control;
-use crate::error::{ControlError, one_line};
+use crate::error::{ControlError, not_found, one_line};
 
 /// Largest object, as JSON text.
 const SPEC_BYTES_MAX: usize = 1 << 20;
@@ -124,7 +124,7 @@ impl Control {
             return Err(ControlError::Invalid { field: "spec", message });
         }
         let now = self.now();
-        let mut tx = self.tenant(tenant).await?.begin().await?;
+        let mut tx = self.scope(tenant).await?.begin().await?;
         // One statement decides, so that two writers cannot both see version 3 and both write version 4.
         let row = sqlx::query(
             "INSERT INTO objects (kind, name, spec, version, created_at, updated_at) VALUES ($1, $2, $3, 1, $4, $4) \
@@ -160,7 +160,7 @@ impl Control {
         kind: ObjectKind,
         name: &str,
     ) -> Result<Object, ControlError> {
-        let mut connection = self.tenant(tenant).await?.read().await?;
+        let mut connection = self.scope(tenant).await?.read().await?;
         let row = sqlx::query(
             "SELECT name, spec, version, created_at, updated_at FROM objects WHERE kind = $1 AND name = $2",
         )
@@ -179,7 +179,7 @@ impl Control {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Object>, ControlError> {
-        let mut connection = self.tenant(tenant).await?.read().await?;
+        let mut connection = self.scope(tenant).await?.read().await?;
         let rows = sqlx::query(
             "SELECT name, spec, version, created_at, updated_at FROM objects \
              WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
@@ -199,7 +199,7 @@ impl Control {
         kind: ObjectKind,
         name: &str,
     ) -> Result<(), ControlError> {
-        let mut tx = self.tenant(tenant).await?.begin().await?;
+        let mut tx = self.scope(tenant).await?.begin().await?;
         let delete = sqlx::query("DELETE FROM objects WHERE kind = $1 AND name = $2");
         let done = tx.execute(delete.bind(kind.as_str()).bind(name)).await?;
         tx.commit().await?;
@@ -208,7 +208,7 @@ impl Control {
 }
 
 fn missing(kind: ObjectKind, name: &str) -> ControlError {
-    ControlError::NotFound { kind: kind.as_str(), name: name.chars().take(80).collect() }
+    not_found(kind.as_str(), name)
 }
 
 fn object_of_row(kind: ObjectKind, row: &AnyRow) -> Result<Object, ControlError> {

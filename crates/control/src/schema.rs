@@ -1,14 +1,38 @@
 //! Tables. A step that was released is never edited; a change is a new step.
 
+mod identity; // step 2 of the shared part
+mod monitoring; // step 3 of a tenant's part
+mod tokens; // step 3 of the shared part
+
 use db::{Migration, MigrationSet};
 
 /// In the shared part.
-pub(crate) const SHARED: MigrationSet = MigrationSet {
-    name: "control",
-    migrations: &[Migration {
-        version: 1,
-        name: "keys, users, links and sessions",
-        up: "
+pub(crate) const SHARED: MigrationSet =
+    MigrationSet { name: "control", migrations: &[FIRST, identity::IDENTITY, tokens::TOKENS] };
+
+/// In each tenant's part.
+pub(crate) const TENANT: MigrationSet =
+    MigrationSet { name: "objects", migrations: &[OBJECTS, DELETIONS, monitoring::MONITORING] };
+
+/// Tables of the shared part whose rows belong to the tenant in their column `tenant_id`. What refers to a
+/// person, a team or the like goes with it. A test compares the list with the database.
+pub(crate) const OF_TENANT: &[&str] = &[
+    "audit_heads",
+    "token_families",
+    "sso_providers",
+    "invitations",
+    "projects",
+    "teams",
+    "service_accounts",
+    "roles",
+    "api_keys",
+    "users",
+];
+
+const FIRST: Migration = Migration {
+    version: 1,
+    name: "keys, users, links and sessions",
+    up: "
 CREATE TABLE control_facts (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -51,24 +75,19 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_user ON sessions (user_id);
 ",
-        down: "
+    down: "
 DROP TABLE sessions;
 DROP TABLE sign_in_links;
 DROP TABLE api_keys;
 DROP TABLE users;
 DROP TABLE control_facts;
 ",
-    }],
 };
 
-/// In each tenant's part.
-pub(crate) const TENANT: MigrationSet = MigrationSet {
-    name: "objects",
-    migrations: &[
-        Migration {
-            version: 1,
-            name: "saved objects",
-            up: "
+const OBJECTS: Migration = Migration {
+    version: 1,
+    name: "saved objects",
+    up: "
 CREATE TABLE objects (
     kind TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -79,12 +98,13 @@ CREATE TABLE objects (
     PRIMARY KEY (kind, name)
 );
 ",
-            down: "DROP TABLE objects;",
-        },
-        Migration {
-            version: 2,
-            name: "deletes of rows",
-            up: "
+    down: "DROP TABLE objects;",
+};
+
+const DELETIONS: Migration = Migration {
+    version: 2,
+    name: "deletes of rows",
+    up: "
 CREATE TABLE deletions (
     id BIGINT PRIMARY KEY,
     signal TEXT NOT NULL,
@@ -96,7 +116,5 @@ CREATE TABLE deletions (
     finished_at BIGINT
 );
 ",
-            down: "DROP TABLE deletions;",
-        },
-    ],
+    down: "DROP TABLE deletions;",
 };

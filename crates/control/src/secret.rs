@@ -22,6 +22,11 @@ impl Secret {
         Ok(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<32>()?))))
     }
 
+    /// A secret that was made elsewhere.
+    pub(crate) fn of(text: String) -> Self {
+        Self(text)
+    }
+
     /// The secret itself, for the one who is to have it.
     pub fn expose(&self) -> &str {
         &self.0
@@ -76,13 +81,13 @@ pub(crate) fn new_id(prefix: &str) -> Result<String, ControlError> {
     Ok(format!("{prefix}_{}", hex(&random::<8>()?)))
 }
 
-fn random<const N: usize>() -> Result<[u8; N], ControlError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], ControlError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(ControlError::Random)?;
     Ok(bytes)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a String cannot fail");
         text

@@ -1,19 +1,19 @@
-//! Sign-in links, each good for one session, and sessions.
+//! Sessions: begun by signing in, however that was done, and listed and ended by whom they belong to.
 
 use db::Tx;
 use model::TenantId;
+use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::control::Control;
-use crate::error::ControlError;
-use crate::secret::{Hash, Secret};
-use crate::users::{COLUMNS, User, user_of_row};
+use crate::error::{ControlError, not_found};
+use crate::permissions::Principal;
+use crate::secret::{Hash, Secret, new_id};
+use crate::sso::only::refuse_if_sso_only;
+use crate::users::{COLUMNS, User, delete_sessions, user_of_row};
 
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
-
-/// A link is for now, not for keeping.
-const LINK_LIFE_MS: i64 = HOUR_MS;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A session ends after this, however much it is used.
 const SESSION_LIFE_MS: i64 = 30 * DAY_MS;
@@ -24,18 +24,66 @@ const SESSION_IDLE_MS: i64 = 7 * DAY_MS;
 /// Use of a session is written down at most this often.
 const SEEN_EVERY_MS: i64 = 60_000;
 
-/// A way to sign in, once.
-#[derive(Clone, Debug)]
-pub struct SignInLink {
-    /// Goes into the link.
-    pub token: Secret,
-    /// Milliseconds since the Unix epoch.
-    pub expires_at: i64,
+/// Sessions of one person; above it the one unused for longest ends.
+const SESSIONS_MAX: i64 = 50;
+
+/// What is kept of what a browser calls itself.
+const USER_AGENT_CHARS_MAX: usize = 300;
+
+/// From where someone signs in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Client<'a> {
+    /// The network address as text; empty when it is not known.
+    pub address: &'a str,
+    /// What the browser calls itself; empty when it does not say.
+    pub user_agent: &'a str,
+}
+
+/// How someone signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInMethod {
+    /// With a link that an administrator or the first start gave them.
+    Link,
+    /// By accepting an invitation.
+    Invitation,
+    /// With a password.
+    Password,
+    /// With a password and a code.
+    PasswordAndCode,
+    /// At an OpenID Connect provider.
+    Oidc,
+    /// At a SAML identity provider.
+    Saml,
+}
+
+impl SignInMethod {
+    /// Every method.
+    pub const ALL: [Self; 6] =
+        [Self::Link, Self::Invitation, Self::Password, Self::PasswordAndCode, Self::Oidc, Self::Saml];
+
+    /// The spelling in the API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Invitation => "invitation",
+            Self::Password => "password",
+            Self::PasswordAndCode => "password+code",
+            Self::Oidc => "oidc",
+            Self::Saml => "saml",
+        }
+    }
+
+    /// Reads the spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
 }
 
 /// A session just begun.
 #[derive(Clone, Debug)]
 pub struct Session {
+    /// Identifier, to list and end it by.
+    pub id: String,
     /// Goes into the cookie.
     pub token: Secret,
     /// Must accompany every change the browser asks for. Follows from the token, so it is not stored.
@@ -49,64 +97,84 @@ pub struct Session {
 /// Whoever showed a valid session.
 #[derive(Clone, Debug)]
 pub struct SessionPrincipal {
+    /// The session's identifier.
+    pub id: String,
     /// Who it is; the tenant is theirs.
     pub user: User,
+    /// What they may do.
+    pub principal: Principal,
     /// What must accompany every change; compare with [`Secret::matches`].
     pub csrf: Secret,
     /// Milliseconds since the Unix epoch.
     pub expires_at: i64,
 }
 
-impl Control {
-    /// A new sign-in link for a person of the tenant, by identifier or email. Earlier ones stay valid.
-    pub async fn new_sign_in_link(&self, tenant: &TenantId, user: &str) -> Result<SignInLink, ControlError> {
-        let user = self.user(tenant, user).await?;
-        let mut tx = self.begin().await?;
-        let link = self.insert_link(&mut tx, &user.id).await?;
-        tx.commit().await?;
-        Ok(link)
-    }
+/// A session as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Identifier.
+    pub id: String,
+    /// How it was begun.
+    pub method: SignInMethod,
+    /// From which network address; empty when it was not known.
+    pub address: String,
+    /// What the browser called itself; empty when it did not say.
+    pub user_agent: String,
+    /// Milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// Behind by up to a minute.
+    pub last_seen_at: i64,
+    /// Milliseconds since the Unix epoch.
+    pub expires_at: i64,
+}
 
-    /// Uses a link up and begins a session. Of two that try at once, one succeeds.
-    pub async fn redeem_link(&self, presented: &str) -> Result<Session, ControlError> {
-        let hash = Hash::of(presented).ok_or(ControlError::InvalidLink)?;
+impl Control {
+    /// Begins a session for someone who proved who they are.
+    pub(crate) async fn begin_session(
+        &self,
+        tx: &mut Tx,
+        mut user: User,
+        method: SignInMethod,
+        client: Client<'_>,
+    ) -> Result<Session, ControlError> {
+        refuse_if_sso_only(tx, &user, method).await?;
         let now = self.now();
-        let mut tx = self.begin().await?;
-        let used = sqlx::query(
-            "UPDATE sign_in_links SET used_at = $1 WHERE hash = $2 AND used_at IS NULL AND expires_at > $1 \
-             RETURNING user_id",
-        )
-        .bind(now)
-        .bind(hash.hex())
-        .fetch_optional(&mut *tx)
-        .await?;
-        let user_id: String = used.ok_or(ControlError::InvalidLink)?.try_get(0)?;
-        let statement = format!("SELECT {COLUMNS} FROM users WHERE id = $1");
-        let user = sqlx::query(AssertSqlSafe(statement)).bind(user_id.as_str()).fetch_one(&mut *tx).await?;
-        let user = user_of_row(&user)?;
-        let token = Secret::generate("bws_")?;
+        let old = sqlx::query(
+            "DELETE FROM sessions WHERE user_id = $1 AND id NOT IN \
+             (SELECT id FROM sessions WHERE user_id = $1 ORDER BY last_seen_at DESC, id LIMIT $2)",
+        );
+        tx.execute(old.bind(user.id.as_str()).bind(SESSIONS_MAX - 1)).await?;
+        let (id, token) = (new_id("session")?, Secret::generate("bws_")?);
         let expires_at = now.saturating_add(SESSION_LIFE_MS);
         let insert = sqlx::query(
-            "INSERT INTO sessions (hash, user_id, created_at, last_seen_at, expires_at) VALUES ($1, $2, $3, $3, $4)",
+            "INSERT INTO sessions (hash, id, user_id, method, address, user_agent, created_at, last_seen_at, \
+             expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
         )
         .bind(Hash::of_secret(&token).hex())
-        .bind(user_id)
+        .bind(id.as_str())
+        .bind(user.id.as_str())
+        .bind(method.as_str())
+        .bind(shown(client.address))
+        .bind(shown(client.user_agent))
         .bind(now)
         .bind(expires_at);
         tx.execute(insert).await?;
-        tx.commit().await?;
+        let update = sqlx::query("UPDATE users SET last_sign_in_at = $1 WHERE id = $2");
+        tx.execute(update.bind(now).bind(user.id.as_str())).await?;
+        user.last_sign_in_at = Some(now);
         let csrf = csrf(token.expose());
-        Ok(Session { token, csrf, user, expires_at })
+        Ok(Session { id, token, csrf, user, expires_at })
     }
 
-    /// Whose session this is.
+    /// Whose session this is, in a tenant that may be used.
     pub async fn authenticate_session(&self, presented: &str) -> Result<SessionPrincipal, ControlError> {
         let hash = Hash::of(presented).ok_or(ControlError::InvalidSession)?;
         let now = self.now();
         let statement = format!(
-            "SELECT {COLUMNS}, sessions.hash AS session_hash, sessions.last_seen_at, sessions.expires_at \
-             FROM sessions JOIN users ON users.id = sessions.user_id \
-             WHERE sessions.hash = $1 AND sessions.expires_at > $2 AND sessions.last_seen_at > $3"
+            "SELECT {COLUMNS}, sessions.hash AS session_hash, sessions.id AS session_id, sessions.last_seen_at, \
+             sessions.expires_at FROM sessions JOIN users ON users.id = sessions.user_id \
+             WHERE sessions.hash = $1 AND sessions.expires_at > $2 AND sessions.last_seen_at > $3 \
+             AND users.state = 'active'"
         );
         let row = {
             let mut connection = self.read().await?;
@@ -121,6 +189,8 @@ impl Control {
         if !hash.is(&row.try_get::<String, _>("session_hash")?) {
             return Err(ControlError::InvalidSession);
         }
+        let user = user_of_row(&row)?;
+        self.active_tenant(&user.tenant).await?;
         let seen: i64 = row.try_get("last_seen_at")?;
         if now.saturating_sub(seen) >= SEEN_EVERY_MS {
             let mut tx = self.begin().await?;
@@ -129,8 +199,11 @@ impl Control {
             tx.execute(update.bind(now).bind(hash.hex())).await?;
             tx.commit().await?;
         }
+        let principal = self.principal_of(&user).await?;
         Ok(SessionPrincipal {
-            user: user_of_row(&row)?,
+            id: row.try_get("session_id")?,
+            user,
+            principal,
             csrf: csrf(presented),
             expires_at: row.try_get("expires_at")?,
         })
@@ -145,28 +218,68 @@ impl Control {
         Ok(())
     }
 
-    pub(crate) async fn insert_link(&self, tx: &mut Tx, user_id: &str) -> Result<SignInLink, ControlError> {
-        let token = Secret::generate("bwl_")?;
+    /// Someone's sessions that have not ended, the one used last first; there are at most 50.
+    pub async fn sessions(&self, tenant: &TenantId, user: &str) -> Result<Vec<SessionInfo>, ControlError> {
         let now = self.now();
-        let expires_at = now.saturating_add(LINK_LIFE_MS);
-        let insert = sqlx::query(
-            "INSERT INTO sign_in_links (hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(Hash::of_secret(&token).hex())
-        .bind(user_id)
-        .bind(now)
-        .bind(expires_at);
-        tx.execute(insert).await?;
-        Ok(SignInLink { token, expires_at })
+        let mut connection = self.read().await?;
+        let rows = sqlx::query(
+            "SELECT sessions.id, sessions.method, sessions.address, sessions.user_agent, sessions.created_at, \
+             sessions.last_seen_at, sessions.expires_at FROM sessions JOIN users ON users.id = sessions.user_id \
+             WHERE users.tenant_id = $1 AND users.id = $2 AND sessions.expires_at > $3 \
+             AND sessions.last_seen_at > $4 ORDER BY sessions.last_seen_at DESC, sessions.id",
+        );
+        let rows = rows.bind(tenant.as_str()).bind(user).bind(now).bind(now.saturating_sub(SESSION_IDLE_MS));
+        rows.fetch_all(&mut *connection).await?.iter().map(info_of_row).collect()
     }
 
-    /// Removes links and sessions that have ended.
+    /// Ends one of someone's sessions, by its identifier.
+    pub async fn revoke_session(&self, tenant: &TenantId, user: &str, id: &str) -> Result<(), ControlError> {
+        let mut tx = self.begin().await?;
+        let delete = sqlx::query(
+            "DELETE FROM sessions WHERE id = $1 AND user_id IN \
+             (SELECT users.id FROM users WHERE users.id = $2 AND users.tenant_id = $3)",
+        );
+        let done = tx.execute(delete.bind(id).bind(user).bind(tenant.as_str())).await?;
+        tx.commit().await?;
+        if done.rows_affected() == 0 { Err(not_found("session", id)) } else { Ok(()) }
+    }
+
+    /// Ends someone's sessions, all but the one to keep, and says how many.
+    pub async fn revoke_sessions(
+        &self,
+        tenant: &TenantId,
+        user: &str,
+        keep: Option<&str>,
+    ) -> Result<u64, ControlError> {
+        let user = self.user(tenant, user).await?;
+        let mut tx = self.begin().await?;
+        let ended = delete_sessions(&mut tx, self.now(), &user.id, keep).await?;
+        tx.commit().await?;
+        Ok(ended)
+    }
+
+    /// Removes what has ended: links, sessions, invitations, keys and failures nobody asks for any more.
     pub(crate) async fn remove_ended(&self) -> Result<(), ControlError> {
         let now = self.now();
         let mut tx = self.begin().await?;
-        tx.execute(sqlx::query("DELETE FROM sign_in_links WHERE expires_at <= $1").bind(now)).await?;
+        for table in ["sign_in_links", "invitations", "password_resets", "sso_states", "saml_replays"] {
+            let statement = format!("DELETE FROM {table} WHERE expires_at <= $1");
+            tx.execute(sqlx::query(AssertSqlSafe(statement)).bind(now)).await?;
+        }
         let sessions = sqlx::query("DELETE FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2");
         tx.execute(sessions.bind(now).bind(now.saturating_sub(SESSION_IDLE_MS))).await?;
+        // Kept for a while, because someone may ask which key it was.
+        let keys = sqlx::query("DELETE FROM api_keys WHERE revoked_at <= $1 OR expires_at <= $1");
+        tx.execute(keys.bind(now.saturating_sub(90 * DAY_MS))).await?;
+        let old = sqlx::query(
+            "UPDATE api_keys SET old_hash = NULL, old_expires_at = NULL WHERE old_expires_at <= $1",
+        );
+        tx.execute(old.bind(now)).await?;
+        // An authenticator that was never confirmed.
+        let factors =
+            sqlx::query("DELETE FROM second_factors WHERE confirmed_at IS NULL AND created_at <= $1");
+        tx.execute(factors.bind(now.saturating_sub(DAY_MS))).await?;
+        self.remove_old_failures(&mut tx).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -174,4 +287,26 @@ impl Control {
 
 fn csrf(token: &str) -> Secret {
     Secret::derive(token, "csrf")
+}
+
+/// What is kept of a text that a browser sends.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(USER_AGENT_CHARS_MAX).collect()
+}
+
+fn info_of_row(row: &AnyRow) -> Result<SessionInfo, ControlError> {
+    let method: String = row.try_get("method")?;
+    let method = SignInMethod::parse(&method).ok_or_else(|| ControlError::Damaged {
+        what: "sessions.method",
+        message: format!("{method:?} is no way to sign in"),
+    })?;
+    Ok(SessionInfo {
+        id: row.try_get("id")?,
+        method,
+        address: row.try_get("address")?,
+        user_agent: row.try_get("user_agent")?,
+        created_at: row.try_get("created_at")?,
+        last_seen_at: row.try_get("last_seen_at")?,
+        expires_at: row.try_get("expires_at")?,
+    })
 }

@@ -11,11 +11,12 @@ use async_trait::async_trait;
 use kit::{BoxError, HealthStatus, Service, SharedClock, Shutdown};
 use model::TenantId;
 use parking_lot::Mutex;
-use sqlx::{Any, AssertSqlSafe, Executor, Pool};
+use sqlx::{Any, Executor, Pool};
 
 use crate::error::DbError;
+use crate::parts;
 use crate::pool::{self, SqlitePools};
-use crate::scope::{Backend, Inner, Scope, quoted};
+use crate::scope::{Backend, Inner, Scope};
 
 /// Tenant files open at once; above it the one unused for longest is closed.
 const TENANTS_OPEN_MAX: usize = 64;
@@ -64,25 +65,27 @@ impl From<&kit::config::settings::Database> for DatabaseSettings {
 /// The database. Clones share it.
 #[derive(Clone)]
 pub struct Database {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    settings: DatabaseSettings,
-    clock: SharedClock,
+pub(crate) struct Shared {
+    pub(crate) settings: DatabaseSettings,
+    pub(crate) clock: SharedClock,
     control: Scope,
-    home: Home,
-    tenants: Mutex<Tenants>,
+    pub(crate) home: Home,
+    pub(crate) tenants: Mutex<Tenants>,
+    /// Held while the template of new tenants' files is made.
+    pub(crate) template: tokio::sync::Mutex<()>,
 }
 
-enum Home {
+pub(crate) enum Home {
     Folder(PathBuf),
     Server(Pool<Any>),
 }
 
 #[derive(Default)]
-struct Tenants {
-    open: HashMap<TenantId, (Scope, Duration)>,
+pub(crate) struct Tenants {
+    pub(crate) open: HashMap<TenantId, (Scope, Duration)>,
     closed: bool,
 }
 
@@ -107,12 +110,20 @@ impl Database {
             }
             "postgres" | "postgresql" => {
                 let pool = pool::postgres(&settings)?;
-                create_schema(&pool, "bellwether_control").await?;
+                parts::create_schema(&pool, "bellwether_control").await?;
+                parts::create_app_role(&pool).await?;
                 (Scope::postgres("bellwether_control".to_owned(), pool.clone()), Home::Server(pool))
             }
             _ => return Err(DbError::Url("write sqlite:///folder or postgres://user@host/name".to_owned())),
         };
-        let shared = Shared { settings, clock, control, home, tenants: Mutex::default() };
+        let shared = Shared {
+            settings,
+            clock,
+            control,
+            home,
+            tenants: Mutex::default(),
+            template: tokio::sync::Mutex::default(),
+        };
         let database = Self { shared: Arc::new(shared) };
         database.ping().await?;
         Ok(database)
@@ -128,7 +139,7 @@ impl Database {
         self.shared.control.clone()
     }
 
-    /// A tenant's part, created if it is missing: ask only for tenants that exist.
+    /// A tenant's part, which [`Database::create_tenant`] made.
     pub async fn tenant(&self, tenant: &TenantId) -> Result<Scope, DbError> {
         let now = self.shared.clock.monotonic();
         {
@@ -144,12 +155,17 @@ impl Database {
         let scope = match &self.shared.home {
             Home::Folder(folder) => {
                 // Connections are made when first used, so that a race opens nothing twice.
-                let file = folder.join(format!("tenant-{tenant}.db"));
+                let file = parts::file(folder, tenant);
+                if !parts::is_file(&file)? {
+                    return Err(DbError::NoTenant { tenant: tenant.clone() });
+                }
                 Scope::sqlite(format!("tenant {tenant}"), SqlitePools::open(&file, &self.shared.settings)?)
             }
             Home::Server(pool) => {
-                let schema = format!("tenant_{tenant}");
-                create_schema(pool, &schema).await?;
+                let schema = parts::schema(tenant);
+                if !parts::has_schema(pool, &schema).await? {
+                    return Err(DbError::NoTenant { tenant: tenant.clone() });
+                }
                 Scope::postgres(schema, pool.clone())
             }
         };
@@ -225,16 +241,6 @@ fn folder(path: &str) -> Result<PathBuf, DbError> {
     let folder = std::path::absolute(path).map_err(failed)?;
     fs::create_dir_all(&folder).map_err(failed)?;
     Ok(folder)
-}
-
-async fn create_schema(pool: &Pool<Any>, schema: &str) -> Result<(), DbError> {
-    let statement = format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema));
-    match pool.execute(AssertSqlSafe(statement)).await {
-        Ok(_) => Ok(()),
-        // Two nodes at once: IF NOT EXISTS does not cover the moment between its look and its insert.
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// As a service it closes idle files and answers health.

@@ -1,5 +1,7 @@
 //! What goes wrong, and what to do about it.
 
+use model::TenantId;
+
 /// What the caller should do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
@@ -26,6 +28,12 @@ pub enum DbError {
         folder: String,
         /// Why.
         source: std::io::Error,
+    },
+    /// The tenant has no part of the database.
+    #[error("tenant {tenant} has no part of the database; create the tenant first")]
+    NoTenant {
+        /// Which.
+        tenant: TenantId,
     },
     /// The database was closed.
     #[error("the database is closed")]
@@ -75,6 +83,7 @@ impl DbError {
         match self {
             Self::Url(_) => Remedy::FixConfig,
             Self::Folder { .. } | Self::MigrationChanged { .. } | Self::Newer { .. } => Remedy::CallOperator,
+            Self::NoTenant { .. } => Remedy::FixRequest,
             Self::Closed => Remedy::RetryLater,
             Self::Migration { .. } => Remedy::CallOperator,
             Self::Sql(error) => sql_remedy(error),

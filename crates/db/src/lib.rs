@@ -8,6 +8,7 @@
 mod database; // the whole database, and its tenants
 mod error; // what goes wrong, and what to do about it
 mod migrate; // tables, up and down
+mod parts; // tenants' parts, made and dropped
 mod pool; // how each backend connects
 mod scope; // one tenant's part, or the shared one
 #[cfg(any(test, feature = "testing"))]

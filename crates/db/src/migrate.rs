@@ -209,9 +209,22 @@ fn next<'a>(set: &'a MigrationSet, done: &BTreeMap<i64, Record>) -> Result<Optio
     Ok(None)
 }
 
+/// What tells one history of migrations from another: changes with any step of any set.
+pub(crate) fn fingerprint(sets: &[&MigrationSet]) -> String {
+    let steps = sets.iter().flat_map(|set| set.migrations.iter().map(move |m| (set.name, m)));
+    let digest = steps.fold(Sha256::new(), |digest, (set, m)| {
+        digest.chain_update(set).chain_update([0]).chain_update(checksum(m)).chain_update([0])
+    });
+    hex(&digest.finalize()[..8])
+}
+
 /// SHA-256 of what a step does, in hex. How it is undone may be mended later.
 fn checksum(migration: &Migration) -> String {
-    Sha256::digest(migration.up).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    hex(&Sha256::digest(migration.up))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
         hex
     })

@@ -30,6 +30,9 @@ const BROKEN: Migration = Migration {
     down: "",
 };
 
+const LATER: Migration =
+    Migration { version: 1, name: "later", up: "CREATE TABLE later (id TEXT)", down: "DROP TABLE later" };
+
 const FIRST: MigrationSet = MigrationSet { name: "notes", migrations: &[ONE] };
 const BOTH: MigrationSet = MigrationSet { name: "notes", migrations: &[ONE, TWO] };
 const FAILING: MigrationSet = MigrationSet { name: "notes", migrations: &[ONE, BROKEN] };
@@ -66,7 +69,7 @@ async fn sizes(scope: &Scope) -> Vec<i64> {
 }
 
 async fn migrated(f: &Fixture, id: &str) -> Scope {
-    let scope = f.db.tenant(&tenant(id)).await.unwrap();
+    let scope = f.db.create_tenant(&tenant(id), &[]).await.unwrap();
     scope.migrate(&FIRST, &f.clock).await.unwrap();
     scope
 }
@@ -92,7 +95,7 @@ async fn tenants_and_the_shared_part_see_only_their_own_rows() {
 #[tokio::test]
 async fn migrations_run_once_in_order_and_are_recorded() {
     each_backend(async |f| {
-        let scope = f.db.tenant(&tenant("t")).await.unwrap();
+        let scope = f.db.create_tenant(&tenant("t"), &[]).await.unwrap();
         assert_eq!(scope.migrate(&FIRST, &f.clock).await.unwrap(), [1]);
         f.clock.advance(Duration::from_secs(1));
         assert_eq!(scope.migrate(&BOTH, &f.clock).await.unwrap(), [2]);
@@ -110,7 +113,7 @@ async fn migrations_run_once_in_order_and_are_recorded() {
 #[tokio::test]
 async fn a_failing_migration_leaves_no_trace() {
     each_backend(async |f| {
-        let scope = f.db.tenant(&tenant("t")).await.unwrap();
+        let scope = f.db.create_tenant(&tenant("t"), &[]).await.unwrap();
         let error = scope.migrate(&FAILING, &f.clock).await.unwrap_err();
         assert!(
             error.to_string().starts_with("migration notes 2 (half done) failed and was rolled back: "),
@@ -145,7 +148,9 @@ async fn a_history_that_is_not_ours_is_refused() {
 async fn nodes_that_start_together_migrate_once() {
     each_backend(async |f| {
         let second = Database::open(f.settings.clone(), f.shared_clock()).await.unwrap();
-        let (a, b) = (f.db.tenant(&tenant("t")).await.unwrap(), second.tenant(&tenant("t")).await.unwrap());
+        let t = tenant("t");
+        let (a, b) = tokio::join!(f.db.create_tenant(&t, &[]), second.create_tenant(&t, &[]));
+        let (a, b) = (a.unwrap(), b.unwrap());
         let (x, y) = tokio::join!(a.migrate(&BOTH, &f.clock), b.migrate(&BOTH, &f.clock));
         let mut versions = [x.unwrap(), y.unwrap()].concat();
         versions.sort();
@@ -207,10 +212,10 @@ async fn what_was_committed_is_there_after_a_restart() {
 async fn files_of_tenants_are_closed_when_idle_and_above_the_limit() {
     each_backend(async |f| {
         for n in 0..80 {
-            f.db.tenant(&tenant(&format!("t{n}"))).await.unwrap();
+            f.db.create_tenant(&tenant(&format!("t{n}")), &[]).await.unwrap();
         }
         assert_eq!(f.db.tenants_open(), 64);
-        let held = f.db.tenant(&tenant("held")).await.unwrap();
+        let held = f.db.create_tenant(&tenant("held"), &[]).await.unwrap();
         f.clock.advance(Duration::from_secs(301));
         f.db.close_idle().await;
         assert_eq!(f.db.tenants_open(), 1, "one is in use");
@@ -287,6 +292,92 @@ async fn a_slow_statement_is_cancelled_and_connections_stay_within_the_pool() {
         assert_eq!(third.remedy(), Remedy::RetryLater, "{third}");
         drop(first);
         scope.read().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tenants_part_is_made_up_to_date_kept_and_dropped_with_all_that_is_in_it() {
+    each_backend(async |f| {
+        let (a, b) = (tenant("a-1"), tenant("b"));
+        assert!(matches!(f.db.tenant(&a).await, Err(DbError::NoTenant { .. })));
+        assert!(!f.db.has_tenant(&a).await.unwrap());
+        let scope = f.db.create_tenant(&a, &[&FIRST]).await.unwrap();
+        put(&scope, "x", 1).await.unwrap();
+        let other = f.db.create_tenant(&b, &[&FIRST]).await.unwrap();
+        put(&other, "x", 2).await.unwrap();
+        let again = f.db.create_tenant(&a, &[&BOTH]).await.unwrap();
+        assert_eq!(sizes(&again).await, [1], "what is there stays");
+        assert!(again.migrations(&BOTH).await.unwrap().iter().all(|step| step.applied_at.is_some()));
+        drop(again);
+
+        f.db.drop_tenant(&a).await.unwrap();
+        f.db.drop_tenant(&a).await.unwrap();
+        assert!(!f.db.has_tenant(&a).await.unwrap() && f.db.has_tenant(&b).await.unwrap());
+        assert!(put(&scope, "y", 1).await.is_err(), "whoever held it fails");
+        assert!(matches!(f.db.tenant(&a).await, Err(DbError::NoTenant { .. })));
+        let fresh = f.db.create_tenant(&a, &[&FIRST]).await.unwrap();
+        assert_eq!((sizes(&fresh).await, sizes(&other).await), (vec![], vec![2]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_made_at_once_from_one_template_are_whole() {
+    each_backend(async |f| {
+        let making: Vec<_> = (0..12)
+            .map(|n| {
+                let db = f.db.clone();
+                // Each twice at once.
+                let id = tenant(&format!("t{}", n / 2));
+                kit::spawn::spawn("make", async move { db.create_tenant(&id, &[&BOTH]).await })
+            })
+            .collect();
+        for scope in making {
+            let scope = scope.await.unwrap().unwrap();
+            assert!(scope.migrations(&BOTH).await.unwrap().iter().all(|step| step.applied_at.is_some()));
+        }
+        if f.db.backend() == Backend::Sqlite {
+            let folder = f.settings.url.strip_prefix("sqlite://").unwrap();
+            let names =
+                std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+            let strange: Vec<_> = names.filter(|name| name.contains("unfinished")).collect();
+            assert_eq!(strange, Vec::<String>::new());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_app_role_may_use_a_tenants_tables_and_no_other_role_may() {
+    each_backend(async |f| {
+        if f.db.backend() == Backend::Sqlite {
+            return;
+        }
+        let scope = f.db.create_tenant(&tenant("grants"), &[&FIRST]).await.unwrap();
+        scope.migrate(&MigrationSet { name: "later", migrations: &[LATER] }, &f.clock).await.unwrap();
+        let mut connection = scope.read().await.unwrap();
+        let other = format!("other_{}", std::process::id());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP ROLE IF EXISTS {other}; CREATE ROLE {other}")))
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        for (role, want) in [("app_role", 1), (other.as_str(), 0)] {
+            let row = sqlx::query(
+                "SELECT has_schema_privilege($1, 'tenant_grants', 'USAGE')::int::bigint, \
+                 has_table_privilege($1, 'tenant_grants.notes', 'SELECT, INSERT')::int::bigint, \
+                 has_table_privilege($1, 'tenant_grants.later', 'DELETE')::int::bigint",
+            )
+            .bind(role)
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+            assert_eq!([0, 1, 2].map(|n| row.get::<i64, _>(n)), [want; 3], "{role}");
+        }
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DROP ROLE {other}")))
+            .execute(&mut *connection)
+            .await
+            .unwrap();
     })
     .await;
 }

@@ -1,0 +1,179 @@
+use db::testing::each_backend;
+use serde_json::json;
+
+use super::*;
+use crate::error::Remedy;
+use crate::permissions::Role;
+use crate::sso::only::refuse_if_sso_only;
+use crate::users::NewUser;
+
+#[tokio::test]
+async fn the_first_sign_in_makes_a_person_and_later_ones_keep_them_up_to_date() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let provider = w.provider(new_oidc("okta")).await;
+        let first = w.sign_in(&provider).await.unwrap();
+        assert_eq!(
+            (first.created, first.user.role.as_str(), first.user.name.as_str()),
+            (true, "viewer", "Ada")
+        );
+        w.stub.next.lock().claims = json!({"name": "Ada Lovelace", "groups": ["dev"]});
+        let second = w.sign_in(&provider).await.unwrap();
+        assert_eq!((second.created, &second.user.id), (false, &first.user.id));
+        assert_eq!((second.user.role.as_str(), second.user.name.as_str()), ("editor", "Ada Lovelace"));
+        // The first rule that fits counts, whatever the order of the groups.
+        w.stub.next.lock().claims = json!({"groups": ["dev", "ops"], "email": "ADA@example.com"});
+        assert_eq!(w.sign_in(&provider).await.unwrap().user.role, "admin");
+        // Renamed at the provider, the person is still the same.
+        w.stub.next.lock().claims = json!({"email": "countess@example.com"});
+        let renamed = w.sign_in(&provider).await.unwrap();
+        assert_eq!((renamed.user.id, renamed.created), (first.user.id.clone(), false));
+        assert_eq!(w.control.users(&tenant(), None, 100).await.unwrap().len(), 1);
+
+        // Another provider of the tenant that vouches for the same address means the same person.
+        let other = w.provider(new_oidc("google")).await;
+        w.stub.next.lock().claims = json!({});
+        assert_eq!(w.sign_in(&other).await.unwrap().user.id, first.user.id);
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_identities").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn first_sign_ins_at_once_make_one_person() {
+    each_backend(async |f| {
+        let w = Arc::new(world(&f).await);
+        let provider = w.provider(new_oidc("okta")).await;
+        let attempts: Vec<_> = (0..8)
+            .map(|_| {
+                let (w, provider) = (w.clone(), provider.clone());
+                kit::spawn::spawn("sign in", async move { w.sign_in(&provider).await })
+            })
+            .collect();
+        let mut created = 0;
+        for attempt in attempts {
+            created += i32::from(attempt.await.unwrap().unwrap().created);
+        }
+        assert_eq!((created, count(&f, "SELECT COUNT(*) FROM users").await), (1, 1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_not_meant_to_come_in_is_told_why() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let provider = w.provider(NewProvider { default_role: None, ..new_oidc("okta") }).await;
+        for (claims, want) in [
+            (json!({"email": "ada@evil.com"}), "ada@evil.com may not sign in here: addresses of this domain"),
+            (json!({"email": "ada@example.com@evil.com"}), "addresses of this domain are not allowed"),
+            (json!({}), "none of your groups has a role here"),
+            (json!({"groups": ["other"]}), "none of your groups has a role here"),
+            (json!({"groups": {"ops": true}}), "none of your groups has a role here"),
+            (json!({"groups": ["dev"], "email": "@example.com"}), "email: must be an address"),
+        ] {
+            w.stub.next.lock().claims = claims;
+            w.refused(w.sign_in(&provider).await, want);
+        }
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM users").await, 0);
+        w.stub.next.lock().claims = json!({"groups": ["dev"]});
+        w.sign_in(&provider).await.unwrap();
+        run(&f, "UPDATE users SET state = 'disabled'").await;
+        w.refused(w.sign_in(&provider).await, "the account is disabled");
+        run(&f, "UPDATE users SET state = 'active'").await;
+        run(&f, "UPDATE tenants SET state = 'suspended' WHERE id = 'acme'").await;
+        w.refused(w.sign_in(&provider).await, "tenant acme is suspended");
+        run(&f, "UPDATE tenants SET state = 'active' WHERE id = 'acme'").await;
+        // Out of the group, out of the application.
+        w.stub.next.lock().claims = json!({});
+        w.refused(w.sign_in(&provider).await, "none of your groups has a role here");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_provider_of_a_tenant_reaches_no_platform_administrator() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let new = NewUser { email: "ada@example.com", name: "Ada", role: Role::PlatformAdmin.as_str() };
+        let ada = w.control.create_user(&tenant(), &Principal::system(), new).await.unwrap();
+        let provider = w.provider(new_oidc("okta")).await;
+        w.refused(w.sign_in(&provider).await, "platform administrators sign in with a link");
+        assert_eq!(w.control.user(&tenant(), &ada.id).await.unwrap(), ada, "nor changes anything of theirs");
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_identities").await, 0);
+
+        // Unless a platform administrator set it up.
+        let mapping = vec![rule("root", "platform_admin")];
+        let new = NewProvider { role_mapping: mapping, ..new_oidc("ours") };
+        assert!(w.control.create_sso_provider(&admin(), &tenant(), &new).await.is_err());
+        let provider = w.control.create_sso_provider(&Principal::system(), &tenant(), &new).await.unwrap();
+        w.stub.next.lock().claims = json!({"groups": ["root"]});
+        assert_eq!(w.sign_in(&provider).await.unwrap().user.id, ada.id);
+        // Whom it then belongs to.
+        let taken_over = NewProvider { role_mapping: Vec::new(), ..new };
+        let update = w.control.update_sso_provider(&admin(), &tenant(), &provider.id, &taken_over).await;
+        assert_eq!(update.unwrap_err().remedy(), Remedy::GetPermission);
+        assert!(w.control.delete_sso_provider(&admin(), &tenant(), &provider.id).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tenant_may_allow_nothing_else() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let person = async |email: &str, role: Role| {
+            let new = NewUser { email, name: "x", role: role.as_str() };
+            w.control.create_user(&tenant(), &Principal::system(), new).await.unwrap()
+        };
+        let admin = person("admin@example.com", Role::Admin).await;
+        let root = person("root@example.com", Role::PlatformAdmin).await;
+        let ways = async |user: &User| {
+            let mut connection = w.control.read().await.unwrap();
+            let mut may = Vec::new();
+            for method in [SignInMethod::Password, SignInMethod::Link, SignInMethod::Saml] {
+                may.push(refuse_if_sso_only(&mut connection, user, method).await.is_ok());
+            }
+            may
+        };
+        assert_eq!((ways(&admin).await, ways(&root).await), (vec![true; 3], vec![true; 3]));
+        run(&f, r#"UPDATE tenants SET settings = '{"sso_only": true}' WHERE id = 'acme'"#).await;
+        assert_eq!(
+            (ways(&admin).await, ways(&root).await),
+            (vec![false, false, true], vec![false, true, true])
+        );
+
+        let link = w.control.new_sign_in_link(&tenant(), &admin.id).await.unwrap();
+        let error = w.control.redeem_link(link.token.expose(), Client::default()).await.unwrap_err();
+        assert!(error.to_string().contains("identity provider only"), "{error}");
+        let link = w.control.new_sign_in_link(&tenant(), &root.id).await.unwrap();
+        w.control
+            .redeem_link(link.token.expose(), Client::default())
+            .await
+            .expect("the way in when the provider is down");
+        let provider = w.provider(new_oidc("okta")).await;
+        let outcome = w.sign_in(&provider).await.unwrap();
+        let session = w.sso.begin_session(&outcome, Client::default()).await.unwrap();
+        let listed = w.control.sessions(&tenant(), &outcome.user.id).await.unwrap();
+        assert_eq!(listed.iter().map(|session| session.method).collect::<Vec<_>>(), [SignInMethod::Oidc]);
+        w.control.end_session(session.token.expose()).await.unwrap();
+        assert!(w.control.authenticate_session(session.token.expose()).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_administrator_stays_one_whatever_the_groups_say() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let provider = w.provider(new_oidc("okta")).await;
+        w.stub.next.lock().claims = json!({"groups": ["ops"]});
+        assert_eq!(w.sign_in(&provider).await.unwrap().user.role, "admin");
+        w.stub.next.lock().claims = json!({"groups": ["dev"]});
+        assert_eq!(w.sign_in(&provider).await.unwrap().user.role, "admin");
+        let new = NewUser { email: "bob@example.com", name: "Bob", role: Role::Admin.as_str() };
+        w.control.create_user(&tenant(), &Principal::system(), new).await.unwrap();
+        assert_eq!(w.sign_in(&provider).await.unwrap().user.role, "editor");
+    })
+    .await;
+}

@@ -1,0 +1,349 @@
+//! Tenants: what is known of each, and whether it may be used.
+//!
+//! A tenant is `creating` until everything it needs is there, then `active`; `suspended` keeps everything and
+//! answers nobody; `deleting` is on its way out. `default` and `platform` always exist.
+
+use std::sync::Arc;
+
+use db::{Scope, Tx};
+use model::TenantId;
+use serde_json::Value;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Executor, Row};
+
+use crate::control::Control;
+use crate::error::{ControlError, one_line};
+use crate::schema;
+
+/// Largest settings or limits, as JSON text.
+const JSON_BYTES_MAX: usize = 64 << 10;
+
+/// Tenants listed at once.
+const LIST_MAX: u32 = 1_000;
+
+const COLUMNS: &str = "id, name, state, settings, limits, created_at, updated_at";
+
+/// The tenant of whoever runs the installation; our own telemetry goes there.
+pub const PLATFORM_TENANT: &str = "platform";
+
+/// Whether a tenant may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantState {
+    /// Not yet: what it needs is being made.
+    Creating,
+    /// Yes.
+    Active,
+    /// Not now: everything is kept, nobody is answered.
+    Suspended,
+    /// Never again: everything is being removed.
+    Deleting,
+}
+
+impl TenantState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Creating, Self::Active, Self::Suspended, Self::Deleting];
+
+    /// The spelling in the API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deleting => "deleting",
+        }
+    }
+
+    /// Reads the spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A tenant, which is an organisation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tenant {
+    /// Identifier; also the subdomain.
+    pub id: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// Whether it may be used.
+    pub state: TenantState,
+    /// An object; what is inside belongs to whoever uses it.
+    pub settings: Value,
+    /// An object; what is inside belongs to whoever enforces it.
+    pub limits: Value,
+    /// Milliseconds since the Unix epoch.
+    pub created_at: i64,
+    /// Milliseconds since the Unix epoch.
+    pub updated_at: i64,
+}
+
+impl Control {
+    /// A tenant, as it was at most ten seconds ago; as it is now, if this process changed it last.
+    pub async fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, ControlError> {
+        let now = self.shared.clock.monotonic();
+        let found = match self.shared.tenants.get(id, now) {
+            Some(found) => found,
+            None => {
+                let forgotten = self.shared.tenants.forgotten();
+                let found = self.read_tenant(id).await?.map(Arc::new);
+                self.shared.tenants.put(id, found.clone(), now, forgotten);
+                found
+            }
+        };
+        found.ok_or_else(|| missing(id))
+    }
+
+    /// The same, refusing a tenant that may not be used. For every request.
+    pub async fn active_tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, ControlError> {
+        let tenant = self.tenant(id).await?;
+        match tenant.state {
+            TenantState::Active => Ok(tenant),
+            state => Err(ControlError::TenantInactive { tenant: id.clone(), state }),
+        }
+    }
+
+    /// Tenants in order of id, after `after` if given, at most `limit` (and 1000).
+    pub async fn tenants(&self, after: Option<&TenantId>, limit: u32) -> Result<Vec<Tenant>, ControlError> {
+        let mut connection = self.read().await?;
+        let statement = format!("SELECT {COLUMNS} FROM tenants WHERE id > $1 ORDER BY id LIMIT $2");
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(after.map_or("", TenantId::as_str))
+            .bind(i64::from(limit.min(LIST_MAX)))
+            .fetch_all(&mut *connection)
+            .await?;
+        rows.iter().map(tenant_of_row).collect()
+    }
+
+    /// Changes what people call a tenant.
+    pub async fn rename_tenant(&self, id: &TenantId, name: &str) -> Result<Tenant, ControlError> {
+        one_line("name", name, 100)?;
+        self.set(id, "name", name.trim()).await
+    }
+
+    /// Replaces a tenant's settings.
+    pub async fn put_tenant_settings(&self, id: &TenantId, settings: &Value) -> Result<Tenant, ControlError> {
+        self.set(id, "settings", &object_text("settings", settings)?).await
+    }
+
+    /// Replaces a tenant's limits.
+    pub async fn put_tenant_limits(&self, id: &TenantId, limits: &Value) -> Result<Tenant, ControlError> {
+        self.set(id, "limits", &object_text("limits", limits)?).await
+    }
+
+    /// Stops answering a tenant's people and keys; nothing is removed. Twice changes nothing.
+    pub async fn suspend_tenant(&self, id: &TenantId) -> Result<Tenant, ControlError> {
+        refuse_built_in(id)?;
+        self.set(id, "state", TenantState::Suspended.as_str()).await
+    }
+
+    /// Ends a suspension. Twice changes nothing.
+    pub async fn activate_tenant(&self, id: &TenantId) -> Result<Tenant, ControlError> {
+        self.set(id, "state", TenantState::Active.as_str()).await
+    }
+
+    /// Sets one column of a tenant that is neither being made nor being removed.
+    async fn set(&self, id: &TenantId, column: &'static str, value: &str) -> Result<Tenant, ControlError> {
+        let mut tx = self.begin().await?;
+        let statement = format!(
+            "UPDATE tenants SET {column} = $1, updated_at = $2 \
+             WHERE id = $3 AND state IN ('active', 'suspended') RETURNING {COLUMNS}"
+        );
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .bind(value)
+            .bind(self.now())
+            .bind(id.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        let changed = row.as_ref().map(tenant_of_row).transpose()?;
+        tx.commit().await?;
+        self.shared.tenants.forget(id);
+        match changed {
+            Some(tenant) => Ok(tenant),
+            None => {
+                let state = self.tenant(id).await?.state;
+                Err(ControlError::TenantInactive { tenant: id.clone(), state })
+            }
+        }
+    }
+
+    /// First half of a deletion: from now on nobody is answered, and nothing leads back. Then the caller
+    /// removes the tenant's telemetry and calls [`Control::finish_delete`]. Twice changes nothing.
+    pub async fn begin_delete(&self, id: &TenantId) -> Result<(), ControlError> {
+        refuse_built_in(id)?;
+        let mut tx = self.begin().await?;
+        let update = sqlx::query(
+            "UPDATE tenants SET state = 'deleting', updated_at = $1 \
+             WHERE id = $2 AND state IN ('active', 'suspended', 'deleting')",
+        );
+        let done = tx.execute(update.bind(self.now()).bind(id.as_str())).await?;
+        tx.commit().await?;
+        self.forget_tenant(id);
+        if done.rows_affected() == 0 {
+            let state = self.tenant(id).await?.state;
+            return Err(ControlError::TenantInactive { tenant: id.clone(), state });
+        }
+        Ok(())
+    }
+
+    /// Second half: drops the tenant's schema or file and every row that belongs to it. Deleting a tenant
+    /// that is gone does nothing.
+    pub async fn finish_delete(&self, id: &TenantId) -> Result<(), ControlError> {
+        match self.read_tenant(id).await? {
+            None => return Ok(()),
+            Some(tenant) if tenant.state == TenantState::Deleting => {}
+            Some(tenant) => {
+                let message = format!("the tenant is {}; begin its deletion first", tenant.state.as_str());
+                return Err(ControlError::Invalid { field: "tenant", message });
+            }
+        }
+        self.shared.db.drop_tenant(id).await?;
+        let mut tx = self.begin().await?;
+        self.delete_rows(&mut tx, id).await?;
+        let delete = sqlx::query("DELETE FROM tenants WHERE id = $1 AND state = 'deleting'");
+        tx.execute(delete.bind(id.as_str())).await?;
+        tx.commit().await?;
+        self.forget_tenant(id);
+        Ok(())
+    }
+
+    /// Removes every shared row of a tenant but its own.
+    pub(crate) async fn delete_rows(&self, tx: &mut Tx, id: &TenantId) -> Result<(), ControlError> {
+        for table in schema::OF_TENANT {
+            let statement = format!("DELETE FROM {table} WHERE tenant_id = $1");
+            tx.execute(sqlx::query(AssertSqlSafe(statement)).bind(id.as_str())).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes this process ask the database again.
+    pub(crate) fn forget_tenant(&self, id: &TenantId) {
+        self.shared.tenants.forget(id);
+        self.shared.keys.forget_tenant(id);
+        self.shared.migrated.lock().remove(id);
+    }
+
+    /// What the database says now.
+    pub(crate) async fn read_tenant(&self, id: &TenantId) -> Result<Option<Tenant>, ControlError> {
+        let mut connection = self.read().await?;
+        let statement = format!("SELECT {COLUMNS} FROM tenants WHERE id = $1");
+        let row = sqlx::query(AssertSqlSafe(statement)).bind(id.as_str()).fetch_optional(&mut *connection);
+        row.await?.as_ref().map(tenant_of_row).transpose()
+    }
+
+    /// Locks a tenant that exists until the transaction ends, so that changes of its members, roles and keys
+    /// come one after the other, and none is made to a tenant that is going. To be the first statement.
+    pub(crate) async fn lock_tenant(&self, tx: &mut Tx, id: &TenantId) -> Result<(), ControlError> {
+        // An update locks the row on both databases; SQLite has no FOR UPDATE.
+        let update =
+            sqlx::query("UPDATE tenants SET id = id WHERE id = $1 RETURNING state").bind(id.as_str());
+        let row = update.fetch_optional(&mut **tx).await?.ok_or_else(|| missing(id))?;
+        match state_of_row(&row)? {
+            TenantState::Active | TenantState::Suspended | TenantState::Creating => Ok(()),
+            state => Err(ControlError::TenantInactive { tenant: id.clone(), state }),
+        }
+    }
+
+    /// A tenant's part of the database, its tables up to date.
+    pub(crate) async fn scope(&self, id: &TenantId) -> Result<Scope, ControlError> {
+        let state = self.tenant(id).await?.state;
+        if state == TenantState::Deleting {
+            return Err(ControlError::TenantInactive { tenant: id.clone(), state });
+        }
+        let ready = self.shared.migrated.lock().contains(id);
+        if ready && let Ok(scope) = self.shared.db.tenant(id).await {
+            return Ok(scope);
+        }
+        // The cache may be stale, and a part that is made now would outlive a tenant that is gone.
+        match self.read_tenant(id).await? {
+            Some(tenant) if tenant.state != TenantState::Deleting => {}
+            Some(tenant) => {
+                return Err(ControlError::TenantInactive { tenant: id.clone(), state: tenant.state });
+            }
+            None => return Err(missing(id)),
+        }
+        let scope = self.shared.db.create_tenant(id, &self.shared.tenant_sets).await?;
+        self.shared.migrated.lock().insert(id.clone());
+        Ok(scope)
+    }
+
+    /// Makes sure that the tenants which always exist do.
+    pub(crate) async fn insert_built_in(&self) -> Result<(), ControlError> {
+        let mut tx = self.begin().await?;
+        for (id, name) in [("default", "Default"), (PLATFORM_TENANT, "Platform")] {
+            let insert = sqlx::query(
+                "INSERT INTO tenants (id, name, state, created_at, updated_at) VALUES ($1, $2, 'active', $3, $3) \
+                 ON CONFLICT (id) DO NOTHING",
+            );
+            tx.execute(insert.bind(id).bind(name).bind(self.now())).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Refuses a tenant that may not be used, within a transaction: it must not wait for a second connection.
+pub(crate) async fn need_active(tx: &mut Tx, id: &TenantId) -> Result<(), ControlError> {
+    let row = sqlx::query("SELECT state FROM tenants WHERE id = $1").bind(id.as_str());
+    let row = row.fetch_optional(&mut **tx).await?.ok_or_else(|| missing(id))?;
+    match state_of_row(&row)? {
+        TenantState::Active => Ok(()),
+        state => Err(ControlError::TenantInactive { tenant: id.clone(), state }),
+    }
+}
+
+/// The two that always exist are neither suspended nor deleted.
+fn refuse_built_in(id: &TenantId) -> Result<(), ControlError> {
+    if *id == TenantId::default_tenant() || id.as_str() == PLATFORM_TENANT {
+        let message = format!("{id:?} always exists and cannot be suspended or deleted");
+        return Err(ControlError::Invalid { field: "tenant", message });
+    }
+    Ok(())
+}
+
+pub(crate) fn missing(id: &TenantId) -> ControlError {
+    ControlError::NotFound { kind: "tenant", name: id.to_string() }
+}
+
+/// Checks a JSON object that is stored as text.
+pub(crate) fn object_text(field: &'static str, value: &Value) -> Result<String, ControlError> {
+    let text = value.to_string();
+    let message = if !value.is_object() {
+        "must be a JSON object".to_owned()
+    } else if text.len() > JSON_BYTES_MAX {
+        format!("has {} bytes; at most {JSON_BYTES_MAX} are allowed", text.len())
+    } else if text.contains("\\u0000") {
+        "must not hold the character U+0000".to_owned()
+    } else {
+        return Ok(text);
+    };
+    Err(ControlError::Invalid { field, message })
+}
+
+fn state_of_row(row: &AnyRow) -> Result<TenantState, ControlError> {
+    let state: String = row.try_get("state")?;
+    TenantState::parse(&state).ok_or_else(|| ControlError::Damaged {
+        what: "tenants.state",
+        message: format!("{state:?} is no state"),
+    })
+}
+
+pub(crate) fn tenant_of_row(row: &AnyRow) -> Result<Tenant, ControlError> {
+    let json = |what: &'static str, column: &str| {
+        let text: String = row.try_get(column)?;
+        serde_json::from_str(&text)
+            .map_err(|error| ControlError::Damaged { what, message: error.to_string() })
+    };
+    let id: String = row.try_get("id")?;
+    let id = TenantId::new(&id)
+        .map_err(|error| ControlError::Damaged { what: "tenants.id", message: error.to_string() })?;
+    Ok(Tenant {
+        id,
+        name: row.try_get("name")?,
+        state: state_of_row(row)?,
+        settings: json("tenants.settings", "settings")?,
+        limits: json("tenants.limits", "limits")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}

@@ -1,0 +1,76 @@
+use super::*;
+
+#[tokio::test]
+async fn an_invitation_makes_a_person_once() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let by = asking(&c, &t, "boss@example.com", "admin").await;
+        let (invitation, token) = c.invite(&t, &by, "Ada@Example.com", "editor").await.unwrap();
+        assert_eq!(
+            (invitation.email.as_str(), invitation.invited_by.as_str()),
+            ("ada@example.com", "boss@example.com")
+        );
+        assert_eq!(c.invitations(&t, None, 9).await.unwrap(), std::slice::from_ref(&invitation));
+        assert_eq!(c.invitation(token.expose()).await.unwrap(), invitation);
+        assert!(!stored_texts(&f).await.contains(&token.expose()[4..20]));
+
+        for (name, password, field) in
+            [(" ", PASSWORD, "name"), ("Ada", "short", "password"), ("Ada", "my name is ada!", "password")]
+        {
+            let refused = c.accept_invitation(token.expose(), name, password, CLIENT).await;
+            assert!(
+                matches!(refused, Err(ControlError::Invalid { field: f, .. }) if f == field),
+                "{refused:?}"
+            );
+        }
+        let there = control(&f).await;
+        let (x, y) = tokio::join!(
+            c.accept_invitation(token.expose(), "Ada", PASSWORD, CLIENT),
+            there.accept_invitation(token.expose(), "Eve", PASSWORD, CLIENT)
+        );
+        assert_eq!([x.is_ok(), y.is_ok()].iter().filter(|ok| **ok).count(), 1, "one of two at once");
+        let session = x.or(y).unwrap();
+        assert_eq!((session.user.role.as_str(), session.user.email.as_str()), ("editor", "ada@example.com"));
+        let info = c.sessions(&t, &session.user.id).await.unwrap();
+        assert_eq!(info[0].method, SignInMethod::Invitation);
+        let sign_in =
+            SignIn { tenant: None, email: "ada@example.com", password: PASSWORD, code: None, client: CLIENT };
+        c.sign_in(sign_in).await.unwrap();
+        assert!(matches!(c.invitation(token.expose()).await, Err(ControlError::InvalidInvitation)));
+        assert_taken(c.invite(&t, &by, "ada@example.com", "viewer").await);
+        assert_eq!(c.invitations(&t, None, 9).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn invitations_end_when_revoked_repeated_or_old() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let by = Principal::system();
+        let accept =
+            async |token: &Secret| c.accept_invitation(token.expose(), "Ada", PASSWORD, CLIENT).await;
+        let (first, first_token) = c.invite(&t, &by, "ada@example.com", "viewer").await.unwrap();
+        let (second, second_token) = c.invite(&t, &by, "ada@example.com", "editor").await.unwrap();
+        assert_eq!(c.invitations(&t, None, 9).await.unwrap(), std::slice::from_ref(&second));
+        assert!(matches!(accept(&first_token).await, Err(ControlError::InvalidInvitation)));
+        assert_missing(c.revoke_invitation(&t, &first.id).await);
+        assert_missing(c.revoke_invitation(&tenant("default"), &second.id).await);
+        c.revoke_invitation(&t, &second.id).await.unwrap();
+        assert!(matches!(accept(&second_token).await, Err(ControlError::InvalidInvitation)));
+
+        let (_, late) = c.invite(&t, &by, "ada@example.com", "viewer").await.unwrap();
+        f.clock.advance(7 * DAY);
+        assert!(matches!(accept(&late).await, Err(ControlError::InvalidInvitation)));
+        assert_eq!(c.invitations(&t, None, 9).await.unwrap(), []);
+        c.remove_ended().await.unwrap();
+        assert_eq!(rows(&f, "invitations").await, 0);
+
+        let (_, token) = c.invite(&t, &by, "ada@example.com", "viewer").await.unwrap();
+        c.suspend_tenant(&t).await.unwrap();
+        assert!(matches!(accept(&token).await, Err(ControlError::TenantInactive { .. })));
+        c.activate_tenant(&t).await.unwrap();
+        accept(&token).await.unwrap();
+    })
+    .await;
+}

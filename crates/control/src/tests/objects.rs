@@ -1,0 +1,50 @@
+use super::*;
+
+#[tokio::test]
+async fn objects_have_versions_and_belong_to_their_tenant() {
+    each_backend(async |f| {
+        let (c, a) = control_with(&f, "a").await;
+        add_tenant(&f, "b").await;
+        let b = tenant("b");
+        let kind = ObjectKind::Dashboard;
+        let put = async |tenant: &TenantId, name: &str, n: i64, expected| {
+            c.put_object(tenant, kind, name, &json!({"n": n}), expected).await
+        };
+        assert_eq!(put(&a, "home", 1, Some(0)).await.unwrap().version, 1);
+        f.clock.advance(Duration::from_secs(1));
+        let second = put(&a, "home", 2, Some(1)).await.unwrap();
+        assert_eq!((second.version, second.updated_at - second.created_at), (2, 1000));
+        let stale = put(&a, "home", 3, Some(1)).await.unwrap_err();
+        assert_eq!(
+            stale.to_string(),
+            "dashboard \"home\" is at version 2, not 1; read it again and repeat the change"
+        );
+        assert!(put(&a, "home", 3, Some(0)).await.is_err());
+        assert_eq!(c.object(&a, kind, "home").await.unwrap(), second);
+        assert_eq!(put(&a, "home", 3, None).await.unwrap().version, 3);
+
+        assert_missing(c.object(&b, kind, "home").await);
+        assert_missing(c.object(&a, ObjectKind::Rule, "home").await);
+        for name in ["c", "a", "b"] {
+            put(&b, name, 1, None).await.unwrap();
+        }
+        let names = |objects: Vec<Object>| objects.into_iter().map(|o| o.name).collect::<Vec<_>>();
+        assert_eq!(names(c.objects(&b, kind, None, 2).await.unwrap()), ["a", "b"]);
+        assert_eq!(names(c.objects(&b, kind, Some("b"), 2).await.unwrap()), ["c"]);
+        c.delete_object(&b, kind, "a").await.unwrap();
+        assert_missing(c.delete_object(&b, kind, "a").await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_tenant_that_does_not_exist_has_no_objects_and_gets_no_part() {
+    each_backend(async |f| {
+        let c = control(&f).await;
+        let ghost = tenant("ghost");
+        assert_missing(c.put_object(&ghost, ObjectKind::Query, "q", &json!({}), None).await);
+        assert_missing(c.objects(&ghost, ObjectKind::Query, None, 1).await);
+        assert!(!f.db.has_tenant(&ghost).await.unwrap());
+    })
+    .await;
+}

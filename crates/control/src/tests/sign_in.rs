@@ -1,0 +1,127 @@
+use super::*;
+
+async fn sign_in(
+    c: &Control,
+    t: Option<&TenantId>,
+    email: &str,
+    password: &str,
+) -> Result<Session, ControlError> {
+    c.sign_in(SignIn { tenant: t, email, password, code: None, client: Client::default() }).await
+}
+
+#[tokio::test]
+async fn a_password_opens_the_account_of_its_tenant() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let ada = with_password(&c, &t, "ada@example.com", "viewer").await;
+        let session = sign_in(&c, Some(&t), " ADA@example.com", PASSWORD).await.unwrap();
+        assert_eq!(session.user.id, ada.id);
+        assert_eq!(c.sessions(&t, &ada.id).await.unwrap()[0].method, SignInMethod::Password);
+        assert!(c.authenticate_session(session.token.expose()).await.is_ok());
+        assert!(sign_in(&c, None, "ada@example.com", PASSWORD).await.is_ok(), "one account only");
+        assert_wrong(sign_in(&c, Some(&t), "ada@example.com", "another sentence").await);
+        assert_wrong(sign_in(&c, Some(&tenant("default")), "ada@example.com", PASSWORD).await);
+        assert_wrong(sign_in(&c, Some(&t), "eve@example.com", PASSWORD).await);
+
+        let other = with_password(&c, &tenant("default"), "ada@example.com", "viewer").await;
+        assert_wrong(sign_in(&c, None, "ada@example.com", PASSWORD).await);
+        let session = sign_in(&c, Some(&tenant("default")), "ada@example.com", PASSWORD).await.unwrap();
+        assert_eq!(session.user.id, other.id);
+        c.suspend_tenant(&t).await.unwrap();
+        let session = sign_in(&c, None, "ada@example.com", PASSWORD).await.unwrap();
+        assert_eq!(session.user.id, other.id, "the only one in an active tenant");
+
+        assert!(
+            !c.has_password(&tenant("default"), &someone(&c, &tenant("default"), "n@x.y", "viewer").await.id)
+                .await
+                .unwrap()
+        );
+        assert_wrong(sign_in(&c, None, "n@x.y", "").await);
+        assert!(!stored_texts(&f).await.contains(PASSWORD));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changing_a_password_needs_the_old_one_and_ends_other_sessions() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let ada = with_password(&c, &t, "ada@example.com", "viewer").await;
+        let (mine, other) = (session_of(&c, &ada).await, session_of(&c, &ada).await);
+        let change = async |current: Option<&str>, new: &str| {
+            c.change_password(&t, &ada.id, current, new, Some(&mine.id)).await
+        };
+        assert_wrong(change(Some("not that one at all"), "the next sentence").await);
+        assert_wrong(change(None, "the next sentence").await);
+        assert!(matches!(
+            change(Some(PASSWORD), "short").await,
+            Err(ControlError::Invalid { field: "password", .. })
+        ));
+        assert!(c.authenticate_session(other.token.expose()).await.is_ok());
+        let (x, y) = tokio::join!(
+            change(Some(PASSWORD), "the next sentence"),
+            change(Some(PASSWORD), "some other sentence")
+        );
+        assert_eq!([x.is_ok(), y.is_ok()].iter().filter(|ok| **ok).count(), 1, "one of two at once");
+        assert!(c.authenticate_session(mine.token.expose()).await.is_ok());
+        assert!(c.authenticate_session(other.token.expose()).await.is_err());
+        assert_wrong(sign_in(&c, Some(&t), "ada@example.com", PASSWORD).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hash_of_other_parameters_is_renewed_when_its_owner_signs_in() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let ada = with_password(&c, &t, "ada@example.com", "viewer").await;
+        let weak = argon2::Argon2::from(argon2::Params::new(8, 1, 1, None).unwrap());
+        let weak =
+            argon2::PasswordHasher::hash_password_with_salt(&weak, PASSWORD.as_bytes(), b"0123456789abcdef");
+        let set = sqlx::query("UPDATE passwords SET hash = $1 WHERE user_id = $2");
+        let mut tx = f.db.control().begin().await.unwrap();
+        set.bind(weak.unwrap().to_string()).bind(ada.id.as_str()).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_wrong(sign_in(&c, Some(&t), "ada@example.com", "another sentence").await);
+        assert!(stored_texts(&f).await.contains("$m=8,t=1,p=1$"));
+        sign_in(&c, Some(&t), "ada@example.com", PASSWORD).await.unwrap();
+        assert!(stored_texts(&f).await.contains("$m=19456,t=2,p=1$"));
+        sign_in(&c, Some(&t), "ada@example.com", PASSWORD).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_anew_once_within_an_hour() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let ada = with_password(&c, &t, "ada@example.com", "viewer").await;
+        with_password(&c, &tenant("default"), "ada@example.com", "viewer").await;
+        let ask = async |t: Option<&TenantId>| c.request_password_reset(t, "Ada@example.com").await.unwrap();
+        assert_eq!(ask(None).await.len(), 2, "one for each account");
+        assert_eq!(c.request_password_reset(None, "eve@example.com").await.unwrap().len(), 0);
+        let session = session_of(&c, &ada).await;
+        let reset = ask(Some(&t)).await.remove(0);
+        assert_eq!(reset.user.id, ada.id);
+        ask(Some(&t)).await;
+        assert_eq!(ask(Some(&t)).await.len(), 0, "three at once are enough");
+        assert!(!stored_texts(&f).await.contains(&reset.token.expose()[4..20]));
+
+        let set = async |password: &str| c.reset_password(reset.token.expose(), password).await;
+        assert!(matches!(set("short").await, Err(ControlError::Invalid { field: "password", .. })));
+        let (x, y) = tokio::join!(set("the next sentence"), set("some other sentence"));
+        assert_eq!([x.is_ok(), y.is_ok()].iter().filter(|ok| **ok).count(), 1, "one of two at once");
+        assert!(c.authenticate_session(session.token.expose()).await.is_err());
+        assert_wrong(sign_in(&c, Some(&t), "ada@example.com", PASSWORD).await);
+        let password = if x.is_ok() { "the next sentence" } else { "some other sentence" };
+        sign_in(&c, Some(&t), "ada@example.com", password).await.unwrap();
+
+        let late = ask(Some(&t)).await.remove(0);
+        f.clock.advance(Duration::from_secs(3_600));
+        let refused = c.reset_password(late.token.expose(), "the next sentence").await;
+        assert!(matches!(refused, Err(ControlError::InvalidReset)));
+        c.remove_ended().await.unwrap();
+        assert_eq!(rows(&f, "password_resets").await, 0);
+    })
+    .await;
+}
