@@ -56,6 +56,12 @@ pub(crate) enum Command {
     /// Users of the web application
     #[command(subcommand)]
     User(UserAction),
+    /// Tenants: create, list, limit, suspend, delete, migrate
+    #[command(subcommand)]
+    Tenant(TenantAction),
+    /// API keys
+    #[command(subcommand)]
+    Token(TokenAction),
     /// Ask a running server in PromQL, search syntax or SQL
     #[command(subcommand)]
     Query(QueryLanguage),
@@ -70,6 +76,9 @@ pub(crate) enum Command {
         /// An empty or absent folder
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
+        /// Copy the key that opens stored secrets, too: whoever has such a backup can read them
+        #[arg(long)]
+        with_secret_key: bool,
     },
     /// Fill an empty data folder from a backup
     Restore {
@@ -283,10 +292,145 @@ pub(crate) enum ConfigAction {
 pub(crate) enum UserAction {
     /// Print a new one-time sign-in link
     Link {
-        /// Who signs in
+        /// Who signs in: email or identifier
         #[arg(default_value = "admin@localhost")]
         name: String,
+        /// Whose account
+        #[command(flatten)]
+        of: OfTenant,
     },
+    /// Add a person
+    Create {
+        /// Such as ada@example.com
+        email: String,
+        /// What people call them [default: the email]
+        #[arg(long)]
+        name: Option<String>,
+        /// viewer, responder, editor, admin, platform_admin or a role of the tenant
+        #[arg(long, default_value = "viewer")]
+        role: String,
+        /// Whose account
+        #[command(flatten)]
+        of: OfTenant,
+    },
+    /// Show everyone
+    List {
+        /// Of which tenant
+        #[command(flatten)]
+        of: OfTenant,
+    },
+}
+
+/// `bellwether tenant …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum TenantAction {
+    /// Create a tenant with its first administrator, whose sign-in link is printed
+    Create {
+        /// Lower-case letters, digits and hyphens; also the subdomain
+        id: String,
+        /// What people call it [default: the id]
+        #[arg(long)]
+        name: Option<String>,
+        /// Address of the first administrator
+        #[arg(long, value_name = "EMAIL")]
+        admin: String,
+        /// Settings, a JSON object
+        #[arg(long, default_value = "{}", value_name = "JSON")]
+        settings: String,
+        /// Limits, a JSON object such as '{"requests": 1000}'
+        #[arg(long, default_value = "{}", value_name = "JSON")]
+        limits: String,
+    },
+    /// Show all tenants
+    List,
+    /// Refuse everything of a tenant; its data stays
+    Suspend {
+        /// Which
+        id: String,
+    },
+    /// End a suspension
+    Activate {
+        /// Which
+        id: String,
+    },
+    /// Replace a tenant's limits
+    Limit {
+        /// Which
+        id: String,
+        /// A JSON object such as '{"series": 100000}'; '{}' for none
+        limits: String,
+    },
+    /// Delete a tenant with everything it has; a running server removes the telemetry
+    Delete {
+        /// Which
+        id: String,
+        /// The id again, to be sure
+        #[arg(long, value_name = "ID")]
+        confirm: String,
+    },
+    /// Bring tables of one tenant or of all up to date
+    Migrate {
+        /// Which; all without it
+        id: Option<String>,
+        /// Show how far they are and change nothing
+        #[arg(long)]
+        status: bool,
+        /// Undo steps of one set of tables above a version, such as objects=1; needs the id
+        #[arg(long, value_name = "SET=VERSION", requires = "id", conflicts_with = "status")]
+        rollback: Option<String>,
+    },
+}
+
+/// `bellwether token …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum TokenAction {
+    /// Create an API key and print it, once
+    Create {
+        /// What people call it
+        name: String,
+        /// ingest, query or admin; may be repeated
+        #[arg(long = "scope", default_values_t = [String::from("ingest"), String::from("query")])]
+        scopes: Vec<String>,
+        /// Days after which it ends [default: never]
+        #[arg(long, value_name = "DAYS")]
+        days: Option<u32>,
+        /// Whose data it opens
+        #[command(flatten)]
+        of: OfTenant,
+    },
+    /// Show all keys; their secrets are not kept
+    List {
+        /// Of which tenant
+        #[command(flatten)]
+        of: OfTenant,
+    },
+    /// Make a key invalid
+    Revoke {
+        /// Its identifier, as `list` shows it
+        id: String,
+        /// Of which tenant
+        #[command(flatten)]
+        of: OfTenant,
+    },
+    /// Replace a key's secret and print the new one, once
+    Rotate {
+        /// Its identifier, as `list` shows it
+        id: String,
+        /// Hours for which the old secret works, too
+        #[arg(long, default_value_t = 24, value_name = "HOURS")]
+        overlap: u32,
+        /// Of which tenant
+        #[command(flatten)]
+        of: OfTenant,
+    },
+}
+
+/// Which tenant is meant.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OfTenant {
+    /// The tenant
+    #[arg(long = "tenant", default_value = "default", value_name = "ID")]
+    pub(crate) id: String,
 }
 
 impl Arguments {

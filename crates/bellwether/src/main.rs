@@ -4,6 +4,7 @@
 mod agent_command; // the program on a host without the server
 mod args; // what can be typed
 mod compose; // services and what they need
+mod control_command; // tenants, people, keys
 mod greeting; // what the first start prints
 mod logging; // our own log
 mod offline; // commands on a stopped or running server's data
@@ -32,12 +33,14 @@ fn main() -> ExitCode {
         Command::Serve => compose::serve(&arguments),
         Command::CheckConfig => offline::check_config(&arguments),
         Command::Config(action) => offline::config(&arguments, &action),
-        Command::User(action) => offline::user(&arguments, &action),
+        Command::User(action) => control_command::user(&arguments, &action),
+        Command::Tenant(action) => control_command::tenants(&arguments, &action),
+        Command::Token(action) => control_command::token(&arguments, &action),
         Command::Agent(agent) => agent_command::run(&agent),
         Command::Query(language) => remote::query(&language),
         Command::Tail(tail) => remote::tail(&tail),
         Command::Export(table) => remote::export(&table),
-        Command::Backup { to } => offline::backup(&arguments, &to),
+        Command::Backup { to, with_secret_key } => offline::backup(&arguments, &to, with_secret_key),
         Command::Restore { from } => offline::restore(&arguments, &from),
     };
     match outcome {

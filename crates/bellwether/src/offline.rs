@@ -1,16 +1,14 @@
-//! Commands that need no running server: configuration, sign-in links, backup and restore.
+//! Commands that need no running server: configuration, backup and restore.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use kit::{Clock, SystemClock};
-use model::TenantId;
 use store::Engine;
 use store::disk::{Disk, RealDisk};
 
-use crate::args::{Arguments, ConfigAction, UserAction};
+use crate::args::{Arguments, ConfigAction};
 use crate::compose::{Failure, data_folder, load};
-use crate::greeting;
 
 /// Says what is wrong with the configuration, or that nothing is.
 pub(crate) fn check_config(arguments: &Arguments) -> Result<(), Failure> {
@@ -35,30 +33,8 @@ pub(crate) fn config(arguments: &Arguments, action: &ConfigAction) -> Result<(),
     Ok(())
 }
 
-/// Prints a new sign-in link. Works beside a running server: both use the same control database.
-pub(crate) fn user(arguments: &Arguments, action: &UserAction) -> Result<(), Failure> {
-    let UserAction::Link { name } = action;
-    let settings = load(arguments)?.settings();
-    let data = data_folder(&settings);
-    if !data.exists() {
-        return Err(
-            format!("there is no data folder {}: name the server's with --data", data.display()).into()
-        );
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let token = runtime.block_on(async {
-        let control = server::open_control(&settings, &data, SystemClock::shared()).await?;
-        let token = control.new_sign_in_link(&TenantId::default_tenant(), name).await?;
-        control.close().await;
-        Ok::<_, Failure>(token)
-    })?;
-    let base = greeting::base_url(settings.server.listen, &settings.server.external_url);
-    println!("{}", greeting::sign_in_link(&base, token.token.expose()));
-    Ok(())
-}
-
 /// Copies the stopped server's data.
-pub(crate) fn backup(arguments: &Arguments, to: &Path) -> Result<(), Failure> {
+pub(crate) fn backup(arguments: &Arguments, to: &Path, with_secret_key: bool) -> Result<(), Failure> {
     let settings = load(arguments)?.settings();
     let data = data_folder(&settings);
     let engine = Engine::open(Arc::new(RealDisk::open(&data)?), store::Settings::default())?;
@@ -67,6 +43,16 @@ pub(crate) fn backup(arguments: &Arguments, to: &Path) -> Result<(), Failure> {
     let target: Arc<dyn Disk> = Arc::new(RealDisk::open(to)?);
     let copied = engine.backup(&target, SystemClock::new().now_ms())?;
     copy_databases(&data, to)?;
+    let key = server::secret_key_file(&settings, &data);
+    if with_secret_key {
+        std::fs::copy(&key, to.join("secret.key"))?;
+    } else if key.exists() {
+        println!(
+            "{} is not in the copy: without it stored secrets (second factors, client secrets) cannot be read; keep \
+             it elsewhere, or use --with-secret-key",
+            key.display()
+        );
+    }
     println!("{} holds a copy of {}: {copied:?}", to.display(), data.display());
     Ok(())
 }
@@ -80,6 +66,10 @@ pub(crate) fn restore(arguments: &Arguments, from: &Path) -> Result<(), Failure>
         (Arc::new(RealDisk::open(from)?), Arc::new(RealDisk::open(&data)?));
     let copied = store::restore(&source, &target)?;
     copy_databases(from, &data)?;
+    let key = from.join("secret.key");
+    if key.exists() {
+        std::fs::copy(key, server::secret_key_file(&settings, &data))?;
+    }
     println!("{} is restored from {}: {copied:?}", data.display(), from.display());
     Ok(())
 }

@@ -20,8 +20,14 @@ pub(crate) enum Fault {
     Unauthorized,
     /// A valid credential that may not do this.
     Forbidden(String),
+    /// The address, the password or the code is wrong; one fault for all.
+    WrongCredentials,
+    /// The password is right; a code is asked for, too.
+    SecondFactor,
     /// Nothing of that name.
     NotFound(String),
+    /// It is there already, or has changed since.
+    Conflict(String),
     /// A body over the limit.
     TooLarge(String),
     /// A content type or encoding we do not read.
@@ -34,6 +40,8 @@ pub(crate) enum Fault {
     Cancelled,
     /// Over a rate or concurrency limit.
     TooMany(String),
+    /// Tried too often; the seconds after which it may be tried again.
+    Throttled { message: String, retry_after_seconds: u64 },
     /// For the moment: not ready, overloaded, disk full.
     Unavailable(String),
     /// Our fault.
@@ -50,14 +58,15 @@ impl Fault {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Invalid { .. } => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::WrongCredentials | Self::SecondFactor => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Timeout(_) | Self::Cancelled | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany(_) | Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -66,13 +75,14 @@ impl Fault {
     fn prometheus_type(&self) -> &'static str {
         match self {
             Self::Invalid { .. } | Self::TooLarge(_) | Self::Unsupported(_) => "bad_data",
-            Self::Unauthorized => "unauthorized",
+            Self::Unauthorized | Self::WrongCredentials | Self::SecondFactor => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
+            Self::Conflict(_) => "conflict",
             Self::Execution(_) => "execution",
             Self::Timeout(_) => "timeout",
             Self::Cancelled => "canceled",
-            Self::TooMany(_) | Self::Unavailable(_) => "unavailable",
+            Self::TooMany(_) | Self::Throttled { .. } | Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
         }
     }
@@ -82,13 +92,16 @@ impl Fault {
         match self {
             Self::Invalid { .. } | Self::Unsupported(_) => "VALIDATION_ERROR",
             Self::Unauthorized => "UNAUTHORIZED",
+            Self::WrongCredentials => "INVALID_CREDENTIALS",
+            Self::SecondFactor => "SECOND_FACTOR_REQUIRED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
+            Self::Conflict(_) => "CONFLICT",
             Self::TooLarge(_) => "TOO_LARGE",
             Self::Execution(_) => "EXECUTION_ERROR",
             Self::Timeout(_) => "TIMEOUT",
             Self::Cancelled => "CANCELLED",
-            Self::TooMany(_) => "RATE_LIMITED",
+            Self::TooMany(_) | Self::Throttled { .. } => "RATE_LIMITED",
             Self::Unavailable(_) => "UNAVAILABLE",
             Self::Internal(_) => "INTERNAL_ERROR",
         }
@@ -99,12 +112,13 @@ impl Fault {
         match self {
             Self::Invalid { .. } | Self::TooLarge(_) | Self::Execution(_) => tonic::Code::InvalidArgument,
             Self::Unsupported(_) => tonic::Code::Unimplemented,
-            Self::Unauthorized => tonic::Code::Unauthenticated,
+            Self::Unauthorized | Self::WrongCredentials | Self::SecondFactor => tonic::Code::Unauthenticated,
             Self::Forbidden(_) => tonic::Code::PermissionDenied,
             Self::NotFound(_) => tonic::Code::NotFound,
+            Self::Conflict(_) => tonic::Code::AlreadyExists,
             Self::Timeout(_) => tonic::Code::DeadlineExceeded,
             Self::Cancelled => tonic::Code::Cancelled,
-            Self::TooMany(_) => tonic::Code::ResourceExhausted,
+            Self::TooMany(_) | Self::Throttled { .. } => tonic::Code::ResourceExhausted,
             Self::Unavailable(_) => tonic::Code::Unavailable,
             Self::Internal(_) => tonic::Code::Internal,
         }
@@ -119,8 +133,12 @@ impl Fault {
                 "no valid credential: send `Authorization: Bearer KEY`, or sign in (`bellwether user link` prints a link)"
                     .into()
             }
+            Self::WrongCredentials => "the email, the password or the code is not right".into(),
+            Self::SecondFactor => "enter the code of your authenticator, or a recovery code".into(),
             Self::Cancelled => "query was cancelled".into(),
+            Self::Throttled { message, .. } => message.clone(),
             Self::Forbidden(text)
+            | Self::Conflict(text)
             | Self::NotFound(text)
             | Self::TooLarge(text)
             | Self::Unsupported(text)
@@ -158,6 +176,9 @@ impl Fault {
         match self {
             Self::Unavailable(_) | Self::TooMany(_) | Self::Timeout(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+            }
+            Self::Throttled { retry_after_seconds, .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_seconds));
             }
             Self::Unauthorized => {
                 headers.insert(

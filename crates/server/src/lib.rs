@@ -39,7 +39,8 @@ mod write; // intakes
 pub use app::{App, SharedApp};
 pub use listen::{ListenError, bind};
 pub use own::{Layer as OwnLayer, OwnTelemetry};
-pub use parts::{Listeners, open_control, register};
+pub use limits::check_tenant_limits;
+pub use parts::{Listeners, open_control, register, secret_key_file};
 
 /// On the first start ever: an API key and the token of a sign-in link, shown once.
 pub async fn bootstrap(app: &SharedApp) -> Result<Option<(String, String)>, control::ControlError> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use kit::{Registration, ServiceError};
 use tokio::net::TcpListener;
 
-pub use stores::open_control;
+pub use stores::{open_control, secret_key_file};
 
 use crate::app::SharedApp;
 

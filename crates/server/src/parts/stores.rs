@@ -189,7 +189,16 @@ pub async fn open_control(
         options.url = format!("sqlite://{}", std::path::absolute(data)?.display());
     }
     let database = Database::open(options, clock.clone()).await?;
-    Ok(control::Control::open(database, clock).await?)
+    let keyring = control::Keyring::open(&secret_key_file(settings, data))?;
+    Ok(control::Control::open(database, clock, keyring).await?)
+}
+
+/// The file with the key that opens stored secrets.
+pub fn secret_key_file(settings: &kit::Settings, data: &Path) -> PathBuf {
+    match settings.secrets.key_file.as_str() {
+        "" => data.join("secret.key"),
+        file => PathBuf::from(file),
+    }
 }
 
 #[cfg(test)]

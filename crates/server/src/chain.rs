@@ -1,0 +1,228 @@
+//! What every request passes before its handler, over HTTP, gRPC and WebSocket alike: five steps in one order.
+//!
+//! Three kinds of route. *Public* ones answer anyone and do not pass here. *Open* ones (ingest, the compatibility
+//! read APIs, SQL and search) answer tenant `default` without a credential while `auth.local = "open"`, which
+//! needs every listener on loopback. *Protected* ones always need one.
+
+mod gate; // the steps as middleware
+mod steps; // what each one does
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::ConnectInfo;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
+use control::{ControlError, Permission, Principal, Remedy, Tenant};
+use model::TenantId;
+
+use crate::app::SharedApp;
+use crate::error::Fault;
+use crate::limits::Pass;
+
+pub(crate) use gate::{Gate, gate};
+
+/// A step, in the order of [`Step::CHAIN`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Who asks, and so for which tenant. A token says; a subdomain and headers may only agree.
+    ExtractTenantContext,
+    /// Whether the tenant may be used, and the caller may do this in it.
+    ValidateTenantAccess,
+    /// From here on every statement runs in the tenant's part of the database.
+    SwitchDatabaseContext,
+    /// Whether the tenant and the caller still may, or did so too often.
+    EnforceResourceLimits,
+    /// Notes who asked, so that what became of it is written down.
+    AuditTenantAccess,
+}
+
+impl Step {
+    /// All of them, in the order in which they are taken.
+    pub(crate) const CHAIN: [Self; 5] = [
+        Self::ExtractTenantContext,
+        Self::ValidateTenantAccess,
+        Self::SwitchDatabaseContext,
+        Self::EnforceResourceLimits,
+        Self::AuditTenantAccess,
+    ];
+}
+
+/// Who asks and for which tenant.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// Whose data the handler reads and writes, and in whose part of the database it works.
+    pub(crate) tenant: TenantId,
+    /// How the caller proved who it is.
+    pub(crate) who: Who,
+    /// The caller and what it may do.
+    pub(crate) principal: Arc<Principal>,
+    /// From where, without a port; empty when that is not known.
+    pub(crate) address: Arc<str>,
+    /// Counts as a request under way while it lives.
+    _pass: Option<Arc<Pass>>,
+}
+
+impl Identity {
+    /// Refuses a caller that lacks a permission.
+    pub(crate) fn need(&self, permission: Permission) -> Result<(), Fault> {
+        self.principal.need(permission).map_err(|error| denied(&error))
+    }
+
+    /// The tenant that a path names: the caller's own, as `current` too; another one only for those who manage
+    /// the platform. To everyone else a foreign tenant does not exist.
+    pub(crate) fn tenant_of_path(&self, named: &str) -> Result<TenantId, Fault> {
+        if named == "current" || named == self.tenant.as_str() {
+            return Ok(self.tenant.clone());
+        }
+        let unknown = || {
+            let shown: String = named.chars().take(80).collect();
+            Fault::NotFound(format!("tenant {shown:?} does not exist"))
+        };
+        let tenant = TenantId::parse(named).map_err(|_| unknown())?;
+        if self.principal.may(Permission::PlatformManage) { Ok(tenant) } else { Err(unknown()) }
+    }
+
+    /// Tenant `default` without a credential, which tests of handlers begin with.
+    #[cfg(test)]
+    pub(crate) fn anyone() -> Self {
+        steps::anyone(Arc::from(""))
+    }
+}
+
+/// How the caller proved who it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    /// Not at all: open access on loopback.
+    Anyone,
+    /// With an API key.
+    Key,
+    /// With a signed access token.
+    Token(Box<control::AccessPrincipal>),
+    /// With a session cookie.
+    Session(Box<control::SessionPrincipal>),
+}
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    /// Nothing is asked while access is open.
+    open: bool,
+    /// To look; `None` for whoever is signed in.
+    look: Option<Permission>,
+    /// To change.
+    change: Option<Permission>,
+}
+
+impl Need {
+    /// Storing telemetry by any protocol.
+    pub(crate) const INGEST: Self = Self::open(Permission::TelemetryWrite);
+
+    /// One permission for every method; nothing is asked while access is open.
+    pub(crate) const fn open(permission: Permission) -> Self {
+        Self { open: true, look: Some(permission), change: Some(permission) }
+    }
+
+    /// One permission to look and one to change.
+    pub(crate) const fn protected(look: Permission, change: Permission) -> Self {
+        Self { open: false, look: Some(look), change: Some(change) }
+    }
+
+    /// One permission for every method.
+    pub(crate) const fn always(permission: Permission) -> Self {
+        Self::protected(permission, permission)
+    }
+
+    /// Whoever is signed in.
+    pub(crate) const SIGNED_IN: Self = Self { open: false, look: None, change: None };
+
+    fn of(self, method: &Method) -> Option<Permission> {
+        if method.is_safe() { self.look } else { self.change }
+    }
+}
+
+/// What the steps read of a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) headers: &'a HeaderMap,
+    /// The other end of the connection.
+    pub(crate) peer: Option<IpAddr>,
+    /// Where the outermost layer finds who asked.
+    note: Option<&'a Note>,
+}
+
+impl<'a> From<&'a Parts> for Asked<'a> {
+    fn from(parts: &'a Parts) -> Self {
+        let peer = parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>().map(|info| info.0.ip());
+        Self { method: &parts.method, headers: &parts.headers, peer, note: parts.extensions.get() }
+    }
+}
+
+/// Who asked, as far as the chain came: left for the outermost layer, which learns the status.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Note(Arc<std::sync::OnceLock<Noted>>);
+
+/// Who asked, for the audit log.
+#[derive(Clone, Debug)]
+pub(crate) struct Noted {
+    pub(crate) tenant: TenantId,
+    /// `None` where the caller proved nothing.
+    pub(crate) principal: Option<Arc<Principal>>,
+    pub(crate) is_session: bool,
+    pub(crate) address: Arc<str>,
+    /// The step that refused.
+    pub(crate) refused_at: Option<Step>,
+}
+
+impl Note {
+    /// What was noted, if the request came by here.
+    pub(crate) fn get(&self) -> Option<&Noted> {
+        self.0.get()
+    }
+
+    fn put(&self, noted: Noted) {
+        // A request passes once; a second pass, as of a nested router, says the same.
+        let _ = self.0.set(noted);
+    }
+}
+
+/// Takes every step. For handlers that answer in a protocol of their own, and for [`gate`].
+pub(crate) async fn pass(app: &SharedApp, asked: Asked<'_>, need: Need) -> Result<Identity, Fault> {
+    let mut passage = steps::Passage::new(app, asked, need);
+    for step in Step::CHAIN {
+        if let Err(fault) = passage.take(step).await {
+            passage.note(Some(step));
+            return Err(fault);
+        }
+    }
+    passage.end()
+}
+
+/// What an error of the control plane means to the caller.
+pub(crate) fn denied(error: &ControlError) -> Fault {
+    match (error, error.remedy()) {
+        (ControlError::Invalid { field, message }, _) => Fault::invalid(field, message.clone()),
+        (ControlError::NotFound { .. }, _) => Fault::NotFound(error.to_string()),
+        (ControlError::Exists { .. } | ControlError::Changed { .. } | ControlError::LastAdmin { .. }, _) => {
+            Fault::Conflict(error.to_string())
+        }
+        (ControlError::CodeNeeded, _) => Fault::SecondFactor,
+        (ControlError::WrongCredentials, _) => Fault::WrongCredentials,
+        (ControlError::Throttled { retry_after_ms }, _) => Fault::Throttled {
+            message: error.to_string(),
+            retry_after_seconds: u64::try_from(retry_after_ms.saturating_add(999) / 1000).unwrap_or(1).max(1),
+        },
+        (_, Remedy::Authenticate) => Fault::Unauthorized,
+        (_, Remedy::GetPermission) => Fault::Forbidden(error.to_string()),
+        (_, Remedy::FixRequest) => Fault::invalid("", error.to_string()),
+        (_, Remedy::RetryLater) => Fault::Unavailable("the control database is busy: try again".into()),
+        (_, Remedy::FixConfig | Remedy::CallOperator) => {
+            tracing::error!(%error, "the control database failed");
+            Fault::Internal("the control database failed; the log has the reason".into())
+        }
+    }
+}
+
+/// A tenant that was found active, for the steps behind.
+type Active = Arc<Tenant>;

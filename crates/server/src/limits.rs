@@ -1,0 +1,282 @@
+//! What each tenant may use and how much it does: requests, bytes under way, queries at once, series, stored
+//! bytes. One tenant over its limits is refused before its handler, so that others do not notice.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use control::{Principal, Tenant};
+use hashbrown::HashMap;
+use model::TenantId;
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+use crate::error::Fault;
+
+/// Limits of one tenant, as its object says; what is absent is bounded by the configuration alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TenantLimits {
+    /// Requests within `performance.rate_limit_window_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) requests: Option<u64>,
+    /// Of those, by one person, key or service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) requests_per_caller: Option<u64>,
+    /// Bytes of bodies being received or decoded at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) in_flight_bytes: Option<u64>,
+    /// Series active at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) series: Option<u64>,
+    /// Bytes of telemetry on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stored_bytes: Option<u64>,
+    /// Queries running at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) concurrent_queries: Option<u32>,
+    /// Longest run of a query, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) query_seconds: Option<f64>,
+}
+
+impl TenantLimits {
+    /// Reads a tenant's limits; the fault names the field.
+    pub(crate) fn parse(value: &serde_json::Value) -> Result<Self, Fault> {
+        let limits = Self::deserialize(value).map_err(|error| Fault::invalid("limits", error.to_string()))?;
+        let zero = [
+            ("requests", limits.requests == Some(0)),
+            ("requests_per_caller", limits.requests_per_caller == Some(0)),
+            ("in_flight_bytes", limits.in_flight_bytes == Some(0)),
+            ("series", limits.series == Some(0)),
+            ("stored_bytes", limits.stored_bytes == Some(0)),
+            ("concurrent_queries", limits.concurrent_queries == Some(0)),
+            ("query_seconds", limits.query_seconds.is_some_and(|s| !(s > 0.0 && s <= 86_400.0))),
+        ];
+        match zero.iter().find(|(_, is_wrong)| *is_wrong) {
+            Some((field, _)) => Err(Fault::invalid(
+                &format!("limits.{field}"),
+                "must be above 0; leave it out for no limit of its own, or suspend the tenant",
+            )),
+            None => Ok(limits),
+        }
+    }
+}
+
+/// Says what is wrong with a tenant's limits before they are stored.
+pub fn check_tenant_limits(limits: &serde_json::Value) -> Result<(), String> {
+    TenantLimits::parse(limits).map(drop).map_err(|fault| fault.message())
+}
+
+/// What is counted of a tenant.
+#[derive(Debug, Default)]
+pub(crate) struct Use {
+    pub(crate) requests: AtomicU64,
+    pub(crate) under_way: AtomicU64,
+    pub(crate) in_flight_bytes: Arc<AtomicU64>,
+    pub(crate) received_bytes: AtomicU64,
+    pub(crate) queries: AtomicU64,
+    pub(crate) refused_requests: AtomicU64,
+    pub(crate) refused_bytes: AtomicU64,
+    pub(crate) refused_queries: AtomicU64,
+}
+
+/// A tenant's counters and windows.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) used: Use,
+    limits: RwLock<(Arc<Tenant>, Arc<TenantLimits>)>,
+    windows: Mutex<Windows>,
+    queries: Mutex<(usize, Arc<Semaphore>)>,
+}
+
+/// Requests in the window of time now, in all and by caller.
+#[derive(Debug, Default)]
+struct Windows {
+    window: u64,
+    all: u64,
+    callers: HashMap<String, u64>,
+    /// Requests of the last seconds, for the rate that is shown.
+    seconds: VecDeque<(u64, u64)>,
+}
+
+/// Callers counted apart in one window; the others share one count.
+const CALLERS_MAX: usize = 10_000;
+/// Seconds over which the shown rate is taken.
+const RATE_SECONDS: u64 = 10;
+
+/// All tenants that were seen since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Tenants(RwLock<HashMap<TenantId, Arc<State>>>);
+
+/// A request under way.
+#[derive(Debug)]
+pub(crate) struct Pass(Arc<State>);
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.0.used.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    fn new(tenant: &Arc<Tenant>) -> Self {
+        Self {
+            used: Use::default(),
+            limits: RwLock::new((Arc::clone(tenant), Arc::new(limits_of(tenant)))),
+            windows: Mutex::default(),
+            queries: Mutex::new((0, Arc::new(Semaphore::new(0)))),
+        }
+    }
+
+    /// The limits as they are now.
+    pub(crate) fn limits(&self) -> Arc<TenantLimits> {
+        Arc::clone(&self.limits.read().1)
+    }
+
+    /// Requests a second over the last ten.
+    pub(crate) fn rate(&self, now: Duration) -> f64 {
+        let second = now.as_secs();
+        let windows = self.windows.lock();
+        let recent = windows.seconds.iter().filter(|(at, _)| second.saturating_sub(*at) <= RATE_SECONDS);
+        recent.map(|(_, count)| *count as f64).sum::<f64>() / RATE_SECONDS as f64
+    }
+
+    fn renew(&self, tenant: &Arc<Tenant>) {
+        if !Arc::ptr_eq(&self.limits.read().0, tenant) {
+            *self.limits.write() = (Arc::clone(tenant), Arc::new(limits_of(tenant)));
+        }
+    }
+
+    /// The slots of a tenant that has fewer than the server.
+    pub(crate) fn query_slots(&self) -> Option<Arc<Semaphore>> {
+        let most = self.limits().concurrent_queries? as usize;
+        let mut known = self.queries.lock();
+        if known.0 != most {
+            *known = (most, Arc::new(Semaphore::new(most)));
+        }
+        Some(Arc::clone(&known.1))
+    }
+}
+
+/// A stored object of an older version may hold what this one does not know; that limits nothing.
+fn limits_of(tenant: &Tenant) -> TenantLimits {
+    TenantLimits::parse(&tenant.limits).unwrap_or_else(|fault| {
+        tracing::warn!(tenant = %tenant.id, reason = fault.message(), "the tenant's limits cannot be read");
+        TenantLimits::default()
+    })
+}
+
+impl Tenants {
+    /// What is known of a tenant; `None` before its first request.
+    pub(crate) fn get(&self, tenant: &TenantId) -> Option<Arc<State>> {
+        self.0.read().get(tenant).cloned()
+    }
+
+    /// Forgets a tenant that was deleted.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        self.0.write().remove(tenant);
+    }
+
+    fn state(&self, tenant: &Arc<Tenant>) -> Arc<State> {
+        if let Some(state) = self.get(&tenant.id) {
+            state.renew(tenant);
+            return state;
+        }
+        let mut all = self.0.write();
+        Arc::clone(all.entry(tenant.id.clone()).or_insert_with(|| Arc::new(State::new(tenant))))
+    }
+
+    /// Counts a request, or refuses it.
+    pub(crate) fn pass(&self, app: &App, tenant: &Arc<Tenant>, caller: &Principal) -> Result<Pass, Fault> {
+        let state = self.state(tenant);
+        let (limits, settings) = (state.limits(), app.settings());
+        let window_ms = settings.performance.rate_limit_window_ms.max(1);
+        let now = app.clock().monotonic();
+        let most = limits.requests.or(settings.limits.requests);
+        let counted = state.windows.lock().count(now, window_ms, &caller.who.id);
+        let over = match (most, limits.requests_per_caller) {
+            (Some(most), _) if counted.0 > most => Some((most, "requests")),
+            (_, Some(most)) if counted.1 > most => Some((most, "requests_per_caller")),
+            _ => None,
+        };
+        if let Some((most, which)) = over {
+            state.used.refused_requests.fetch_add(1, Ordering::Relaxed);
+            return Err(Fault::TooMany(format!(
+                "over {most} requests in {window_ms} ms (limits.{which} of the tenant): send larger batches, or \
+                 ask for a higher limit"
+            )));
+        }
+        state.used.requests.fetch_add(1, Ordering::Relaxed);
+        state.used.under_way.fetch_add(1, Ordering::Relaxed);
+        Ok(Pass(state))
+    }
+}
+
+impl Windows {
+    /// Counts one request; how many there are now of all callers and of this one.
+    fn count(&mut self, now: Duration, window_ms: u64, caller: &str) -> (u64, u64) {
+        let window = u64::try_from(now.as_millis()).unwrap_or(u64::MAX) / window_ms;
+        if self.window != window {
+            (self.window, self.all) = (window, 0);
+            self.callers.clear();
+        }
+        self.all += 1;
+        let second = now.as_secs();
+        match self.seconds.back_mut().filter(|(at, _)| *at == second) {
+            Some((_, count)) => *count += 1,
+            None => {
+                self.seconds.push_back((second, 1));
+                while self.seconds.len() as u64 > RATE_SECONDS + 1 {
+                    self.seconds.pop_front();
+                }
+            }
+        }
+        let known = self.callers.contains_key(caller) || self.callers.len() < CALLERS_MAX;
+        let own = self.callers.entry_ref(if known { caller } else { "" }).or_insert(0);
+        *own += 1;
+        (self.all, *own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn limits_are_read_and_wrong_ones_named() {
+        assert_eq!(TenantLimits::parse(&json!({})).unwrap(), TenantLimits::default());
+        assert_eq!(TenantLimits::parse(&json!({"requests": 5})).unwrap().requests, Some(5));
+        for (value, field) in [
+            (json!({"requests": 0}), "limits.requests"),
+            (json!({"query_seconds": -1.0}), "limits.query_seconds"),
+            (json!({"request": 5}), "limits"),
+            (json!({"series": "many"}), "limits"),
+            (json!([]), "limits"),
+        ] {
+            match TenantLimits::parse(&value) {
+                Err(Fault::Invalid { field: named, .. }) => assert_eq!(named, field, "{value}"),
+                other => panic!("{value}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn windows_count_all_and_each_caller_and_begin_anew() {
+        let mut windows = Windows::default();
+        let at = Duration::from_millis;
+        assert_eq!(windows.count(at(10), 1000, "a"), (1, 1));
+        assert_eq!(windows.count(at(20), 1000, "b"), (2, 1));
+        assert_eq!(windows.count(at(999), 1000, "a"), (3, 2));
+        assert_eq!(windows.count(at(1000), 1000, "a"), (1, 1));
+        for n in 0..2 * CALLERS_MAX {
+            windows.count(at(1001), 1000, &n.to_string());
+        }
+        assert!(windows.callers.len() <= CALLERS_MAX + 1);
+    }
+}
