@@ -1,71 +1,68 @@
-//! Signing in with a one-time link, the session, signing out.
+//! Accounts: signing in by every way there is, tokens, and what people do to their own account.
 
-use axum::Json;
-use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::json;
+mod fetch; // how providers are asked
+mod invitations; // joining
+mod password; // forgotten ones
+mod profile; // one's own account
+mod second_factor; // authenticators
+mod session; // the cookie
+mod sign_in; // by link and by password
+mod sso; // through a provider
+mod tokens; // for programs
 
-use crate::access::{self, Identity, SESSION_COOKIE, Who};
+use axum::Router;
+use control::{ActorKind, ControlError, SsoError};
+
 use crate::app::SharedApp;
-use crate::error::ApiFault;
+use crate::chain::{Identity, Need, denied};
+use crate::error::{ApiFault, Fault};
 
-/// What the sign-in page sends.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Link {
-    token: String,
+pub(crate) use fetch::ProviderFetch;
+pub(crate) use sso::find_provider;
+
+/// What answers anyone. Each of these bounds how often it is asked.
+pub(crate) fn public_routes() -> Router<SharedApp> {
+    Router::new()
+        .merge(sign_in::routes())
+        .merge(password::routes())
+        .merge(invitations::routes())
+        .merge(tokens::routes())
+        .merge(sso::routes())
 }
 
-/// Exchanges a link's token, once, for a session.
-pub(crate) async fn redeem(
-    State(app): State<SharedApp>,
-    headers: HeaderMap,
-    body: super::json::Body<Link>,
-) -> Result<Response, ApiFault> {
-    // Another site must not sign a visitor in as somebody else.
-    access::refuse_other_sites(&app, &headers)?;
-    let session = app.control()?.redeem_link(&body.0.token).await.map_err(|error| access::denied(&error))?;
-    let event = json!({ "event": "signed_in", "user": session.user.name });
-    app.hub().broadcast(&session.user.tenant, "session_event", &event, app.now_ms());
-    let seconds = (session.expires_at - app.now_ms()) / 1000;
-    let token = session.token.expose();
-    let external = &app.settings().server.external_url;
-    let secure = if external.starts_with("https://") { "; Secure" } else { "" };
-    let cookie =
-        format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
-    let mut response = Json(json!({ "csrf": session.csrf.expose() })).into_response();
-    response.headers_mut().insert(header::SET_COOKIE, cookie_value(&cookie));
-    Ok(response)
+/// What answers whoever is signed in, by what it needs.
+pub(crate) fn routes() -> Vec<(Need, Router<SharedApp>)> {
+    vec![(Need::SIGNED_IN, profile::routes().merge(second_factor::routes()))]
 }
 
-/// Who is signed in.
-pub(crate) async fn session(Extension(identity): Extension<Identity>) -> Response {
-    let (name, role, csrf) = match &identity.who {
-        Who::Session(session) => {
-            (session.user.name.as_str(), session.user.role.as_str(), session.csrf.expose())
+/// The person who asks, by identifier: keys have no account of their own.
+fn person(identity: &Identity) -> Result<&str, Fault> {
+    match identity.principal.who.kind {
+        ActorKind::User => Ok(&identity.principal.who.id),
+        ActorKind::Key | ActorKind::ServiceAccount | ActorKind::System => {
+            Err(Fault::Forbidden("this is about a person's account: sign in as one".to_owned()))
         }
-        Who::Key(principal) => (principal.key_id.as_str(), "key", ""),
-        Who::Anyone => ("anyone", "viewer", ""),
-    };
-    Json(json!({ "user": { "name": name, "role": role }, "tenant": identity.tenant.as_str(), "csrf": csrf }))
-        .into_response()
-}
-
-/// Ends the session; the cookie is worth nothing afterwards.
-pub(crate) async fn sign_out(State(app): State<SharedApp>, headers: HeaderMap) -> Result<Response, ApiFault> {
-    access::refuse_other_sites(&app, &headers)?;
-    if let Some(token) = access::session_cookie(&headers) {
-        app.control()?.end_session(&token).await.map_err(|error| access::denied(&error))?;
     }
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    response
-        .headers_mut()
-        .insert(header::SET_COOKIE, cookie_value(&format!("{SESSION_COOKIE}=; Path=/; Max-Age=0")));
-    Ok(response)
 }
 
-fn cookie_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("tokens are URL-safe base64")
+/// An error of the control plane in words for whoever signs in or manages people. What a link or a token of
+/// ours says about itself is worth more than that a credential is missing.
+impl From<ControlError> for Fault {
+    fn from(error: ControlError) -> Self {
+        match &error {
+            ControlError::InvalidInvitation | ControlError::InvalidReset => Self::NotFound(error.to_string()),
+            ControlError::Sso(SsoError::Only | SsoError::Denied(_) | SsoError::Refused { .. }) => {
+                Self::Forbidden(error.to_string())
+            }
+            ControlError::Sso(SsoError::Busy) => Self::Unavailable(error.to_string()),
+            ControlError::Sso(_) => Self::invalid("", error.to_string()),
+            _ => denied(&error),
+        }
+    }
+}
+
+impl From<ControlError> for ApiFault {
+    fn from(error: ControlError) -> Self {
+        Self(error.into())
+    }
 }

@@ -1,6 +1,9 @@
 //! What each tenant may use and how much it does: requests, bytes under way, queries at once, series, stored
 //! bytes. One tenant over its limits is refused before its handler, so that others do not notice.
 
+mod visitors; // who is not signed in
+
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +18,9 @@ use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::error::Fault;
+
+pub(crate) use visitors::Ask;
+use visitors::Visitors;
 
 /// Limits of one tenant, as its object says; what is absent is bounded by the configuration alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -82,6 +88,7 @@ pub(crate) struct Use {
     pub(crate) refused_requests: AtomicU64,
     pub(crate) refused_bytes: AtomicU64,
     pub(crate) refused_queries: AtomicU64,
+    pub(crate) refused_series: AtomicU64,
 }
 
 /// A tenant's counters and windows.
@@ -99,6 +106,8 @@ struct Windows {
     window: u64,
     all: u64,
     callers: HashMap<String, u64>,
+    /// What each caller did since the start.
+    totals: HashMap<String, CallerUse>,
     /// Requests of the last seconds, for the rate that is shown.
     seconds: VecDeque<(u64, u64)>,
 }
@@ -108,9 +117,20 @@ const CALLERS_MAX: usize = 10_000;
 /// Seconds over which the shown rate is taken.
 const RATE_SECONDS: u64 = 10;
 
-/// All tenants that were seen since the start.
+/// What a person, a key or a service account did since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CallerUse {
+    pub(crate) requests: u64,
+    /// Of bodies that were taken in.
+    pub(crate) bytes: u64,
+}
+
+/// All tenants that were seen since the start, and those who come without one.
 #[derive(Debug, Default)]
-pub(crate) struct Tenants(RwLock<HashMap<TenantId, Arc<State>>>);
+pub(crate) struct Tenants {
+    states: RwLock<HashMap<TenantId, Arc<State>>>,
+    pub(crate) visitors: Visitors,
+}
 
 /// A request under way.
 #[derive(Debug)]
@@ -145,6 +165,22 @@ impl State {
         recent.map(|(_, count)| *count as f64).sum::<f64>() / RATE_SECONDS as f64
     }
 
+    /// Counts bytes that a caller sent.
+    pub(crate) fn received(&self, caller: &str, bytes: u64) {
+        self.used.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(total) = self.windows.lock().totals.get_mut(caller) {
+            total.bytes += bytes;
+        }
+    }
+
+    /// What everyone did since the start, by identifier, those who did most first.
+    pub(crate) fn callers(&self) -> Vec<(String, CallerUse)> {
+        let mut all: Vec<_> =
+            self.windows.lock().totals.iter().map(|(id, total)| (id.clone(), *total)).collect();
+        all.sort_by_key(|(_, total)| Reverse((total.bytes, total.requests)));
+        all
+    }
+
     fn renew(&self, tenant: &Arc<Tenant>) {
         if !Arc::ptr_eq(&self.limits.read().0, tenant) {
             *self.limits.write() = (Arc::clone(tenant), Arc::new(limits_of(tenant)));
@@ -173,12 +209,12 @@ fn limits_of(tenant: &Tenant) -> TenantLimits {
 impl Tenants {
     /// What is known of a tenant; `None` before its first request.
     pub(crate) fn get(&self, tenant: &TenantId) -> Option<Arc<State>> {
-        self.0.read().get(tenant).cloned()
+        self.states.read().get(tenant).cloned()
     }
 
     /// Forgets a tenant that was deleted.
     pub(crate) fn forget(&self, tenant: &TenantId) {
-        self.0.write().remove(tenant);
+        self.states.write().remove(tenant);
     }
 
     fn state(&self, tenant: &Arc<Tenant>) -> Arc<State> {
@@ -186,7 +222,7 @@ impl Tenants {
             state.renew(tenant);
             return state;
         }
-        let mut all = self.0.write();
+        let mut all = self.states.write();
         Arc::clone(all.entry(tenant.id.clone()).or_insert_with(|| Arc::new(State::new(tenant))))
     }
 
@@ -238,6 +274,13 @@ impl Windows {
         let known = self.callers.contains_key(caller) || self.callers.len() < CALLERS_MAX;
         let own = self.callers.entry_ref(if known { caller } else { "" }).or_insert(0);
         *own += 1;
+        match self.totals.get_mut(caller) {
+            Some(total) => total.requests += 1,
+            None if self.totals.len() < CALLERS_MAX => {
+                self.totals.insert(caller.to_owned(), CallerUse { requests: 1, bytes: 0 });
+            }
+            None => {}
+        }
         (self.all, *own)
     }
 }

@@ -157,6 +157,25 @@ impl Engine {
         stats
     }
 
+    /// What the store holds of a tenant, by signal.
+    pub fn tenant_stats(&self, tenant: &TenantId) -> BTreeMap<Signal, SignalStats> {
+        let mut signals: BTreeMap<Signal, SignalStats> = BTreeMap::new();
+        for shard in self.all_shards().into_iter().filter(|shard| shard.key().tenant == *tenant) {
+            let of_signal = signals.entry(shard.key().signal).or_default();
+            for facts in shard.facts() {
+                of_signal.head_rows += facts.samples;
+                of_signal.head_bytes += facts.bytes;
+            }
+        }
+        for meta in self.manifest_state().segments.values().filter(|meta| meta.tenant == *tenant) {
+            let of_signal = signals.entry(meta.signal).or_default();
+            of_signal.segments += 1;
+            of_signal.segment_bytes += meta.bytes;
+            of_signal.segment_rows += meta.samples;
+        }
+        signals
+    }
+
     /// What a tenant's active series are made of; `count` of each list.
     pub fn cardinality(&self, tenant: &TenantId, count: usize) -> Cardinality {
         let Some(shard) = self.known_metrics(tenant) else { return Cardinality::default() };

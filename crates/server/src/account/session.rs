@@ -1,0 +1,69 @@
+//! The session's cookie, set and taken away.
+
+use axum::Json;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use control::audit::AuditResult;
+use control::{Actor, ActorKind, Session, User};
+use model::TenantId;
+use serde_json::json;
+
+use crate::access::SESSION_COOKIE;
+use crate::app::SharedApp;
+use crate::audited::{Visit, audited_visit};
+use crate::visitor::Visitor;
+
+/// A session has begun: writes it down and answers with its cookie and the token that changes need.
+pub(super) fn begun(app: &SharedApp, visitor: &Visitor, session: &Session, method: &str) -> Response {
+    announce(app, visitor, session, method);
+    let body = Json(json!({ "csrf": session.csrf.expose() }));
+    let headers = [
+        (header::SET_COOKIE, cookie(app, session)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, body).into_response()
+}
+
+/// Tells the audit log and open pages that somebody signed in.
+pub(super) fn announce(app: &SharedApp, visitor: &Visitor, session: &Session, method: &str) {
+    let user = &session.user;
+    let visit = Visit {
+        tenant: &user.tenant,
+        actor: Some(actor(user)),
+        action: "session:begin",
+        target: &user.email,
+        result: AuditResult::Ok,
+        detail: json!({ "method": method }),
+    };
+    audited_visit(app, visitor, visit);
+    tell_pages(app, "signed_in", &user.tenant, &user.name);
+}
+
+/// Tells open pages about a session.
+pub(super) fn tell_pages(app: &SharedApp, event: &str, tenant: &TenantId, name: &str) {
+    let event = json!({ "event": event, "user": name });
+    app.hub().broadcast(tenant, "session_event", &event, app.now_ms());
+}
+
+/// A person as the audit log names them.
+pub(super) fn actor(user: &User) -> Actor {
+    Actor { kind: ActorKind::User, id: user.id.clone(), name: user.email.clone() }
+}
+
+/// `HttpOnly`, `SameSite=Lax`, for the whole site, as long as the session.
+pub(super) fn cookie(app: &SharedApp, session: &Session) -> HeaderValue {
+    let seconds = (session.expires_at - app.now_ms()) / 1000;
+    let secure = if app.is_https() { "; Secure" } else { "" };
+    let token = session.token.expose();
+    value(&format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}"))
+}
+
+/// Makes a browser forget the cookie.
+pub(super) fn no_cookie() -> HeaderValue {
+    value(&format!("{SESSION_COOKIE}=; Path=/; Max-Age=0"))
+}
+
+/// A cookie line.
+pub(super) fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("tokens are URL-safe base64")
+}

@@ -1,0 +1,202 @@
+//! Signing in with a one-time link or a password, signing out, and which ways there are.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use control::audit::AuditResult;
+use control::sso::{Provider, SSO_ONLY};
+use control::{ControlError, Remedy, Session, SignIn, Tenant};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::session;
+use crate::access;
+use crate::app::SharedApp;
+use crate::audited::{Visit, audited_visit, trail};
+use crate::error::ApiFault;
+use crate::json::Body;
+use crate::limits::Ask;
+use crate::prom::params::Params;
+use crate::visitor::Visitor;
+
+pub(super) fn routes() -> Router<SharedApp> {
+    Router::new()
+        .route("/api/v1/auth/link", post(redeem))
+        .route("/api/v1/auth/sign-in", post(sign_in))
+        .route("/api/v1/auth/logout", post(sign_out))
+        .route("/api/v1/auth/methods", get(methods))
+}
+
+/// A one-time link's token.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    token: String,
+}
+
+/// What the sign-in page sends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    email: String,
+    password: String,
+    tenant: Option<String>,
+    code: Option<String>,
+}
+
+/// Exchanges a link's token, once, for a session.
+async fn redeem(
+    State(app): State<SharedApp>,
+    visitor: Visitor,
+    body: Body<Link>,
+) -> Result<Response, ApiFault> {
+    visitor.count(&app, Ask::Link)?;
+    let found = app.control()?.redeem_link(&body.0.token, visitor.client()).await;
+    let begun = match found {
+        Ok(begun) => begun,
+        Err(error) => {
+            refused(&app, &visitor, None, "", &error).await;
+            return Err(error.into());
+        }
+    };
+    Ok(session::begun(&app, &visitor, &begun, "link"))
+}
+
+/// Exchanges an address and a password, and a code where one is asked for, for a session.
+async fn sign_in(
+    State(app): State<SharedApp>,
+    visitor: Visitor,
+    body: Body<Given>,
+) -> Result<Response, ApiFault> {
+    let Given { email, password, tenant, code } = body.0;
+    let method = if code.is_some() { "password+code" } else { "password" };
+    let proof =
+        Proof { email: &email, password: &password, tenant: tenant.as_deref(), code: code.as_deref() };
+    let begun = by_password(&app, &visitor, proof).await?;
+    Ok(session::begun(&app, &visitor, &begun, method))
+}
+
+/// Who wants in, and how they prove it.
+pub(super) struct Proof<'a> {
+    pub(super) email: &'a str,
+    pub(super) password: &'a str,
+    pub(super) tenant: Option<&'a str>,
+    pub(super) code: Option<&'a str>,
+}
+
+/// Signs in with a password; what fails is written down.
+pub(super) async fn by_password(
+    app: &SharedApp,
+    visitor: &Visitor,
+    proof: Proof<'_>,
+) -> Result<Session, ApiFault> {
+    let tenant = visitor.tenant(app, proof.tenant)?;
+    // A code field that was left empty asks for nothing.
+    let code = proof.code.map(str::trim).filter(|code| !code.is_empty());
+    let sign_in = SignIn {
+        tenant: tenant.as_ref(),
+        email: proof.email,
+        password: proof.password,
+        code,
+        client: visitor.client(),
+    };
+    match app.control()?.sign_in(sign_in).await {
+        Ok(begun) => Ok(begun),
+        Err(error) => {
+            refused(app, visitor, tenant.as_ref(), proof.email, &error).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Writes a refused sign-in down. Asking for the code is none; and whoever tries too often is counted by the
+/// access log, since a row each would let them fill the disk.
+async fn refused(
+    app: &SharedApp,
+    visitor: &Visitor,
+    tenant: Option<&model::TenantId>,
+    email: &str,
+    error: &ControlError,
+) {
+    let is_refusal = matches!(error.remedy(), Remedy::Authenticate | Remedy::GetPermission);
+    if !is_refusal || matches!(error, ControlError::CodeNeeded) {
+        return;
+    }
+    let tenant = trail(app, tenant).await;
+    let visit = Visit {
+        tenant: &tenant,
+        actor: None,
+        action: "session:begin",
+        target: email,
+        result: AuditResult::Refused,
+        detail: json!({ "why": error.to_string() }),
+    };
+    audited_visit(app, visitor, visit);
+}
+
+/// Ends the session; the cookie is worth nothing afterwards.
+async fn sign_out(State(app): State<SharedApp>, visitor: Visitor) -> Result<Response, ApiFault> {
+    if let Some(token) = access::session_cookie(visitor.headers()) {
+        let control = app.control()?;
+        let known = control.authenticate_session(&token).await;
+        control.end_session(&token).await?;
+        if let Ok(known) = known {
+            let user = &known.user;
+            let visit = Visit {
+                tenant: &user.tenant,
+                actor: Some(session::actor(user)),
+                action: "session:end",
+                target: &user.email,
+                result: AuditResult::Ok,
+                detail: Value::Null,
+            };
+            audited_visit(&app, &visitor, visit);
+            session::tell_pages(&app, "signed_out", &user.tenant, &user.name);
+        }
+    }
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, session::no_cookie())]).into_response())
+}
+
+/// Which ways to sign in a tenant has, for an address. What is answered follows from the tenant's settings
+/// and the address's domain, so an address that is not known is answered like any other.
+async fn methods(
+    State(app): State<SharedApp>,
+    visitor: Visitor,
+    params: Params,
+) -> Result<Response, ApiFault> {
+    visitor.count(&app, Ask::Methods)?;
+    let named = visitor.tenant(&app, params.get("tenant"))?;
+    let tenant = named.unwrap_or_else(model::TenantId::default_tenant);
+    let control = app.control()?;
+    let nothing = || Json(json!({ "password": true, "providers": [] })).into_response();
+    let Ok(tenant) = control.active_tenant(&tenant).await else { return Ok(nothing()) };
+    let email = params.get("email").unwrap_or("");
+    let providers: Vec<Value> = control
+        .sso_providers(&tenant.id)
+        .await?
+        .iter()
+        .filter(|provider| provider.enabled && is_for(provider, email))
+        .map(|provider| option_json(&tenant, provider))
+        .collect();
+    let is_sso_only = tenant.settings[SSO_ONLY] == true;
+    Ok(Json(json!({ "password": !is_sso_only, "providers": providers })).into_response())
+}
+
+/// Providers of other domains than the address's are no use to whoever has it.
+fn is_for(provider: &Provider, email: &str) -> bool {
+    let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain).trim();
+    domain.is_empty()
+        || provider.domains.is_empty()
+        || provider.domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain))
+}
+
+fn option_json(tenant: &Tenant, provider: &Provider) -> Value {
+    json!({
+        "name": provider.name,
+        "kind": provider.config.kind().as_str(),
+        "label": format!("Sign in with {}", provider.name),
+        "url": format!("/api/v1/auth/sso/{}/{}", tenant.id, provider.id),
+    })
+}

@@ -1,0 +1,84 @@
+//! What accounts and tenants need of the application: its own address, sign-in through providers, and an end
+//! to the tokens of somebody who changed.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, header};
+use control::Control;
+use control::sso::Sso;
+use model::TenantId;
+use parking_lot::Mutex;
+
+use super::App;
+use crate::account::ProviderFetch;
+use crate::error::Fault;
+
+/// Sign-in through providers, made when it is first needed and again when the control plane was started anew
+/// or the server's address changed. It remembers what providers said of themselves.
+#[derive(Default)]
+pub(crate) struct SsoHolder(Mutex<Option<Held>>);
+
+struct Held {
+    control: Arc<Control>,
+    public_url: String,
+    sso: Sso,
+}
+
+impl App {
+    /// The server's address as whoever asks reaches it, without a slash at the end, for links.
+    pub(crate) fn public_url(&self, headers: &HeaderMap) -> String {
+        let external = self.settings().server.external_url.trim_end_matches('/').to_owned();
+        if !external.is_empty() {
+            return external;
+        }
+        let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+        format!("http://{}", host.unwrap_or("localhost"))
+    }
+
+    /// Cookies are for TLS alone where the server is reached by it.
+    pub(crate) fn is_https(&self) -> bool {
+        self.settings().server.external_url.starts_with("https://")
+    }
+
+    /// Sign-in through providers. They send people back to one fixed address, so it must be known.
+    pub(crate) fn sso(self: &Arc<Self>) -> Result<Sso, Fault> {
+        let control = self.control()?;
+        let settings = self.settings();
+        let public_url = match settings.server.external_url.as_str() {
+            "" if self.is_open() => {
+                let port = settings.server.listen.rsplit_once(':').map_or("4300", |(_, port)| port);
+                format!("http://localhost:{port}")
+            }
+            "" => {
+                let why = "set server.external_url first: identity providers send people back to it";
+                return Err(Fault::Conflict(why.to_owned()));
+            }
+            external => external.to_owned(),
+        };
+        let mut held = self.sso.0.lock();
+        if let Some(held) = &*held
+            && Arc::ptr_eq(&held.control, &control)
+            && held.public_url == public_url
+        {
+            return Ok(held.sso.clone());
+        }
+        let fetch = Arc::new(ProviderFetch::new(self));
+        let sso = Sso::new(Control::clone(&control), fetch, &public_url)?;
+        *held = Some(Held { control, public_url, sso: sso.clone() });
+        Ok(sso)
+    }
+
+    /// Ends every token of a person, but for one family to be kept; what they may do is asked anew.
+    pub(crate) async fn end_tokens(
+        &self,
+        tenant: &TenantId,
+        user: &str,
+        keep: Option<&str>,
+        why: &str,
+    ) -> Result<(), Fault> {
+        let tokens = self.tokens()?;
+        tokens.forget_user(user);
+        tokens.revoke_families(tenant, user, keep, why).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! `/api/v1/tenants`: tenants, their people, roles, teams, keys and providers.
+//!
+//! `{tenant}` is an identifier, or `current` for the caller's own. Another tenant than one's own does not
+//! exist, but for those who manage the platform.
+
+mod export; // everything there is, as an archive
+mod fields; // what bodies and lists share
+mod invitations; // who is to join
+mod keys; // API keys
+mod members; // people
+mod projects; // what they work on
+mod roles; // what they may do
+mod service_accounts; // programs with a role
+mod sso; // identity providers
+mod teams; // who works together
+mod tenants; // the tenants themselves
+mod usage; // what a tenant uses
+
+use std::sync::Arc;
+
+use axum::Router;
+use control::{Permission, Tenant};
+
+use crate::app::SharedApp;
+use crate::chain::{Identity, Need};
+use crate::error::Fault;
+
+/// Every route, by what it needs.
+pub(crate) fn routes() -> Vec<(Need, Router<SharedApp>)> {
+    let settings = Need::protected(Permission::SettingsRead, Permission::SettingsManage);
+    let members = Need::protected(Permission::MembersRead, Permission::MembersManage);
+    vec![
+        (Need::always(Permission::PlatformManage), tenants::platform_routes()),
+        (settings, tenants::routes().merge(usage::routes())),
+        (Need::always(Permission::DataDelete), export::routes()),
+        (
+            members,
+            members::routes()
+                .merge(invitations::routes())
+                .merge(roles::routes())
+                .merge(teams::routes())
+                .merge(projects::routes()),
+        ),
+        (Need::always(Permission::KeysManage), keys::routes().merge(service_accounts::routes())),
+        (Need::always(Permission::SettingsManage), sso::routes()),
+    ]
+}
+
+/// The tenant that a path names, if the caller may know of it and it exists.
+async fn tenant_of(app: &SharedApp, identity: &Identity, named: &str) -> Result<Arc<Tenant>, Fault> {
+    let id = identity.tenant_of_path(named)?;
+    Ok(app.control()?.tenant(&id).await?)
+}

@@ -1,0 +1,256 @@
+//! Everything there is of a tenant but its telemetry, as an archive: its settings, saved objects as YAML, people,
+//! roles, teams, projects, keys and providers as JSON lines. Secrets are not in it; of most only hashes exist.
+
+mod archive; // tar
+
+use std::io;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use control::{Control, ControlError, ObjectKind, Tenant};
+use futures::stream;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::tenant_of;
+use super::tenants::tenant_json;
+use crate::app::SharedApp;
+use crate::audited::audited;
+use crate::chain::Identity;
+use crate::error::ApiFault;
+use crate::realtime::timestamp;
+use archive::{END, entry};
+
+/// Items read at once.
+const PAGE: u32 = 500;
+
+/// Parts that may wait for a slow reader.
+const PARTS_MAX: usize = 4;
+
+pub(super) fn routes() -> Router<SharedApp> {
+    Router::new().route("/api/v1/tenants/{tenant}/export", post(export))
+}
+
+/// Streams the archive; a failure on the way breaks the connection off, so that half of it is not taken for
+/// all of it.
+async fn export(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    Path(tenant): Path<String>,
+) -> Result<Response, ApiFault> {
+    let tenant = tenant_of(&app, &identity, &tenant).await?;
+    let control = app.control()?;
+    audited(&app, &identity, &tenant.id, "tenants:export", tenant.id.as_str(), &Value::Null);
+    let (sender, receiver) = mpsc::channel(PARTS_MAX);
+    let writer = Writer { control: Control::clone(&control), sender, at_s: app.now_ms() / 1000 };
+    let name = format!("attachment; filename=\"{}.tar\"", tenant.id);
+    kit::spawn::spawn("export tenant", async move {
+        if let Err(Stopped::Failed(error)) = writer.write(&tenant).await {
+            tracing::warn!(tenant = %tenant.id, %error, "an export broke off");
+            let _ = writer.sender.send(Err(io::Error::other("the export failed"))).await;
+        }
+    });
+    let parts = stream::unfold(receiver, async |mut receiver: mpsc::Receiver<io::Result<Bytes>>| {
+        receiver.recv().await.map(|part| (part, receiver))
+    });
+    let headers =
+        [(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, Body::from_stream(parts)).into_response())
+}
+
+/// Why the writing ended early.
+enum Stopped {
+    /// Nobody reads any more.
+    Gone,
+    Failed(ControlError),
+}
+
+impl From<ControlError> for Stopped {
+    fn from(error: ControlError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Writes the parts of an archive, page by page, so that memory holds one page at most.
+struct Writer {
+    control: Control,
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    at_s: i64,
+}
+
+impl Writer {
+    async fn write(&self, tenant: &Tenant) -> Result<(), Stopped> {
+        self.put("tenant.json", pretty(&tenant_json(tenant))).await?;
+        for kind in ObjectKind::ALL {
+            self.objects(tenant, kind).await?;
+        }
+        self.people(tenant).await?;
+        self.roles(tenant).await?;
+        self.groups(tenant).await?;
+        self.programs(tenant).await?;
+        self.providers(tenant).await?;
+        self.send(END.to_vec()).await
+    }
+
+    async fn send(&self, bytes: Vec<u8>) -> Result<(), Stopped> {
+        self.sender.send(Ok(bytes.into())).await.map_err(|_| Stopped::Gone)
+    }
+
+    async fn put(&self, name: &str, content: Vec<u8>) -> Result<(), Stopped> {
+        self.send(entry(name, &content, self.at_s)).await
+    }
+
+    /// One file each. The number keeps apart what reads the same as a file name; the name itself is inside.
+    async fn objects(&self, tenant: &Tenant, kind: ObjectKind) -> Result<(), Stopped> {
+        let (mut after, mut number): (Option<String>, u64) = (None, 0);
+        loop {
+            let page = self.control.objects(&tenant.id, kind, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.name.clone());
+            for object in &page {
+                number += 1;
+                let whole = json!({ "kind": kind.as_str(), "name": object.name, "spec": object.spec });
+                let file = format!("objects/{}/{number:05}-{}.yaml", kind.as_str(), as_file(&object.name));
+                self.put(&file, yaml(&whole)).await?;
+            }
+        }
+    }
+
+    async fn people(&self, tenant: &Tenant) -> Result<(), Stopped> {
+        let (mut after, mut lines): (Option<String>, Vec<u8>) = (None, Vec::new());
+        loop {
+            let page = self.control.users(&tenant.id, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.email.clone());
+            for user in &page {
+                line(
+                    &mut lines,
+                    &json!({
+                        "id": user.id, "email": user.email, "name": user.name, "role": user.role,
+                        "state": user.state.as_str(), "created_at": timestamp(user.created_at),
+                        "last_sign_in_at": user.last_sign_in_at.map(timestamp),
+                    }),
+                );
+            }
+        }
+        self.put("members.jsonl", lines).await
+    }
+
+    async fn roles(&self, tenant: &Tenant) -> Result<(), Stopped> {
+        let mut lines = Vec::new();
+        for role in self.control.roles(&tenant.id).await? {
+            line(
+                &mut lines,
+                &json!({
+                    "name": role.name, "description": role.description,
+                    "permissions": role.permissions.names(), "selector": role.selector,
+                }),
+            );
+        }
+        self.put("roles.jsonl", lines).await
+    }
+
+    async fn groups(&self, tenant: &Tenant) -> Result<(), Stopped> {
+        let (mut after, mut lines): (Option<String>, Vec<u8>) = (None, Vec::new());
+        loop {
+            let page = self.control.teams(&tenant.id, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.name.clone());
+            for team in &page {
+                let members = self.control.team_members(&tenant.id, &team.id).await?;
+                let members: Vec<String> = members.into_iter().map(|user| user.email).collect();
+                line(&mut lines, &json!({ "id": team.id, "name": team.name, "members": members }));
+            }
+        }
+        self.put("teams.jsonl", lines).await?;
+        let (mut after, mut lines): (Option<String>, Vec<u8>) = (None, Vec::new());
+        loop {
+            let page = self.control.projects(&tenant.id, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.name.clone());
+            for project in &page {
+                line(
+                    &mut lines,
+                    &json!({
+                        "id": project.id, "name": project.name, "description": project.description,
+                        "team": project.team,
+                    }),
+                );
+            }
+        }
+        self.put("projects.jsonl", lines).await
+    }
+
+    async fn programs(&self, tenant: &Tenant) -> Result<(), Stopped> {
+        let (mut after, mut lines): (Option<String>, Vec<u8>) = (None, Vec::new());
+        loop {
+            let page = self.control.service_accounts(&tenant.id, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.name.clone());
+            for account in &page {
+                line(
+                    &mut lines,
+                    &json!({
+                        "id": account.id, "name": account.name, "role": account.role,
+                        "state": account.state.as_str(),
+                    }),
+                );
+            }
+        }
+        self.put("service_accounts.jsonl", lines).await?;
+        let (mut after, mut lines): (Option<String>, Vec<u8>) = (None, Vec::new());
+        loop {
+            let page = self.control.keys(&tenant.id, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+            for key in &page {
+                line(&mut lines, &super::keys::key_json(key));
+            }
+        }
+        self.put("keys.jsonl", lines).await
+    }
+
+    async fn providers(&self, tenant: &Tenant) -> Result<(), Stopped> {
+        let mut lines = Vec::new();
+        for provider in self.control.sso_providers(&tenant.id).await? {
+            line(&mut lines, &super::sso::provider_json(&provider, None));
+        }
+        self.put("sign_in_providers.jsonl", lines).await
+    }
+}
+
+fn line(lines: &mut Vec<u8>, value: &Value) {
+    lines.extend_from_slice(value.to_string().as_bytes());
+    lines.push(b'\n');
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).expect("values are JSON")
+}
+
+fn yaml(value: &Value) -> Vec<u8> {
+    serde_yaml_ng::to_string(value).expect("JSON is YAML").into_bytes()
+}
+
+/// A name as a file may have it: letters, digits, `-` and `_`, at most 60.
+fn as_file(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
+    name.chars().map(plain).take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_file_names() {
+        for (name, want) in [("hosts", "hosts"), ("../etc/passwd", "___etc_passwd"), ("a b é", "a_b__")] {
+            assert_eq!(as_file(name), want);
+        }
+        assert_eq!(as_file(&"x".repeat(200)).len(), 60);
+    }
+}

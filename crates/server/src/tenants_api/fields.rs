@@ -1,0 +1,115 @@
+//! What bodies and lists of these routes share.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::error::Fault;
+use crate::prom::params::Params;
+use crate::realtime::timestamp;
+
+/// Items of a page, unless asked for otherwise.
+const LIMIT: usize = 100;
+
+/// Items of a page at most.
+const LIMIT_MAX: usize = 1_000;
+
+/// Which page of a list.
+pub(super) struct Paging {
+    after: Option<String>,
+    limit: u32,
+}
+
+impl Paging {
+    /// Reads `after` and `limit`.
+    pub(super) fn read(params: &Params) -> Result<Self, Fault> {
+        let limit = params.count("limit")?.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
+        Ok(Self { after: params.get("after").map(str::to_owned), limit: limit as u32 })
+    }
+
+    /// Where the page before ended.
+    pub(super) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// How many items at most.
+    pub(super) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// The answer, with the place of the last item for the next page. A full page may be the last one.
+    pub(super) fn answer<T>(
+        &self,
+        found: &[T],
+        item: impl Fn(&T) -> Value,
+        place: impl Fn(&T) -> &str,
+    ) -> Response {
+        let items: Vec<Value> = found.iter().map(item).collect();
+        self.answer_of(items, found.last().map(place))
+    }
+
+    /// The same for items that were made before.
+    pub(super) fn answer_of(&self, items: Vec<Value>, last: Option<&str>) -> Response {
+        let next = last.filter(|_| items.len() >= self.limit as usize);
+        Json(json!({ "items": items, "next": next })).into_response()
+    }
+}
+
+/// A whole list.
+pub(super) fn whole(items: Vec<Value>) -> Response {
+    Json(json!({ "items": items, "next": null })).into_response()
+}
+
+/// A moment that may not have come.
+pub(super) fn moment(at: Option<i64>) -> Value {
+    at.map_or(Value::Null, |at| json!(timestamp(at)))
+}
+
+/// A moment in a body: RFC 3339, to milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let refuse = || {
+            let shown: String = text.chars().take(60).collect();
+            serde::de::Error::custom(format!("{shown:?} is no time: write 2027-01-31T12:00:00Z"))
+        };
+        text.parse::<jiff::Timestamp>().map(|at| Self(at.as_millisecond())).map_err(|_| refuse())
+    }
+}
+
+/// For a field where `null` says something else than leaving it out.
+pub(super) fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(default, deserialize_with = "given")]
+        at: Option<Option<Moment>>,
+    }
+
+    #[test]
+    fn null_is_told_from_nothing() {
+        for (body, want) in [
+            ("{}", Some(None)),
+            (r#"{"at":null}"#, Some(Some(None))),
+            (r#"{"at":"1970-01-01T00:00:01Z"}"#, Some(Some(Some(Moment(1_000))))),
+            (r#"{"at":"tomorrow"}"#, None),
+            (r#"{"at":1}"#, None),
+        ] {
+            assert_eq!(serde_json::from_str::<Body>(body).ok().map(|body| body.at), want, "{body}");
+        }
+    }
+}
