@@ -66,7 +66,7 @@ async fn reset(
 ) -> Result<StatusCode, ApiFault> {
     visitor.count(&app, Ask::Forgot)?;
     let user = app.control()?.reset_password(&body.0.token, &body.0.password).await?;
-    app.end_tokens(&user.tenant, &user.id, None, "the password was set anew").await?;
+    app.tokens()?.forget_user(&user.id);
     let visit = Visit {
         tenant: &user.tenant,
         actor: Some(session::actor(&user)),

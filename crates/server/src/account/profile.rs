@@ -112,7 +112,7 @@ async fn rename(
     Ok(Json(answer).into_response())
 }
 
-/// Changes the password; every other session, and every token but the one that asks, ends.
+/// Changes the password; every other session and every token ends.
 async fn change_password(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
@@ -123,11 +123,7 @@ async fn change_password(
     let control = app.control()?;
     let kept = session_id(&identity);
     control.change_password(&identity.tenant, id, current.as_deref(), &new, kept).await?;
-    let family = match &identity.who {
-        Who::Token(token) => Some(token.family.as_str()),
-        Who::Anyone | Who::Key | Who::Session(_) => None,
-    };
-    app.end_tokens(&identity.tenant, id, family, "the password was changed").await?;
+    app.tokens()?.forget_user(id);
     audited(&app, &identity, &identity.tenant, "password:change", id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,12 +1,11 @@
-//! What accounts and tenants need of the application: its own address, sign-in through providers, and an end
-//! to the tokens of somebody who changed.
+//! What accounts and tenants need of the application: its own address, and sign-in through
+//! providers.
 
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use control::Control;
 use control::sso::Sso;
-use model::TenantId;
 use parking_lot::Mutex;
 
 use super::App;
@@ -66,19 +65,5 @@ impl App {
         let sso = Sso::new(Control::clone(&control), fetch, &public_url)?;
         *held = Some(Held { control, public_url, sso: sso.clone() });
         Ok(sso)
-    }
-
-    /// Ends every token of a person, but for one family to be kept; what they may do is asked anew.
-    pub(crate) async fn end_tokens(
-        &self,
-        tenant: &TenantId,
-        user: &str,
-        keep: Option<&str>,
-        why: &str,
-    ) -> Result<(), Fault> {
-        let tokens = self.tokens()?;
-        tokens.forget_user(user);
-        tokens.revoke_families(tenant, user, keep, why).await?;
-        Ok(())
     }
 }

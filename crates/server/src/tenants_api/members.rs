@@ -123,9 +123,6 @@ async fn change(
     }
     if let Some(state) = state {
         user = control.set_user_state(&tenant.id, by, &id, state).await?;
-        if state == UserState::Disabled {
-            app.end_tokens(&tenant.id, &id, None, "the account was disabled").await?;
-        }
         app.tokens()?.forget_user(&id);
         let detail = json!({ "state": user.state.as_str() });
         audited(&app, &identity, &tenant.id, "members:state", &user.email, &detail);
@@ -185,7 +182,7 @@ async fn reset_second_factor(
     let control = app.control()?;
     let user = control.user(&tenant.id, &id).await?;
     control.reset_second_factor(&tenant.id, &identity.principal, &user.id).await?;
-    app.end_tokens(&tenant.id, &user.id, None, "the second factor was reset").await?;
+    app.tokens()?.forget_user(&user.id);
     audited(&app, &identity, &tenant.id, "members:reset_second_factor", &user.email, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -199,7 +196,7 @@ async fn end_sessions(
     let control = app.control()?;
     let user = covered(&control, &identity, &tenant.id, &id).await?;
     let ended = control.revoke_sessions(&tenant.id, &user.id, None).await?;
-    app.end_tokens(&tenant.id, &user.id, None, "an administrator signed them out").await?;
+    app.tokens()?.forget_user(&user.id);
     audited(&app, &identity, &tenant.id, "members:end_sessions", &user.email, &json!({ "ended": ended }));
     Ok(StatusCode::NO_CONTENT)
 }
