@@ -1,4 +1,4 @@
-/** Signing in and the caller's own account, as the stand-in server does it: see `README.md` for who there is. */
+/** Signing in and the caller's own account, as the stand-in server does it: `README.md` says who there is. */
 import { randomUUID } from "node:crypto";
 import { none, NOT_FOUND, ok, refuse, type Answer } from "./answer.ts";
 import { DAY, iso, tenants, token, type Member, type TenantState } from "./people.ts";

@@ -159,11 +159,12 @@ await check("the profile: name, password, second factor, recovery codes, session
   await bothThemes("profile-factor");
   await page.getByLabel("Code", { exact: true }).fill("123456");
   await named("Turn on").click();
+  await page.locator("[data-codes] li").first().waitFor();
   assert.equal(await page.locator("[data-codes] li").count(), 10);
   await shot("recovery-codes");
   const [file] = await Promise.all([page.waitForEvent("download"), named("Download").click()]);
   assert.equal(readFileSync(await file.path(), "utf8").trim().split("\n").length, 10);
-  await page.keyboard.press("Escape");
+  for (const key of ["Escape", "Escape", "Enter"]) await page.keyboard.press(key);
   assert.ok(await dialog.isVisible(), "what is shown once does not go by accident");
   await named("I have kept them").click();
   await named("Turn off").click();
@@ -266,6 +267,7 @@ await check("roles: the matrix, a role of one's own with a selector", async () =
 await check("teams and projects", async () => {
   await go("teams");
   await named("New team").click();
+  assert.ok(await dialog.getByLabel("Name").evaluate((field) => field === document.activeElement));
   await dialog.getByLabel("Name").fill("Divers");
   await named("Create").click();
   const row = page.locator('[data-team="Divers"]');
@@ -290,6 +292,7 @@ await check("keys: a warning, a new one with what to paste, rotated, revoked", a
   await shot("key-new");
   await named("Create").click();
   const key = await dialog.getByLabel("Key", { exact: true }).inputValue();
+  assert.match(key, /^bw_/);
   for (const client of ["OpenTelemetry", "Prometheus", "Promtail", "Alloy", "Filebeat", "syslog", "curl"]) {
     await dialog.getByRole("tab", { name: client, exact: true }).click();
     const text = await dialog.locator("[data-snippet] pre").innerText();
@@ -401,6 +404,7 @@ await check("tenants: created with its steps, limited, suspended, activated, del
   await dialog.getByLabel("Administrator's email").fill("boss@northsea.example");
   await dialog.getByLabel("Administrator's name").fill("Bo Boss");
   await named("Create").click();
+  await dialog.locator("[data-steps]").waitFor();
   assert.equal(await dialog.locator("[data-steps] li").count(), 5);
   await bothThemes("tenant-made");
   await named("I have kept them").click();

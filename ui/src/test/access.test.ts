@@ -55,7 +55,7 @@ describe("usage", () => {
     const of = (key: string) => bars.find((bar) => bar.key === key);
     expect(of("requests_per_second")).toMatchObject({ share: 1, tone: "bad", text: "100/s of 50/s" });
     expect(of("stored_bytes.logs")).toMatchObject({ share: 0.5, tone: "ok", text: "512 B of 1.00 KiB" });
-    expect(of("series")).toMatchObject({ share: 0, tone: "idle", text: "60 no limit" });
+    expect(of("series")).toMatchObject({ share: 0, tone: "idle", text: "60" });
   });
 
   it("one limit for all that is stored has a bar of its own", () => {

@@ -65,8 +65,8 @@ export function usageBars(usage: Pick<Usage, "limits" | "use">): Bar[] {
 
 function bar(quota: Quota, used: number, limit: number | null): Bar {
   const share = limit === null ? 0 : limit <= 0 ? 1 : Math.min(1, used / limit);
-  const of = limit === null ? "no limit" : `of ${formatValue(limit, quota.unit)}`;
-  return { ...quota, used, limit, share, tone: toneOf(used, limit), text: `${formatValue(used, quota.unit)} ${of}` };
+  const of = limit === null ? "" : ` of ${formatValue(limit, quota.unit)}`;
+  return { ...quota, used, limit, share, tone: toneOf(used, limit), text: `${formatValue(used, quota.unit)}${of}` };
 }
 
 /** What costs most, each with its share of the largest. */
