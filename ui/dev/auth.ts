@@ -86,7 +86,7 @@ export function publicRoutes(method: string, path: string, params: URLSearchPara
     case "/methods": {
       const sso = tenants.get(params.get("tenant") || "default")?.sso.filter((one) => one.enabled) ?? [];
       const url = (name: string) => `/api/v1/auth/sso/default/${encodeURIComponent(name)}`;
-      return ok({ password: true, providers: sso.map((one) => ({ name: one.name, kind: one.kind, label: one.name, url: url(String(one.name)) })) });
+      return ok({ password: true, providers: sso.map((one) => ({ name: one.name, kind: one.kind, label: `Sign in with ${one.name}`, url: url(String(one.name)) })) });
     }
     case "/password/forgot":
       return { status: 202, body: "" };

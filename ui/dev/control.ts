@@ -1,7 +1,7 @@
 /** Tenants and what belongs to one, as the stand-in server does it. */
 import { none, NOT_FOUND, ok, refuse, type Answer } from "./answer.ts";
 import { permissionsOf, type Who } from "./auth.ts";
-import { DAY, iso, newTenant, permissionList, tenants, token, usageOf, type Key, type Member, type TenantState } from "./people.ts";
+import { DAY, iso, newTenant, permissionList, tenants, token, urlsOf, usageOf, type Key, type Member, type TenantState } from "./people.ts";
 
 type Body = Record<string, any>;
 
@@ -169,8 +169,9 @@ function keys(method: string, id: string, sub: string, params: URLSearchParams, 
   if (id === "") return issue(body);
   if (!found) return NOT_FOUND;
   if (sub === "rotate") {
-    found.revoked_at = iso(Date.now() + Number(body.overlap_seconds) * 1000);
-    return issue({ name: found.name, scopes: found.scopes, service_account: found.service_account, expires_at: found.expires_at });
+    const secret = token("bw_");
+    Object.assign(found, { prefix: secret.slice(0, 7), old_expires_at: iso(Date.now() + Number(body.overlap_seconds) * 1000) });
+    return ok({ ...found, key: secret }, 201);
   }
   found.revoked_at = iso(Date.now());
   return none;
@@ -180,7 +181,7 @@ function sso(method: string, id: string, sub: string, params: URLSearchParams, b
   if (method === "GET") return paged(state.sso, params);
   const at = state.sso.findIndex((one) => one.name === id);
   if (sub === "test") {
-    const good = String(state.sso[at]?.config.issuer ?? state.sso[at]?.config.metadata_url).includes("okta");
+    const good = String(state.sso[at]?.config.issuer ?? state.sso[at]?.config.entity_id).includes("okta");
     const checks = [
       { name: "address", ok: true, detail: "resolves, and may be reached" },
       { name: "discovery", ok: good, detail: good ? "answered in 41 ms" : "answered 404: is the issuer right?" },
@@ -192,8 +193,9 @@ function sso(method: string, id: string, sub: string, params: URLSearchParams, b
     state.sso.splice(at, 1);
     return none;
   }
-  const { client_secret: secret, ...config } = body.config;
-  const kept = { ...body, config: { ...config, ...(body.kind === "oidc" && { client_secret_set: secret !== undefined || state.sso[at]?.config.client_secret_set === true }) } };
+  const { client_secret: secret, metadata_xml: xml, metadata_url: url, ...config } = body.config;
+  if (body.kind === "saml") config.entity_id = xml || url ? "https://id.example.com/metadata" : state.sso[at]?.config.entity_id;
+  const kept = { ...body, ...urlsOf(body.name), config: { ...config, ...(body.kind === "oidc" && { client_secret_set: secret !== undefined || state.sso[at]?.config.client_secret_set === true }) } };
   if (method === "PUT") state.sso[at] = kept;
   else state.sso.push(kept);
   return ok(kept, method === "POST" ? 201 : 200);

@@ -50,6 +50,7 @@ export interface Key {
   expires_at: string | null;
   last_used_at: string | null;
   revoked_at: string | null;
+  old_expires_at?: string | null;
   created_by: string | null;
 }
 
@@ -118,7 +119,7 @@ function key(id: string, name: string, scopes: string[], more: Partial<Key> = {}
 function made(id: string, name: string, members: Member[], state = "active"): TenantState {
   const at = iso(Date.now() - 300 * DAY);
   return {
-    tenant: { id, name, state, settings: {}, limits: { requests_per_second: 200, series: 100_000 }, created_at: at, updated_at: at },
+    tenant: { id, name, state, settings: {}, limits: { requests: 12_000, series: 100_000 }, created_at: at, updated_at: at },
     members,
     passwords: new Map(),
     invitations: [],
@@ -130,6 +131,12 @@ function made(id: string, name: string, members: Member[], state = "active"): Te
     sso: [],
   };
 }
+
+/** The addresses that a provider must be told. */
+export const urlsOf = (name: string) => {
+  const base = `https://bellwether.harbour.example/api/v1/auth/sso/default/sso_${Buffer.from(name).toString("hex").slice(0, 16)}`;
+  return { callback_url: `${base}/callback`, acs_url: `${base}/acs`, metadata_url: `${base}/metadata` };
+};
 
 function start(): Map<string, TenantState> {
   const now = Date.now();
@@ -143,8 +150,7 @@ function start(): Map<string, TenantState> {
   for (const one of home.members.slice(0, 4)) home.passwords.set(one.id, PASSWORD);
   home.tenant.settings = { retention: { metrics: "30d", logs: "7d", traces: "7d", audit: "365d" }, timezone: "Europe/Oslo" };
   home.tenant.limits = {
-    requests_per_second: 500, in_flight_bytes: 256 * 1024 ** 2, series: 50_000, concurrent_queries: 20,
-    stored_bytes: { metrics: 20 * 1024 ** 3, logs: 50 * 1024 ** 3 },
+    requests: 30_000, in_flight_bytes: 256 * 1024 ** 2, series: 50_000, stored_bytes: 60 * 1024 ** 3, concurrent_queries: 20, query_seconds: 60,
   };
   home.roles.push({ name: "on-call", permissions: ["telemetry:read", "alerts:respond"], selector: '{namespace=~"harbour-.*"}' });
   home.teams = TEAMS.map((name, i) => ({ id: `team_${i}`, name }));
@@ -162,7 +168,7 @@ function start(): Map<string, TenantState> {
   home.sso = [
     {
       name: "Okta", kind: "oidc", preset: "okta", config: { issuer: "https://harbour.okta.com", client_id: "0oa1b2c3", client_secret_set: true },
-      role_mapping: [{ group: "platform", role: "admin" }], default_role: "viewer", domains: ["harbour.example"], enabled: true,
+      ...urlsOf("Okta"), role_mapping: [{ group: "platform", role: "admin" }], default_role: "viewer", domains: ["harbour.example"], enabled: true,
     },
   ];
   const acme = made("acme", "Acme", [account("usr_1", "shared@harbour.example", "Sal Shared", "viewer"), ...people("acme.example", 12)]);

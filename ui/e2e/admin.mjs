@@ -188,7 +188,7 @@ await check("the administrator comes in by a link, and has everything", async ()
 
 await check("organisation: renamed, settings refused while they are no JSON", async () => {
   await go("organisation");
-  await page.getByText("Stored logs").waitFor();
+  await page.getByText("Bytes in flight").waitFor();
   await page.getByLabel("Name", { exact: true }).fill("Harbour Works");
   await named("Save").click();
   await page.locator("[data-tenant]").filter({ hasText: "Harbour Works" }).waitFor();
@@ -311,10 +311,10 @@ await check("keys: a warning, a new one with what to paste, rotated, revoked", a
   await page.getByText("The old key stops working in 1 hour.").waitFor();
   assert.notEqual(await dialog.getByLabel("Key", { exact: true }).inputValue(), key);
   await named("I have kept it").click();
-  assert.equal(await row.count(), 2);
-  await row.first().getByRole("button", { name: "Revoke" }).click();
+  await row.getByText("the old one in").waitFor();
+  await row.getByRole("button", { name: "Revoke" }).click();
   await dialog.getByRole("button", { name: "Revoke" }).click();
-  await page.waitForFunction(() => document.querySelectorAll('[data-key="e2e"]').length === 1);
+  await row.waitFor({ state: "detached" });
 });
 
 await check("service accounts have a role", async () => {
@@ -333,9 +333,7 @@ await check("single sign-on: presets, addresses to copy, a test that says what f
   await page.locator('[data-result="ok"]').waitFor();
   await named("New provider").click();
   await named("Microsoft Entra ID").click();
-  assert.match(await dialog.getByLabel("Redirect (callback) URI", { exact: true }).inputValue(), /\/sso\/default\/Microsoft%20Entra%20ID\/callback$/);
   await named("SAML 2.0").click();
-  await dialog.getByLabel("Assertion consumer service (ACS) URL", { exact: true }).waitFor();
   await named("Create").click();
   await alert.filter({ hasText: "metadata is needed" }).waitFor();
   await dialog.getByLabel("Address of the provider's metadata").fill("https://id.example.com/metadata");
@@ -345,6 +343,7 @@ await check("single sign-on: presets, addresses to copy, a test that says what f
   await bothThemes("sso-form");
   await named("Create").click();
   const added = page.locator('[data-sso="Microsoft Entra ID"]');
+  assert.match(await added.getByLabel("Assertion consumer service (ACS) URL", { exact: true }).inputValue(), /\/acs$/);
   await added.getByRole("button", { name: "Test" }).click();
   await added.locator('[data-result="bad"]').getByText("discovery").waitFor();
   await bothThemes("sso");
@@ -352,7 +351,7 @@ await check("single sign-on: presets, addresses to copy, a test that says what f
 
 await check("usage: bars against limits, and what costs most", async () => {
   await go("usage");
-  await page.locator('[data-quota="stored_bytes.logs"]').getByText("at the limit").waitFor();
+  await page.locator('[data-quota="stored_bytes"]').getByText("at the limit").waitFor();
   await page.locator('[data-quota="series"]').getByText("near the limit").waitFor();
   await page.locator("[data-refused]").getByText("1,204 requests").waitFor();
   await page.getByRole("link", { name: "http_server_request_duration_seconds_bucket" }).waitFor();
@@ -411,12 +410,12 @@ await check("tenants: created with its steps, limited, suspended, activated, del
   await page.getByLabel("Filter tenants").fill("north");
   await page.locator('[data-tenant-row="north-sea-co"]').click();
   await named("Limits").click();
-  await dialog.getByLabel("Stored logs").fill("lots");
+  await dialog.getByLabel("Stored").fill("lots");
   await alert.filter({ hasText: "write a number" }).waitFor();
-  await dialog.getByLabel("Stored logs").fill("10 GiB");
+  await dialog.getByLabel("Stored").fill("10 GiB");
   await bothThemes("limits");
   await named("Save").click();
-  await dialog.locator('[data-quota="stored_bytes.logs"]').getByText("of 10.0 GiB").waitFor();
+  await dialog.locator('[data-quota="stored_bytes"]').getByText("of 10.0 GiB").waitFor();
   await bothThemes("tenant");
   await named("Suspend…").click();
   await named("Suspend").click();

@@ -51,16 +51,21 @@ describe("usage", () => {
   const use = { requests_per_second: 100, in_flight_bytes: 0, series: 60, stored_bytes: { logs: 512, metrics: 512 }, concurrent_queries: 0 };
 
   it("bars show use against each limit, and never more than whole", () => {
-    const bars = usageBars({ limits: { requests_per_second: 50, stored_bytes: { logs: 1024 } }, use });
+    const bars = usageBars({ limits: { requests: 3000, series: 120, stored_bytes: 2048 }, use });
     const of = (key: string) => bars.find((bar) => bar.key === key);
-    expect(of("requests_per_second")).toMatchObject({ share: 1, tone: "bad", text: "100/s of 50/s" });
-    expect(of("stored_bytes.logs")).toMatchObject({ share: 0.5, tone: "ok", text: "512 B of 1.00 KiB" });
-    expect(of("series")).toMatchObject({ share: 0, tone: "idle", text: "60" });
+    expect(bars.map((bar) => bar.key).join(" ")).toBe(
+      "requests in_flight_bytes series stored_bytes stored_bytes.logs stored_bytes.metrics concurrent_queries",
+    );
+    expect(of("requests")).toMatchObject({ share: 1, tone: "bad", text: "6.00k of 3.00k" });
+    expect(of("series")).toMatchObject({ share: 0.5, tone: "ok", text: "60 of 120" });
+    expect(of("stored_bytes")).toMatchObject({ used: 1024, share: 0.5, tone: "ok", text: "1.00 KiB of 2.00 KiB" });
+    expect(of("stored_bytes.logs")).toMatchObject({ used: 512, share: 0.25, tone: "idle", text: "512 B" });
+    expect(of("concurrent_queries")).toMatchObject({ share: 0, tone: "idle", text: "0" });
   });
 
-  it("one limit for all that is stored has a bar of its own", () => {
-    const bars = usageBars({ limits: { stored_bytes: 1024 }, use });
-    expect(bars.find((bar) => bar.key === "stored_bytes")).toMatchObject({ used: 1024, share: 1, tone: "bad" });
+  it("what is stored without a limit still shows which signal takes how much", () => {
+    const bars = usageBars({ limits: {}, use });
+    expect(bars.find((bar) => bar.key === "stored_bytes.logs")?.share).toBe(0.5);
   });
 
   it("costs are shares of the largest", () => {
@@ -76,6 +81,8 @@ describe("usage", () => {
     ["1.5k", 1500],
     ["1,000", 1000],
     ["20GB", 20_000_000_000],
+    ["0.5", 0.5],
+    ["0", NaN],
     ["many", NaN],
     ["-5", NaN],
   ])("the limit %o is %o", (text, want) => expect(parseLimit(text)).toEqual(want));
@@ -91,13 +98,12 @@ describe("usage", () => {
   });
 
   it("an editor keeps limits it does not know, and takes those away that are emptied", () => {
-    const before = { series: 5, odd: { x: 1 }, stored_bytes: { logs: 1 } };
-    const { limits, bad } = limitsOf(before, { series: "", requests_per_second: "10", "stored_bytes.logs": "", "stored_bytes.metrics": "1 KiB" });
+    const before = { series: 5, odd: { x: 1 } };
+    const { limits, bad } = limitsOf(before, { series: "", requests: "10", stored_bytes: "1 KiB" });
     expect(bad).toEqual([]);
-    expect(limits).toEqual({ odd: { x: 1 }, requests_per_second: 10, stored_bytes: { metrics: 1024 } });
-    expect(before.stored_bytes.logs).toBe(1);
-    expect(limitsOf({ stored_bytes: { logs: 1 } }, { "stored_bytes.logs": "" }).limits).toEqual({});
-    expect(limitsOf({}, { series: "lots" }).bad).toEqual(["series"]);
+    expect(limits).toEqual({ odd: { x: 1 }, requests: 10, stored_bytes: 1024 });
+    expect(before.series).toBe(5);
+    expect(limitsOf({}, { series: "lots", requests: "0" }).bad).toEqual(["series", "requests"]);
   });
 });
 
@@ -118,6 +124,7 @@ describe("single sign-on", () => {
     ["lets all of Microsoft in", { ...oidc, preset: "microsoft", organisation: "common" }, "organisation"],
     ["has no metadata", { ...saml, metadataUrl: "" }, "metadata"],
     ["has metadata that is none", { ...saml, metadataXml: "<html>" }, "metadata"],
+    ["has stored metadata", { ...saml, metadataUrl: "", metadataSet: true }, ""],
     ["has pasted metadata", { ...saml, metadataUrl: "", metadataXml: '<md:EntityDescriptor entityID="x">' }, ""],
     ["has half a rule", { ...oidc, rules: [{ group: "", role: "admin" }] }, "rules"],
     ["has a domain that is none", { ...oidc, domains: "example" }, "domains"],
@@ -135,6 +142,7 @@ describe("single sign-on", () => {
     expect(ssoBody(oidc).config).toEqual({ issuer: "https://id.example.com", client_id: "c", client_secret: "s" });
     expect(ssoBody({ ...oidc, clientSecret: "" }).config).not.toHaveProperty("client_secret");
     expect(ssoBody({ ...saml, metadataXml: " <x/> " }).config).toEqual({ metadata_xml: "<x/>" });
+    expect(ssoBody({ ...saml, metadataUrl: "", metadataSet: true }).config).toEqual({});
   });
 
   it("what the server answers fills the form again", () => {
@@ -144,12 +152,11 @@ describe("single sign-on", () => {
     expect(ssoFaults(form, [])).toEqual({});
   });
 
-  it("the provider is told where to answer", () => {
-    expect(providerUrls("https://b.example", "acme", "My Okta", "oidc").map((one) => one.url)).toEqual(["https://b.example/api/v1/auth/sso/acme/My%20Okta/callback"]);
-    expect(providerUrls("https://b.example", "acme", "ad", "saml").map((one) => one.url)).toEqual([
-      "https://b.example/api/v1/auth/sso/acme/ad/acs",
-      "https://b.example/api/v1/auth/sso/acme/ad/metadata",
-    ]);
+  it("the provider is told where to answer, once the server has said it", () => {
+    const urls = { callback_url: "https://b.example/c", acs_url: "https://b.example/a", metadata_url: "https://b.example/m" };
+    expect(providerUrls({ kind: "oidc", ...urls }).map((one) => one.url)).toEqual(["https://b.example/c"]);
+    expect(providerUrls({ kind: "saml", ...urls }).map((one) => one.url)).toEqual(["https://b.example/a", "https://b.example/m"]);
+    expect(providerUrls({ kind: "saml", acs_url: null })).toEqual([]);
   });
 });
 

@@ -5,6 +5,7 @@ import { ADMIN_NEEDS, missing, PERMISSIONS, SECTIONS, sectionsFor, splitPermissi
 import { qrPath } from "../lib/account/qr";
 import { countdownText, groupsOfFour, publicPage, readRefusal, returnPath, secondsLeft, sentence, ssoError, tokenOf } from "../lib/account/signin";
 import { ApiError, retryAfterSeconds } from "../lib/api/client";
+import { PAGES, pagesFor } from "../components/shell/pages";
 
 describe("permissions", () => {
   const viewer = ["telemetry:read", "objects:read", "members:read", "settings:read"];
@@ -29,6 +30,13 @@ describe("permissions", () => {
     // The entry of the navigation leads somewhere, or is not there.
     expect(missing(ADMIN_NEEDS, held).length === 0).toBe(want !== "");
   });
+
+  it.each<[string, string[], string]>([
+    ["a viewer", viewer, PAGES.map((page) => page.title).join(" ")],
+    ["an auditor", ["audit:read"], "Admin"],
+    ["who only reads telemetry", ["telemetry:read"], PAGES.filter((page) => page.path !== "/admin").map((page) => page.title).join(" ")],
+    ["nobody", [], ""],
+  ])("%s is offered by the navigation", (_, held, want) => expect(pagesFor(held).map((page) => page.title).join(" ")).toBe(want));
 
   it("are read as area and verb", () => {
     expect(splitPermission("members:manage")).toEqual(["members", "manage"]);

@@ -170,7 +170,7 @@ describe("settings", () => {
   it("are flattened by name", () => expect(flat({ b: 1, a: { d: [1], c: "x" } })).toEqual([["a.c", "x"], ["a.d", [1]], ["b", 1]]));
   it("say how long is kept", () => expect(retentionRows({ retention: { logs: "7d", audit: "off" } })).toEqual([["audit", "kept for ever"], ["logs", "7d"]]));
   it("limits are read with their unit", () => {
-    expect(limitRows({ series: 50_000, stored_bytes: { logs: 1024 ** 3 }, odd_thing: 3 })).toEqual([["odd thing", "3"], ["Series", "50.0k"], ["Stored logs", "1.00 GiB"]]);
+    expect(limitRows({ series: 50_000, stored_bytes: 1024 ** 3, odd_thing: 3 })).toEqual([["odd thing", "3"], ["Series", "50.0k"], ["Stored", "1.00 GiB"]]);
   });
   it.each([
     ['{"a": 1}', true],

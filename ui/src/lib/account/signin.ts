@@ -57,7 +57,14 @@ const SSO_ERRORS: Record<string, string> = {
   no_role: "Your account there has no role here. Ask an administrator to map one of your groups.",
   domain: "Your email address is not of a domain that may sign in here.",
   disabled: "Your account here is disabled. Ask an administrator.",
+  not_allowed: "Your account there may not sign in here. Ask an administrator.",
   suspended: "This organisation is suspended.",
+  sso_only: "This organisation signs in by its identity provider only.",
+  unknown_provider: "This way to sign in exists no more.",
+  unreachable: "The identity provider could not be reached. Try again in a moment.",
+  busy: "Too many sign-ins are under way. Try again in a moment.",
+  setup: "The identity provider is not set up right. Ask an administrator to test it.",
+  refused: "The identity provider's answer was not accepted. Ask an administrator to test it.",
 };
 
 /** What `/sign-in?error=…` says. Only the code is shown of an address that anybody may have written. */

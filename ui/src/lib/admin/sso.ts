@@ -47,6 +47,8 @@ export interface SsoForm {
   /** SAML: the provider's metadata, as an address or as text. */
   metadataUrl: string;
   metadataXml: string;
+  /** Metadata is stored: both may stay empty to keep it. */
+  metadataSet: boolean;
   rules: RoleRule[];
   defaultRole: string;
   domains: string;
@@ -56,7 +58,7 @@ export interface SsoForm {
 export function emptyForm(kind: SsoKind = "oidc"): SsoForm {
   return {
     name: "", kind, preset: "", organisation: "", issuer: "", clientId: "", clientSecret: "", secretSet: false,
-    metadataUrl: "", metadataXml: "", rules: [], defaultRole: "viewer", domains: "", enabled: true,
+    metadataUrl: "", metadataXml: "", metadataSet: false, rules: [], defaultRole: "viewer", domains: "", enabled: true,
   };
 }
 
@@ -69,8 +71,7 @@ export function formOf(provider: SsoProvider): SsoForm {
     issuer: config.issuer ?? "",
     clientId: config.client_id ?? "",
     secretSet: config.client_secret_set ?? false,
-    metadataUrl: config.metadata_url ?? "",
-    metadataXml: config.metadata_xml ?? "",
+    metadataSet: (config.entity_id ?? "") !== "",
     rules: provider.role_mapping.map((rule) => ({ ...rule })),
     defaultRole: provider.default_role ?? "",
     domains: provider.domains.join(", "),
@@ -102,7 +103,8 @@ export function ssoFaults(form: SsoForm, taken: readonly string[]): SsoFaults {
     if (form.clientId.trim() === "") faults.clientId = "the client ID is needed";
     if (form.clientSecret === "" && !form.secretSet) faults.clientSecret = "the client secret is needed";
   } else if (form.metadataXml.trim() === "") {
-    const fault = form.metadataUrl.trim() === "" ? "the provider's metadata is needed, as an address or as XML" : urlFault(form.metadataUrl);
+    const none = form.metadataSet ? "" : "the provider's metadata is needed, as an address or as XML";
+    const fault = form.metadataUrl.trim() === "" ? none : urlFault(form.metadataUrl);
     if (fault) faults.metadata = fault;
   } else if (!/<(\w+:)?EntityDescriptor[\s>]/.test(form.metadataXml)) {
     faults.metadata = "holds no EntityDescriptor; paste the whole file";
@@ -120,7 +122,9 @@ export function ssoBody(form: SsoForm): SsoBody {
       ? { issuer: issuerOf(form), client_id: form.clientId.trim(), ...(form.clientSecret !== "" && { client_secret: form.clientSecret }) }
       : xml !== ""
         ? { metadata_xml: xml }
-        : { metadata_url: form.metadataUrl.trim() };
+        : form.metadataUrl.trim() !== ""
+          ? { metadata_url: form.metadataUrl.trim() }
+          : {};
   return {
     name: form.name.trim(),
     kind: form.kind,
@@ -133,12 +137,11 @@ export function ssoBody(form: SsoForm): SsoBody {
   };
 }
 
-/** What the provider must be told; its name is part of it. */
-export function providerUrls(origin: string, tenant: string, name: string, kind: SsoKind): { label: string; url: string }[] {
-  const base = `${origin}/api/v1/auth/sso/${encodeURIComponent(tenant)}/${encodeURIComponent(name.trim() || "NAME")}`;
-  if (kind === "oidc") return [{ label: "Redirect (callback) URI", url: `${base}/callback` }];
-  return [
-    { label: "Assertion consumer service (ACS) URL", url: `${base}/acs` },
-    { label: "Audience (entity ID) and metadata", url: `${base}/metadata` },
-  ];
+/** What the provider must be told; the server knows it once the provider is created. */
+export function providerUrls(provider: Pick<SsoProvider, "kind" | "callback_url" | "acs_url" | "metadata_url">): { label: string; url: string }[] {
+  const urls: [string, string | null | undefined][] =
+    provider.kind === "oidc"
+      ? [["Redirect (callback) URI", provider.callback_url]]
+      : [["Assertion consumer service (ACS) URL", provider.acs_url], ["Audience (entity ID) and metadata", provider.metadata_url]];
+  return urls.flatMap(([label, url]) => (url ? [{ label, url }] : []));
 }

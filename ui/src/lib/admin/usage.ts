@@ -3,7 +3,7 @@ import type { Limits, Usage } from "../api/tenants";
 import { formatValue, type Unit } from "../format";
 
 export interface Quota {
-  /** Name in the limits' object, dotted for one inside another. */
+  /** Name in the limits' object. */
   key: string;
   label: string;
   unit: Unit;
@@ -13,24 +13,22 @@ export interface Quota {
 
 /** What can be limited, in the order it is shown. */
 export const QUOTAS: readonly Quota[] = [
-  { key: "requests_per_second", label: "Requests", unit: "per-second", about: "requests a second; more are answered 429" },
+  { key: "requests", label: "Requests", unit: "short", about: "a minute, unless the rate window is configured otherwise; more are answered 429" },
+  { key: "requests_per_caller", label: "Requests by one caller", unit: "short", about: "of those, by one person, key or service account" },
   { key: "in_flight_bytes", label: "Bytes in flight", unit: "bytes", about: "bodies being taken in at one moment" },
-  { key: "series", label: "Series", unit: "short", about: "metric series of the last hour; new ones are refused" },
-  { key: "stored_bytes.metrics", label: "Stored metrics", unit: "bytes", about: "on disk; the oldest go first" },
-  { key: "stored_bytes.logs", label: "Stored logs", unit: "bytes", about: "on disk; the oldest go first" },
-  { key: "stored_bytes.traces", label: "Stored traces", unit: "bytes", about: "on disk; the oldest go first" },
-  { key: "stored_bytes.events", label: "Stored events", unit: "bytes", about: "on disk; the oldest go first" },
+  { key: "series", label: "Series", unit: "short", about: "metric series active at once; new ones are refused" },
+  { key: "stored_bytes", label: "Stored", unit: "bytes", about: "telemetry on disk" },
   { key: "concurrent_queries", label: "Queries at once", unit: "short", about: "more wait, then are refused" },
+  { key: "query_seconds", label: "Time of a query", unit: "seconds", about: "after which it is ended" },
 ];
 
-/** The number at a dotted key; null where there is none. */
-export function numberAt(object: unknown, key: string): number | null {
-  let at: unknown = object;
-  for (const part of key.split(".")) {
-    if (at === null || typeof at !== "object" || !Object.hasOwn(at, part)) return null;
-    at = (at as Record<string, unknown>)[part];
-  }
-  return typeof at === "number" && Number.isFinite(at) ? at : null;
+/** The default of `performance.rate_limit_window_ms`. */
+const RATE_WINDOW_S = 60;
+
+/** The number that a key has; null where there is none. */
+export function numberAt(limits: Limits, key: string): number | null {
+  const value = limits[key];
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
 }
 
 export type Tone = "ok" | "warn" | "bad" | "idle";
@@ -53,14 +51,27 @@ export function toneOf(used: number, limit: number | null): Tone {
   return used >= limit * WARN_SHARE ? "warn" : "ok";
 }
 
-export function usageBars(usage: Pick<Usage, "limits" | "use">): Bar[] {
-  const total = numberAt(usage.limits, "stored_bytes");
-  const bars = QUOTAS.map((quota) => bar(quota, numberAt(usage.use, quota.key) ?? 0, numberAt(usage.limits, quota.key)));
-  if (total === null) return bars;
-  // One limit may hold for all that is stored together.
-  const used = Object.values(usage.use.stored_bytes).reduce((sum, bytes) => sum + bytes, 0);
-  const at = bars.findIndex((one) => one.key.startsWith("stored_bytes"));
-  return bars.toSpliced(at, 0, bar({ key: "stored_bytes", label: "Stored in all", unit: "bytes", about: "on disk" }, used, total));
+/** What is used of what can be measured; stored signals stand under what they add up to. */
+export function usageBars({ limits, use }: Pick<Usage, "limits" | "use">): Bar[] {
+  const stored = Object.entries(use.stored_bytes);
+  const used: Record<string, number> = {
+    requests: use.requests_per_second * RATE_WINDOW_S,
+    in_flight_bytes: use.in_flight_bytes,
+    series: use.series,
+    stored_bytes: stored.reduce((sum, [, bytes]) => sum + bytes, 0),
+    concurrent_queries: use.concurrent_queries,
+  };
+  return QUOTAS.flatMap((quota): Bar[] => {
+    const amount = used[quota.key];
+    if (amount === undefined) return [];
+    const whole = bar(quota, amount, numberAt(limits, quota.key));
+    if (quota.key !== "stored_bytes") return [whole];
+    const parts = stored.map(([signal, bytes]) => {
+      const part = bar({ ...quota, key: `stored_bytes.${signal}`, label: `of ${signal}` }, bytes, null);
+      return { ...part, share: amount > 0 ? bytes / Math.max(amount, whole.limit ?? 0) : 0 };
+    });
+    return [whole, ...parts];
+  });
 }
 
 function bar(quota: Quota, used: number, limit: number | null): Bar {
@@ -83,13 +94,15 @@ export function parseLimit(text: string): number | null {
   const written = text.trim().toLowerCase();
   if (written === "") return null;
   const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)\s*(ki|mi|gi|ti|k|m|g|t|)b?$/.exec(written.replaceAll(/(?<=\d)[,_](?=\d)/g, "")) ?? [];
-  return digits === undefined ? NaN : Math.round(Number(digits) * (BYTE_UNITS[unit] ?? NaN));
+  const limit = digits === undefined ? NaN : Number(digits) * (BYTE_UNITS[unit] ?? NaN);
+  // Nothing at all is no limit: a tenant that may do nothing is suspended.
+  return limit > 0 ? limit : NaN;
 }
 
 /** A limit as people write it: exact, and in the largest unit that is. */
 export function limitText(limit: number | null, unit: Unit): string {
   if (limit === null) return "";
-  if (unit !== "bytes" || limit === 0) return String(limit);
+  if (unit !== "bytes") return String(limit);
   for (const name of ["ti", "gi", "mi", "ki"]) {
     const size = BYTE_UNITS[name] ?? 1;
     if (limit % size === 0) return `${limit / size} ${name[0]?.toUpperCase()}iB`;
@@ -99,25 +112,13 @@ export function limitText(limit: number | null, unit: Unit): string {
 
 /** The limits' object of an editor's texts. Limits it does not know are kept as they were. */
 export function limitsOf(before: Limits, texts: Readonly<Record<string, string>>): { limits: Limits; bad: string[] } {
-  const limits = structuredClone(before);
+  const limits = { ...before };
   const bad: string[] = [];
   for (const [key, text] of Object.entries(texts)) {
     const value = parseLimit(text);
-    if (Number.isNaN(value)) {
-      bad.push(key);
-      continue;
-    }
-    const [first = "", second] = key.split(".");
-    if (second === undefined) {
-      if (value === null) delete limits[first];
-      else limits[first] = value;
-      continue;
-    }
-    const inner = { ...(limits[first] as Limits | undefined) };
-    if (value === null) delete inner[second];
-    else inner[second] = value;
-    if (Object.keys(inner).length === 0) delete limits[first];
-    else limits[first] = inner;
+    if (value === null) delete limits[key];
+    else if (Number.isNaN(value)) bad.push(key);
+    else limits[key] = value;
   }
   return { limits, bad };
 }

@@ -20,6 +20,8 @@ export interface ApiKey {
   expires_at: string | null;
   last_used_at: string | null;
   revoked_at: string | null;
+  /** Until when the secret before the last rotation works, too. */
+  old_expires_at?: string | null;
   created_by: string | null;
 }
 
@@ -70,14 +72,18 @@ export interface SsoProvider {
   kind: SsoKind;
   preset?: Preset | null;
   /** Never holds a secret: `client_secret_set` tells that there is one. */
-  config: { issuer?: string; client_id?: string; client_secret_set?: boolean; metadata_xml?: string; metadata_url?: string };
+  config: { issuer?: string; client_id?: string; client_secret_set?: boolean; entity_id?: string };
+  /** What the provider must be told. */
+  callback_url?: string | null;
+  acs_url?: string | null;
+  metadata_url?: string | null;
   role_mapping: RoleRule[];
   default_role: string | null;
   domains: string[];
   enabled: boolean;
 }
 
-export interface SsoBody extends Omit<SsoProvider, "config"> {
+export interface SsoBody extends Omit<SsoProvider, "config" | "callback_url" | "acs_url" | "metadata_url"> {
   config: { issuer?: string; client_id?: string; client_secret?: string; metadata_xml?: string; metadata_url?: string };
 }
 

@@ -104,6 +104,7 @@ export interface SessionRow {
 export interface TokenFamily {
   id: string;
   created_at: string;
+  last_used_at?: string | null;
   expires_at: string;
   address: string;
   user_agent: string;

@@ -38,7 +38,7 @@ export interface Provisioned {
   steps: { name: string; at: string }[];
   sign_in_link: string;
   /** Shown once. */
-  key: string;
+  key: string | null;
 }
 
 export const createTenant = (tenant: NewTenant) => request<Provisioned>("/api/v1/tenants", { json: tenant });
@@ -106,6 +106,7 @@ export const withdrawInvitation = (id: string) => remove(own(`/invitations/${enc
 
 export interface Role {
   name: string;
+  description?: string;
   permissions: string[];
   selector?: string | null;
   builtin?: boolean;
