@@ -13,7 +13,7 @@ export interface Quota {
 
 /** What can be limited, in the order it is shown. */
 export const QUOTAS: readonly Quota[] = [
-  { key: "requests", label: "Requests", unit: "short", about: "a minute, unless the rate window is configured otherwise; more are answered 429" },
+  { key: "requests", label: "Requests a minute", unit: "short", about: "or in the rate window that is configured; more are answered 429" },
   { key: "requests_per_caller", label: "Requests by one caller", unit: "short", about: "of those, by one person, key or service account" },
   { key: "in_flight_bytes", label: "Bytes in flight", unit: "bytes", about: "bodies being taken in at one moment" },
   { key: "series", label: "Series", unit: "short", about: "metric series active at once; new ones are refused" },
