@@ -1,26 +1,22 @@
 /** A stand-in for the server while developing the pages: `npm run mock`. Never part of a build. */
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { PluginOption, PreviewServer, ViteDevServer } from "vite";
+import { ok, refuse, type Answer } from "./answer.ts";
+import { ownRoutes, permissionsOf, publicRoutes, who } from "./auth.ts";
+import { tenantRoutes } from "./control.ts";
 import { BadQuery, compile, type Item } from "./evaluate.ts";
 import { BadSearch, logsAnswer, sqlAnswer } from "./logs.ts";
 import { METADATA, SERIES, type Labels } from "./series.ts";
 import { serveSocket } from "./socket.ts";
 import { HOSTS, SERVICES, TARGETS } from "./tables.ts";
 import { traceRoutes } from "./traces.ts";
+import { auditRoutes, record } from "./trail.ts";
 
 /** What the real server sends with every page, so that a violation shows here first. */
 const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-let sessionCookie = "";
 const saved = new Map<string, unknown>();
 
-interface Answer {
-  status: number;
-  body: unknown;
-  headers?: Record<string, string>;
-}
-const ok = (body: unknown): Answer => ({ status: 200, body });
 const data = (value: unknown): Answer => ok({ status: "success", data: value });
 
 async function bodyOf(request: IncomingMessage): Promise<string> {
@@ -107,19 +103,25 @@ function metrics(path: string, params: URLSearchParams): Answer | null {
 
 async function answer(request: IncomingMessage, path: string, params: URLSearchParams): Promise<Answer> {
   const body = await bodyOf(request);
-  const signedIn = sessionCookie !== "" && request.headers.cookie?.includes(sessionCookie);
-  if (path === "/api/v1/auth/link") {
-    const { token } = JSON.parse(body) as { token: string };
-    if (token !== "good") return { status: 401, body: { error: "this link was already used" } };
-    sessionCookie = randomUUID();
-    return { status: 200, body: { csrf: "mock" }, headers: { "Set-Cookie": `session=${sessionCookie}; HttpOnly; Path=/` } };
+  const method = request.method ?? "GET";
+  const agent = request.headers["user-agent"] ?? "";
+  const auth = path.startsWith("/api/v1/auth") ? path.slice("/api/v1/auth".length) : null;
+  const open = auth === null ? null : publicRoutes(method, auth, params, body, agent);
+  if (open) return open;
+  const me = who(request.headers.cookie);
+  if (!me) return refuse(401, "UNAUTHORIZED", "sign in first");
+  if (method !== "GET" && request.headers["x-csrf-token"] !== "mock") return refuse(403, "CSRF", "CSRF token missing");
+  if (auth !== null) return ownRoutes(method, auth, body, me) ?? refuse(404, "NOT_FOUND", `no route ${path}`);
+  if (path.startsWith("/api/v1/tenants")) {
+    const result = tenantRoutes(method, path.slice("/api/v1/tenants".length), params, body, me, `http://${request.headers.host ?? ""}`);
+    if (method !== "GET") record({ kind: "user", id: me.member.id, name: me.member.name }, method, path, result.status);
+    return result;
   }
-  if (!signedIn) return { status: 401, body: { error: "sign in first" } };
-  if (path === "/api/v1/auth/session") return ok({ user: { name: "admin", role: "admin" }, tenant: "default", csrf: "mock" });
-  if (request.method !== "GET" && request.headers["x-csrf-token"] !== "mock") return { status: 403, body: { error: "CSRF token missing" } };
-  if (path === "/api/v1/auth/logout") {
-    sessionCookie = "";
-    return ok({});
+  if (path.startsWith("/api/v1/monitoring/audit")) {
+    if (!permissionsOf(me).includes("audit:read")) return refuse(403, "FORBIDDEN", "this needs the permission audit:read");
+    const found = auditRoutes(path.slice("/api/v1/monitoring/audit".length), params);
+    if (found?.json) return ok(found.json);
+    if (found?.text !== undefined) return { status: 200, body: found.text, headers: { "Content-Type": found.type ?? "", "Content-Disposition": "attachment; filename=audit" } };
   }
   if (path === "/api/v1/targets") return data(TARGETS());
   if (path === "/api/v1/monitoring/hosts") return ok({ hosts: HOSTS() });
@@ -152,7 +154,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, next: 
     if (error instanceof BadSearch) result.body = { error: { type: "MonitoringError", code: "INVALID", message: `invalid parameter "query": ${message}`, field: "query" } };
   }
   response.writeHead(result.status, { "Content-Type": "application/json", ...result.headers });
-  response.end(JSON.stringify(result.body));
+  response.end(typeof result.body === "string" ? result.body : JSON.stringify(result.body));
 }
 
 function attach(server: ViteDevServer | PreviewServer, strict: boolean): void {

@@ -27,7 +27,7 @@ const outside = [];
 /** True while a check provokes refusals; the browser reports each as an error of its own. */
 let provoked = false;
 page.on("console", (message) => {
-  if (message.type() === "error" && !(provoked && /Failed to load resource/.test(message.text()))) complaints.push(message.text());
+  if (message.type() === "error" && !(provoked && /Failed to load resource/.test(message.text()))) complaints.push(`${message.text()} ${message.location().url}`);
 });
 page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
 page.on("request", (request) => {
@@ -58,7 +58,10 @@ export async function check(name, body) {
 export async function refused(body) {
   provoked = true;
   try {
-    return await body();
+    const answer = await body();
+    // The browser reports a refusal a moment after the page knows of it.
+    await page.waitForTimeout(100);
+    return answer;
   } finally {
     provoked = false;
   }

@@ -15,7 +15,7 @@ export function dismiss(node: HTMLElement, close: () => void): { destroy: () => 
       node.querySelector<HTMLElement>('[aria-expanded="true"]')?.focus();
       close();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      const items = [...node.querySelectorAll<HTMLElement>('[role="menu"] button')];
+      const items = [...node.querySelectorAll<HTMLElement>('[role="menu"] :is(button, a)')];
       if (items.length === 0) return;
       event.preventDefault();
       const at = items.indexOf(document.activeElement as HTMLElement);

@@ -1,6 +1,8 @@
 /** Short confirmations, read out by screen readers and gone after a moment. */
 class Toasts {
   text = $state("");
+  /** Dialogs that are open; each shows the text itself. */
+  dialogs = $state(0);
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   show(text: string): void {

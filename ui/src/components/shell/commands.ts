@@ -1,4 +1,5 @@
 /** What the command palette offers. */
+import { sectionsFor } from "../../lib/account/permissions";
 import { score } from "../../lib/promql/score";
 import { starterQuery } from "../../lib/promql/edit";
 import { catalog } from "../../lib/state/catalog.svelte";
@@ -7,7 +8,7 @@ import { placeOf, type SavedQuery } from "../../lib/state/savedspec";
 import { session } from "../../lib/state/session.svelte";
 import { view } from "../../lib/state/view.svelte";
 import { PRESETS } from "../../lib/time/range";
-import { PAGES } from "./pages";
+import { pagesFor } from "./pages";
 
 export interface Command {
   id: string;
@@ -21,7 +22,11 @@ const SHOWN_MAX = 50;
 
 function fixed(): Command[] {
   return [
-    ...PAGES.map((page): Command => ({ id: page.path, kind: "Page", label: page.title, href: view.href(page.path) })),
+    ...pagesFor(session.permissions).map((page): Command => ({ id: page.path, kind: "Page", label: page.title, href: view.href(page.path) })),
+    ...sectionsFor(session.permissions).map(
+      (section): Command => ({ id: `admin-${section.id}`, kind: "Page", label: `Admin: ${section.title}`, href: view.href(`/admin/${section.id}`) }),
+    ),
+    { id: "profile", kind: "Account", label: "Profile", href: view.href("/profile") },
     { id: "logs-errors", kind: "Action", label: "Logs: errors", href: view.href("/logs", { q: "level:>=error" }) },
     { id: "logs-live", kind: "Action", label: "Logs: live tail", href: view.href("/logs", { live: "1" }) },
     { id: "logs-patterns", kind: "Action", label: "Logs: patterns", href: view.href("/logs", { tab: "patterns" }) },

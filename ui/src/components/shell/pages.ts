@@ -1,7 +1,18 @@
 /** The pages of the side navigation, in order; the digit keys open the first nine, 0 the tenth. */
+import { ADMIN_NEEDS, missing, type Need } from "../../lib/account/permissions";
 import type { IconName } from "../Icon.svelte";
 
-export const PAGES: readonly { path: string; title: string; icon: IconName }[] = [
+export interface PageLink {
+  path: string;
+  title: string;
+  icon: IconName;
+  /** What its page needs; the telemetry, without. */
+  needs?: Need;
+}
+
+export const TELEMETRY: Need = "telemetry:read";
+
+export const PAGES: readonly PageLink[] = [
   { path: "/", title: "Host", icon: "host" },
   { path: "/hosts", title: "Hosts", icon: "hosts" },
   { path: "/explore", title: "Explore", icon: "explore" },
@@ -12,4 +23,8 @@ export const PAGES: readonly { path: string; title: string; icon: IconName }[] =
   { path: "/sql", title: "SQL", icon: "sql" },
   { path: "/targets", title: "Targets", icon: "targets" },
   { path: "/services", title: "Services", icon: "services" },
+  { path: "/admin", title: "Admin", icon: "admin", needs: ADMIN_NEEDS },
 ];
+
+/** Those that someone with these permissions may open. */
+export const pagesFor = (held: readonly string[]): PageLink[] => PAGES.filter((page) => missing(page.needs ?? TELEMETRY, held).length === 0);

@@ -1,5 +1,6 @@
 /** Which page answers which path. Pages that few visits open come as files of their own. */
 import type { Component } from "svelte";
+import { ADMIN_NEEDS, SECTIONS, type Need } from "../../lib/account/permissions";
 import Explore from "../../pages/Explore.svelte";
 import Host from "../../pages/Host.svelte";
 import Hosts from "../../pages/Hosts.svelte";
@@ -18,7 +19,13 @@ export interface Route {
   timed?: boolean;
   page?: Page;
   load?: () => Promise<{ default: Page }>;
+  /** What it needs; the telemetry, without. */
+  needs?: Need;
 }
+
+let admin: Promise<{ default: Page }> | undefined;
+/** One promise for all sections, so that going from one to another keeps the frame around them. */
+const loadAdmin = () => (admin ??= import("../../pages/admin/Admin.svelte"));
 
 const ROUTES: readonly Route[] = [
   { path: "/", title: "Host", timed: true, page: Host },
@@ -33,9 +40,18 @@ const ROUTES: readonly Route[] = [
   { path: "/sql", title: "SQL", timed: true, load: () => import("../../pages/sql/Sql.svelte") },
   { path: "/targets", title: "Targets", page: Targets },
   { path: "/services", title: "Services", page: Services },
+  { path: "/profile", title: "Profile", needs: [], load: () => import("../../pages/account/Profile.svelte") },
+  { path: "/admin", title: "Administration", needs: ADMIN_NEEDS, load: loadAdmin },
+  ...SECTIONS.map((section): Route => ({
+    path: `/admin/${section.id}`,
+    title: section.title,
+    needs: section.needs,
+    timed: "timed" in section,
+    load: loadAdmin,
+  })),
 ];
 
-const NOT_FOUND: Route = { path: "", title: "Not found", page: NotFound };
+const NOT_FOUND: Route = { path: "", title: "Not found", needs: [], page: NotFound };
 
 function decoded(part: string): string {
   try {

@@ -1,20 +1,6 @@
-/** Bellwether's own API: session, hosts, targets, services, saved objects. */
+/** Bellwether's own API: hosts, targets, services, saved objects. */
 import { request } from "./client";
 import type { Labels } from "./prometheus";
-
-export interface Session {
-  user: { name: string; role: string };
-  tenant: string;
-  csrf: string;
-}
-
-export const fetchSession = () => request<Session>("/api/v1/auth/session", { quiet401: true });
-
-/** Trades the token of a one-time link for a session cookie. */
-export const redeemLink = (token: string) =>
-  request<{ csrf: string }>("/api/v1/auth/link", { json: { token }, quiet401: true });
-
-export const signOut = () => request<void>("/api/v1/auth/logout", { method: "POST" });
 
 /** A host that sent metrics in the last seven days. */
 export interface HostSummary {

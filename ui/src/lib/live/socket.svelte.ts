@@ -144,7 +144,7 @@ class LiveSocket {
 
   private send(type: string, data: unknown): void {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
-    const envelope: Envelope = { type, data, timestamp: new Date().toISOString(), tenant_id: session.tenant };
+    const envelope: Envelope = { type, data, timestamp: new Date().toISOString(), tenant_id: session.tenant.id };
     this.socket.send(JSON.stringify(envelope));
   }
 

@@ -1,13 +1,17 @@
 /** Who is signed in. */
 import { ApiError, messageOf, setCsrf, setUnauthorizedHandler } from "../api/client";
-import { fetchSession, redeemLink, signOut, type Session } from "../api/bellwether";
+import * as api from "../api/account";
+import { missing, type Need } from "../account/permissions";
 
 export type SessionState = "checking" | "in" | "out" | "unreachable";
 
 class SessionStore {
   state = $state<SessionState>("checking");
-  user = $state<Session["user"] | null>(null);
-  tenant = $state("default");
+  user = $state.raw<api.Session["user"] | null>(null);
+  tenant = $state.raw<api.Session["tenant"]>({ id: "default", name: "default", state: "active" });
+  permissions = $state.raw<readonly string[]>([]);
+  secondFactor = $state(false);
+  method = $state("");
   problem = $state("");
 
   constructor() {
@@ -17,9 +21,12 @@ class SessionStore {
   /** Asks the server who we are. */
   async check(): Promise<void> {
     try {
-      const answer = await fetchSession();
+      const answer = await api.fetchSession();
       this.user = answer.user;
       this.tenant = answer.tenant;
+      this.permissions = answer.permissions;
+      this.secondFactor = answer.second_factor;
+      this.method = answer.method;
       setCsrf(answer.csrf);
       this.state = "in";
     } catch (error) {
@@ -34,18 +41,37 @@ class SessionStore {
 
   /** Signs in with the token of a one-time link; throws `ApiError` when it is spent or unknown. */
   async redeem(token: string): Promise<void> {
-    const { csrf } = await redeemLink(token);
-    setCsrf(csrf);
-    await this.check();
+    await this.begun(api.redeemLink(token));
+  }
+
+  /** Signs in with a password; throws `ApiError`, whose code says what is missing. */
+  async signIn(credentials: api.Credentials): Promise<void> {
+    await this.begun(api.signIn(credentials));
+  }
+
+  /** Takes an invitation up; throws `ApiError`. */
+  async accept(token: string, name: string, password: string): Promise<void> {
+    await this.begun(api.acceptOffer(token, name, password));
+  }
+
+  /** True when the session may do what is needed: a permission, or one of several. */
+  can(need: Need): boolean {
+    return missing(need, this.permissions).length === 0;
   }
 
   async signOut(): Promise<void> {
-    await signOut();
+    await api.signOut();
     this.end();
+  }
+
+  private async begun(answer: Promise<{ csrf: string }>): Promise<void> {
+    setCsrf((await answer).csrf);
+    await this.check();
   }
 
   private end(): void {
     this.user = null;
+    this.permissions = [];
     setCsrf("");
     this.state = "out";
   }
