@@ -247,6 +247,9 @@ pub enum ActorKind {
 }
 
 impl ActorKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::User, Self::Key, Self::ServiceAccount, Self::System];
+
     /// The spelling in the API and in the audit log.
     pub const fn as_str(self) -> &'static str {
         match self {

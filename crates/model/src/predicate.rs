@@ -26,6 +26,17 @@ impl Predicate {
     pub const TRUE: Self = Self::All(Vec::new());
 
     /// Rows that fulfil both.
+    pub fn or(self, other: Self) -> Self {
+        match self {
+            Self::Any(mut parts) => {
+                parts.push(other);
+                Self::Any(parts)
+            }
+            first => Self::Any(vec![first, other]),
+        }
+    }
+
+    /// Both must hold.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::All(mut a), Self::All(b)) => {

@@ -105,6 +105,64 @@ pub mod event {
     pub const VALUE: usize = 7;
 }
 
+/// Positions of the fixed columns of the audit log.
+pub mod audit {
+    /// When the row was sealed; ascends with its number.
+    pub const TIMESTAMP: usize = 0;
+    /// When it happened, milliseconds since the Unix epoch.
+    pub const AT: usize = 1;
+    /// Its number in the chain of its node.
+    pub const SEQ: usize = 2;
+    /// Which node wrote it.
+    pub const NODE: usize = 3;
+    /// The hash that covers it and all before it, in hexadecimal.
+    pub const HASH: usize = 4;
+    /// `user`, `key`, `service_account` or `system`; null for nobody known.
+    pub const ACTOR_KIND: usize = 5;
+    /// Who did it.
+    pub const ACTOR_ID: usize = 6;
+    /// What people call them.
+    pub const ACTOR_NAME: usize = 7;
+    /// What was done, `area:verb`.
+    pub const ACTION: usize = 8;
+    /// The route's pattern.
+    pub const ROUTE: usize = 9;
+    /// `GET`, `POST`, …
+    pub const METHOD: usize = 10;
+    /// What it was done to.
+    pub const TARGET: usize = 11;
+    /// `ok`, `refused` or `failed`.
+    pub const RESULT: usize = 12;
+    /// The HTTP status, 0 outside requests.
+    pub const STATUS: usize = 13;
+    /// From where.
+    pub const ADDRESS: usize = 14;
+    /// How often within the minute.
+    pub const COUNT: usize = 15;
+    /// A JSON object as it was hashed, byte for byte.
+    pub const DETAIL: usize = 16;
+}
+
+const AUDIT: [FixedColumn; 17] = [
+    column("timestamp", FixedKind::Timestamp),
+    column("at", FixedKind::Int),
+    column("seq", FixedKind::Int),
+    column("node", FixedKind::Text),
+    column("hash", FixedKind::Text),
+    column("actor_kind", FixedKind::Text),
+    column("actor_id", FixedKind::Text),
+    column("actor_name", FixedKind::Text),
+    column("action", FixedKind::Text),
+    column("route", FixedKind::Text),
+    column("method", FixedKind::Text),
+    column("target", FixedKind::Text),
+    column("result", FixedKind::Text),
+    column("status", FixedKind::Int),
+    column("address", FixedKind::Text),
+    column("count", FixedKind::Int),
+    column("detail", FixedKind::Text),
+];
+
 const LOGS: [FixedColumn; 7] = [
     column("timestamp", FixedKind::Timestamp),
     column("observed_timestamp", FixedKind::Timestamp),
@@ -146,7 +204,8 @@ pub const fn columns(signal: Signal) -> &'static [FixedColumn] {
         Signal::Logs => &LOGS,
         Signal::Traces => &SPANS,
         Signal::Events => &EVENTS,
-        Signal::Metrics | Signal::Audit => &[],
+        Signal::Audit => &AUDIT,
+        Signal::Metrics => &[],
     }
 }
 

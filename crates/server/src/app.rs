@@ -2,6 +2,7 @@
 //! started anew.
 
 mod admission; // what a body may take
+mod identity; // tokens, limits, audit, sign-in through providers
 mod operations; // health, reload, configuration as text, targets
 mod pipelines; // what happens to rows before they are stored
 mod queries; // snapshots, engine, slots
@@ -60,6 +61,10 @@ pub struct App {
     shutdown: Shutdown,
     store: ArcSwapOption<Store>,
     control: ArcSwapOption<control::Control>,
+    tokens: ArcSwapOption<control::Tokens>,
+    tenant_limits: crate::limits::Tenants,
+    audit: crate::audit::Auditor,
+    sso: identity::SsoHolder,
     scraper: ArcSwapOption<ScrapeManager>,
     host: Mutex<HostCollector>,
     hub: Hub,
@@ -73,8 +78,6 @@ pub struct App {
     exports: crate::exports::Exports,
     span_metrics: Mutex<HashMap<TenantId, pipeline::spanmetrics::SpanMetrics>>,
     increments: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<DeltaState>>>>,
-    /// The window of time now, and the writes in it.
-    requests: Mutex<(u64, u64)>,
     /// Bytes of bodies being received or decoded.
     in_flight: Arc<AtomicU64>,
     open: bool,
@@ -112,6 +115,10 @@ impl App {
             registry,
             store: ArcSwapOption::empty(),
             control: ArcSwapOption::empty(),
+            tokens: ArcSwapOption::empty(),
+            tenant_limits: crate::limits::Tenants::default(),
+            audit: crate::audit::Auditor::default(),
+            sso: identity::SsoHolder::default(),
             scraper: ArcSwapOption::empty(),
             host: Mutex::new(HostCollector::new(std::path::Path::new("/"))),
             hub: Hub::default(),
@@ -123,7 +130,6 @@ impl App {
             exports: crate::exports::Exports::default(),
             span_metrics: Mutex::default(),
             increments: Mutex::default(),
-            requests: Mutex::default(),
             in_flight: Arc::default(),
             open,
             started_ms: clock.now_ms(),

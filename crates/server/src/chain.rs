@@ -169,7 +169,8 @@ pub(crate) struct Noted {
     pub(crate) tenant: TenantId,
     /// `None` where the caller proved nothing.
     pub(crate) principal: Option<Arc<Principal>>,
-    pub(crate) is_session: bool,
+    /// What the route asks for; `None` where it is enough to be signed in.
+    pub(crate) permission: Option<Permission>,
     pub(crate) address: Arc<str>,
     /// The step that refused.
     pub(crate) refused_at: Option<Step>,

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use self::search::Search;
 use self::view::trace_json;
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::prom::params::Params;

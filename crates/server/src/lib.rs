@@ -3,15 +3,19 @@
 //!
 //! [`App`] is what handlers share; [`register`] makes every part of the server a service of the registry.
 
-mod access; // who asks, and may they
+mod access; // how callers prove who they are
 mod account; // signing in and out
 mod app; // what handlers share
+mod audit; // what happened, stored and asked
+mod audited; // rows of the audit log, filled in
 mod body; // bounded bodies
+mod chain; // what every request passes
 mod error; // faults in every protocol's words
 mod exports; // spans sent on
 mod health; // health, version, own metrics
 mod jaeger; // Jaeger's read API
 mod json; // JSON bodies of our own API
+mod limits; // what tenants may use
 mod listen; // sockets
 mod monitoring; // /api/v1/monitoring
 mod objects; // saved objects
@@ -28,18 +32,20 @@ mod sql; // /api/v1/sql
 mod targets_json; // scrape targets on the wire
 mod telemetry; // the server about itself
 mod tempo; // Tempo's read API
+mod tenants_api; // /api/v1/tenants
 #[cfg(test)]
 mod testing; // a server for tests
 #[cfg(test)]
 mod tests; // protocols, row by row
 mod traces_api; // traces and services for explorers
 mod ui; // embedded pages
+mod visitor; // whoever comes to a public route
 mod write; // intakes
 
 pub use app::{App, SharedApp};
+pub use limits::check_tenant_limits;
 pub use listen::{ListenError, bind};
 pub use own::{Layer as OwnLayer, OwnTelemetry};
-pub use limits::check_tenant_limits;
 pub use parts::{Listeners, open_control, register, secret_key_file};
 
 /// On the first start ever: an API key and the token of a sign-in link, shown once.

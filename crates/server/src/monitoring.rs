@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use control::{ControlError, ObjectKind};
 use serde_json::{Value, json};
 
-use crate::access::{Identity, denied};
+use crate::chain::{Identity, denied};
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::outbound::Policy;
@@ -28,7 +28,7 @@ fn kind_of(name: &str) -> Result<ObjectKind, Fault> {
 
 /// An object as whoever asks may see it.
 fn shown(mut object: control::Object, identity: &Identity) -> Value {
-    if !identity.is_admin() {
+    if !identity.principal.may(control::Permission::SettingsManage) {
         secrets::mask(object.kind, &mut object.spec);
     }
     to_json(&object)

@@ -36,6 +36,16 @@ pub fn register(app: &SharedApp, data: PathBuf, listeners: Listeners) -> Result<
         Registration::instance("control", Arc::new(stores::ControlPart::new(app.clone(), data.clone())))
             .describe("keys, sign-in links, sessions, saved objects"),
     )?;
+    let audited = app.clone();
+    registry.register(
+        Registration::task("audit", move |stop| crate::audit::run(audited.clone(), stop))
+            .describe("what happened, chained and stored"),
+    )?;
+    let tenants = app.clone();
+    registry.register(
+        Registration::task("tenants", move |stop| crate::tenants_api::tend(tenants.clone(), stop))
+            .describe("half-made tenants undone, deleted ones removed"),
+    )?;
     let (exporting, folder) = (app.clone(), data.clone());
     registry.register(
         Registration::task("exporter", move |stop| {

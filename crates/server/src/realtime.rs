@@ -12,7 +12,7 @@ use axum::response::Response;
 pub(crate) use envelope::timestamp;
 pub(crate) use hub::Hub;
 
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 
 /// Largest message a client may send: a subscription of many selectors.

@@ -6,72 +6,43 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
+use control::Permission;
 use serde_json::json;
 use tower_http::compression::CompressionLayer;
 use tracing::Instrument;
 
 use crate::app::SharedApp;
+use crate::chain::{Gate, Need, Note};
+use crate::error::Fault;
 use crate::prom::{admin, federate, metadata, query, remote_read, status, targets, text};
 use crate::write::otlp::Export;
 use crate::write::{import, intakes, json as json_intake, otlp, remote_write};
 use crate::{
-    access, account, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql, tempo,
-    traces_api, ui,
+    account, audit, chain, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql, tempo,
+    tenants_api, traces_api, ui,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
 pub(crate) fn router(app: &SharedApp) -> Router {
-    let reads = prometheus()
-        .merge(Router::new().nest("/prometheus", prometheus()))
-        .route("/metrics", get(health::metrics))
-        .route_layer(middleware::from_fn_with_state(app.clone(), access::reads));
-    let open = Router::new()
-        .route("/api/v1/sql", post(sql::run))
-        .route_layer(middleware::from_fn_with_state(app.clone(), access::open_reads));
-    let jaeger =
-        jaeger::routes().route_layer(middleware::from_fn_with_state(app.clone(), access::jaeger_reads));
-    let tempo = tempo::routes().route_layer(middleware::from_fn_with_state(app.clone(), access::tempo_reads));
-    let writes = Router::new()
-        .route("/api/metrics", post(json_intake::batch))
-        .route("/api/v1/import/prometheus", post(import::prometheus))
-        .route_layer(middleware::from_fn_with_state(app.clone(), access::writes));
-    let protected = Router::new()
-        .route("/api/v1/auth/session", get(account::session))
-        .route("/api/v1/services", get(services::list))
-        .route("/api/v1/services/{name}", get(services::get))
-        .route("/api/v1/services/{name}/restart", post(services::restart))
-        .route("/api/v1/ws", get(realtime::upgrade))
-        .route("/api/v1/monitoring/metrics", get(monitoring::metrics))
-        .route("/api/v1/monitoring/hosts", get(monitoring::hosts::list))
-        .merge(rows_api::routes())
-        .merge(rows_api::admin_routes())
-        .merge(traces_api::routes())
-        .route("/-/reload", post(health::reload).put(health::reload))
-        .merge(prometheus_admin())
-        .merge(Router::new().nest("/prometheus", prometheus_admin()))
-        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected));
-    let protected_writes = Router::new()
-        .route("/api/v1/monitoring/metrics/collect", post(monitoring::collect))
-        .route("/api/v1/monitoring/metrics/custom", post(json_intake::custom))
-        .merge(intakes::protected_routes())
-        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected_writes));
-    let protected_objects = Router::new()
-        .route("/api/v1/monitoring/objects/{kind}", get(objects::list))
-        .route("/api/v1/monitoring/objects/{kind}/{name}", object())
-        .merge(rows_api::editor_routes())
-        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected_objects));
-    let protected_agents = Router::new()
-        .route("/api/v1/monitoring/agents/{host}/configuration", get(objects::agent_configuration))
-        .route_layer(middleware::from_fn_with_state(app.clone(), access::protected_agents));
+    let behind = |need: Need, refuse: Refusal, routes: Router<SharedApp>| {
+        let gate = Gate { app: app.clone(), need, refuse };
+        routes.route_layer(middleware::from_fn_with_state(gate, chain::gate))
+    };
+    let mut all = Router::new();
+    for (need, refuse, routes) in gated() {
+        all = all.merge(behind(need, refuse, routes));
+    }
+    for (need, routes) in account::routes().into_iter().chain(tenants_api::routes()).chain(audit::routes()) {
+        all = all.merge(behind(need, Fault::api, routes));
+    }
     let public = Router::new()
         .route("/healthz", get(health::healthy))
         .route("/-/healthy", get(health::healthy))
         .route("/-/ready", get(health::ready))
         .route("/version", get(health::version))
         .route("/api/v1/monitoring/health", get(monitoring::health))
-        .route("/api/v1/auth/link", post(account::redeem))
-        .route("/api/v1/auth/logout", post(account::sign_out));
-    // These decide about access themselves, to refuse in their own protocol.
+        .merge(account::public_routes());
+    // These pass the chain themselves, to refuse in their own protocol.
     let intakes = Router::new()
         .route("/api/v1/write", post(remote_write::write))
         .route("/prometheus/api/v1/write", post(remote_write::write))
@@ -80,15 +51,59 @@ pub(crate) fn router(app: &SharedApp) -> Router {
         .merge(otlp_over_http())
         .merge(otlp_over_grpc(app))
         .merge(intakes::routes());
-    let all = reads
-        .merge(open)
-        .merge(jaeger)
-        .merge(tempo)
-        .merge(writes)
-        .merge(protected)
-        .merge(protected_writes)
-        .merge(protected_objects);
-    finish(all.merge(protected_agents).merge(public).merge(intakes).fallback(fallback), app)
+    finish(all.merge(public).merge(intakes).fallback(fallback), app)
+}
+
+/// How a gate says no.
+type Refusal = fn(&Fault) -> Response;
+
+/// Routes behind the chain: what they need, in which words they refuse.
+fn gated() -> Vec<(Need, Refusal, Router<SharedApp>)> {
+    let reads = Need::open(Permission::TelemetryRead);
+    let prometheus = prometheus()
+        .merge(Router::new().nest("/prometheus", prometheus()))
+        .route("/metrics", get(health::metrics));
+    let writes = Router::new()
+        .route("/api/metrics", post(json_intake::batch))
+        .route("/api/v1/import/prometheus", post(import::prometheus));
+    let looks = Router::new()
+        .route("/api/v1/ws", get(realtime::upgrade))
+        .route("/api/v1/monitoring/metrics", get(monitoring::metrics))
+        .route("/api/v1/monitoring/hosts", get(monitoring::hosts::list))
+        .merge(rows_api::routes())
+        .merge(traces_api::routes());
+    let operations = Router::new()
+        .route("/api/v1/services", get(services::list))
+        .route("/api/v1/services/{name}", get(services::get))
+        .route("/api/v1/services/{name}/restart", post(services::restart))
+        .route("/-/reload", post(health::reload).put(health::reload));
+    let deletes = rows_api::admin_routes()
+        .merge(prometheus_admin())
+        .merge(Router::new().nest("/prometheus", prometheus_admin()));
+    let protected_writes = Router::new()
+        .route("/api/v1/monitoring/metrics/collect", post(monitoring::collect))
+        .route("/api/v1/monitoring/metrics/custom", post(json_intake::custom))
+        .merge(intakes::protected_routes());
+    let saved = Router::new()
+        .route("/api/v1/monitoring/objects/{kind}", get(objects::list))
+        .route("/api/v1/monitoring/objects/{kind}/{name}", object())
+        .merge(rows_api::editor_routes());
+    // What an agent collects, with its secrets: for keys that send, not for those that only read.
+    let agents = Router::new()
+        .route("/api/v1/monitoring/agents/{host}/configuration", get(objects::agent_configuration));
+    vec![
+        (reads, Fault::prometheus, prometheus),
+        (reads, Fault::api, Router::new().route("/api/v1/sql", post(sql::run))),
+        (reads, jaeger::refusal, jaeger::routes()),
+        (reads, Fault::text, tempo::routes()),
+        (Need::INGEST, Fault::api, writes),
+        (Need::always(Permission::TelemetryRead), Fault::api, looks),
+        (Need::protected(Permission::SettingsRead, Permission::PlatformManage), Fault::api, operations),
+        (Need::always(Permission::DataDelete), Fault::api, deletes),
+        (Need::always(Permission::TelemetryWrite), Fault::api, protected_writes),
+        (Need::protected(Permission::ObjectsRead, Permission::ObjectsWrite), Fault::api, saved),
+        (Need::always(Permission::TelemetryWrite), Fault::api, agents),
+    ]
 }
 
 /// Port 4318.
@@ -173,11 +188,13 @@ fn finish(router: Router<SharedApp>, app: &SharedApp) -> Router {
 }
 
 /// Counts, times and traces every request by its route template, and keeps a panic from ending the connection.
-async fn observe(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+async fn observe(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
     let started = std::time::Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let span = request_span(&method, &route, request.headers());
+    let note = Note::default();
+    request.extensions_mut().insert(note.clone());
     let handling = async {
         let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));
         let mut response = caught.await.unwrap_or_else(|_| {
@@ -192,6 +209,9 @@ async fn observe(State(app): State<SharedApp>, request: Request, next: Next) -> 
     let response = handling.instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
     app.telemetry().request(&method, &route, response.status().as_u16(), started.elapsed().as_secs_f64());
+    if let Some(noted) = note.get() {
+        app.audit().request(noted, &route, method.as_str(), response.status().as_u16(), app.now_ms());
+    }
     response
 }
 

@@ -17,7 +17,7 @@ use query::Control;
 use query::rows::{Cursor, Row, RowReader, StoredRows, row_json};
 use serde_json::{Value, json};
 
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::{CancelOnDrop, SharedApp};
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;
@@ -88,14 +88,14 @@ pub(crate) async fn read<T: Send + 'static>(
     signal: Signal,
     work: impl FnOnce(&RowReader) -> Result<T, query::QueryFault> + Send + 'static,
 ) -> Result<T, Fault> {
-    let deadline = app.query_deadline();
+    let deadline = app.query_deadline(&identity.tenant);
     let snapshot = app.rows(&identity.tenant, signal, deadline).await?;
     let control = Control::until(deadline);
     let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
     let work = move || {
         work(&RowReader::new(Arc::new(StoredRows::new(signal, snapshot)), control)).map_err(Fault::from)
     };
-    app.in_slot("rows", deadline, work).await
+    app.in_slot(&identity.tenant, "rows", deadline, work).await
 }
 
 /// What an answer took.

@@ -15,7 +15,7 @@ use query::{Control, QueryFault, StoredSpans};
 use serde_json::{Value, json};
 use store::rows::Cost;
 
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::{CancelOnDrop, SharedApp};
 use crate::error::Fault;
 use crate::prom::params::Params;
@@ -46,12 +46,12 @@ pub(crate) async fn ask<T: Send + 'static>(
     work: impl FnOnce(&StoredSpans, &Control) -> Result<T, QueryFault> + Send + 'static,
 ) -> Result<Answered<T>, Fault> {
     let started = Instant::now();
-    let deadline = app.query_deadline();
+    let deadline = app.query_deadline(&identity.tenant);
     let control = Control::until(deadline);
     let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
     let spans = StoredSpans::new(app.rows(&identity.tenant, Signal::Traces, deadline).await?);
     let outcome = app
-        .in_slot(kind, deadline, move || {
+        .in_slot(&identity.tenant, kind, deadline, move || {
             let value = work(&spans, &control)?;
             Ok((value, spans.cost()))
         })

@@ -15,7 +15,7 @@ use query::sql::{SqlRequest, SqlResult, Tables, push_csv_record};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::{CancelOnDrop, SharedApp};
 use crate::error::{ApiFault, Fault};
 use crate::rows_api::{cost_json, search, time_ns};
@@ -105,7 +105,7 @@ pub(crate) async fn run(
     let start_ns = time("start", &asked.start)?.unwrap_or(i64::MIN);
     let end_ns = time("end", &asked.end)?.unwrap_or(i64::MAX);
     let limit = asked.limit.unwrap_or(ROWS_DEFAULT).clamp(1, ROWS_MAX);
-    let deadline = app.query_deadline();
+    let deadline = app.query_deadline(&identity.tenant);
     let control = Control::until(deadline);
     let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
     let outcome = match &asked.search {
@@ -118,7 +118,7 @@ pub(crate) async fn run(
                 let reader = RowReader::new(Arc::new(StoredRows::new(signal, rows)), control);
                 found(&reader, &ask, limit, count, format, started).map_err(Fault::from)
             };
-            app.in_slot("search", deadline, work).await
+            app.in_slot(&identity.tenant, "search", deadline, work).await
         }
         None => {
             let tables = tables(&app, &identity, deadline).await?;
@@ -128,7 +128,7 @@ pub(crate) async fn run(
                 let result = engine.run(&request, &tables, &control).map_err(Fault::from)?;
                 write(&result, format, started).map_err(Fault::from)
             };
-            app.in_slot("sql", deadline, work).await
+            app.in_slot(&identity.tenant, "sql", deadline, work).await
         }
     };
     let label = outcome.as_ref().map_or_else(crate::prom::query::outcome_label, |_| "ok");

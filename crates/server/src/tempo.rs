@@ -19,7 +19,7 @@ use query::traceql::{Query, Value as QueryValue, parse};
 use query::traces::Trace;
 use serde_json::{Value, json};
 
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::prom::params::Params;

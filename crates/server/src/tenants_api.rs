@@ -13,6 +13,7 @@ mod roles; // what they may do
 mod service_accounts; // programs with a role
 mod sso; // identity providers
 mod teams; // who works together
+mod tend; // what is left to do
 mod tenants; // the tenants themselves
 mod usage; // what a tenant uses
 
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use control::{Permission, Tenant};
+
+pub(crate) use tend::run as tend;
 
 use crate::app::SharedApp;
 use crate::chain::{Identity, Need};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
-use control::{KeyScope, KeyScopes, NewKey};
+use control::{KeyGrant, KeyScope, KeyScopes, NewKey, Principal};
 use http_body_util::BodyExt;
 use kit::{Budget, ConfigSources, ConfigurationManager, ServiceRegistry, ShutdownTrigger, SystemClock};
 use model::TenantId;
@@ -64,6 +64,8 @@ impl Server {
         std::fs::create_dir_all(&data).expect("folder");
         app.plug_store(Some(Arc::new(open_store(&app, &data).expect("store"))));
         let control = open_control(&app.settings(), &data, clock).await.expect("control");
+        let tokens = control::Tokens::open(control.clone(), control::TokenSettings::default()).await;
+        app.plug_tokens(Some(Arc::new(tokens.expect("tokens"))));
         app.plug_control(Some(Arc::new(control)));
         Self { app, folder, _end: end }
     }
@@ -76,9 +78,9 @@ impl Server {
     /// A key with these scopes.
     pub(crate) async fn key(&self, scopes: &[KeyScope]) -> String {
         let scopes = KeyScopes::of(scopes).expect("scopes");
-        let new = NewKey { name: "test", scopes, expires_at: None };
+        let new = NewKey { name: "test", grant: KeyGrant::Scopes(scopes), expires_at: None };
         let control = self.app.control().expect("control");
-        let (_, secret) = control.create_key(&TenantId::default_tenant(), new).await.expect("key");
+        let (_, secret) = control.create_key(&TenantId::default_tenant(), &Principal::system(), new).await.expect("key");
         secret.expose().to_owned()
     }
 

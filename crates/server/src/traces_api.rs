@@ -17,7 +17,7 @@ use query::traces::{Find, Heatmap, HeatmapSpec, Summary, TraceOrder, Want, find_
 use serde_json::{Value, json};
 
 pub(crate) use self::topology::topology;
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;

@@ -250,7 +250,8 @@ impl Engine {
             Signal::Logs => self.settings.logs_retention_ms,
             Signal::Traces => self.settings.traces_retention_ms,
             Signal::Events => self.settings.events_retention_ms,
-            Signal::Metrics | Signal::Audit => None,
+            Signal::Audit => self.settings.audit_retention_ms,
+            Signal::Metrics => None,
         };
         let rules = self.settings.retention_rules.iter().filter(|(signal, ..)| *signal == key.signal);
         let rules = rules.map(|(_, predicate, keep_ms)| (predicate.clone(), *keep_ms)).collect();

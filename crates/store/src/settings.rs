@@ -31,6 +31,8 @@ pub struct Settings {
     pub traces_retention_ms: Option<i64>,
     /// The same for events.
     pub events_retention_ms: Option<i64>,
+    /// The same of the audit log.
+    pub audit_retention_ms: Option<i64>,
     /// Rows that fulfil a predicate are kept for so many milliseconds instead; of a signal's rules the first that
     /// fits counts.
     pub retention_rules: Vec<(Signal, Predicate, i64)>,
@@ -57,6 +59,7 @@ impl Default for Settings {
             logs_retention_ms: Some(7 * DAY_MS),
             traces_retention_ms: Some(7 * DAY_MS),
             events_retention_ms: Some(30 * DAY_MS),
+            audit_retention_ms: Some(365 * DAY_MS),
             retention_rules: Vec::new(),
             storage_bytes_max: None,
             free_bytes_min: 0,

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use kit::{Class, Reservation};
+use model::TenantId;
 
 use super::App;
 use crate::body;
 use crate::error::Fault;
+use crate::limits::State;
 
 /// Memory that a body takes while it is read, unpacked and decoded, as a multiple of its size on the wire:
 /// compressed telemetry unpacks about fivefold, and the decoded columns are about as large as the body.
@@ -83,9 +85,32 @@ fn no_room_ever(wanted: u64, limit: u64) -> Fault {
 
 impl App {
     /// Reads a body within the limits, with its memory reserved for as long as the admission is held.
-    pub(crate) async fn admit(&self, headers: &HeaderMap, body: Body) -> Result<(Vec<u8>, Admission), Fault> {
-        self.count_request()?;
+    pub(crate) async fn admit(
+        &self,
+        tenant: &TenantId,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Vec<u8>, Admission), Fault> {
+        let state = self.tenant_limits().get(tenant);
+        let admitted = self.admit_body(state.as_deref(), headers, body).await;
+        if let Some(state) = &state {
+            match &admitted {
+                Ok((raw, _)) => state.used.received_bytes.fetch_add(raw.len() as u64, Ordering::Relaxed),
+                Err(Fault::TooMany(_)) => state.used.refused_bytes.fetch_add(1, Ordering::Relaxed),
+                Err(_) => 0,
+            };
+        }
+        admitted
+    }
+
+    async fn admit_body(
+        &self,
+        state: Option<&State>,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Vec<u8>, Admission), Fault> {
         let settings = self.settings();
+        let own = state.and_then(|state| state.limits().in_flight_bytes).unwrap_or(u64::MAX);
         let limit = usize::try_from(settings.limits.body_bytes.0).unwrap_or(usize::MAX);
         let declared: Option<u64> =
             headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
@@ -100,8 +125,8 @@ impl App {
         if wanted > memory_limit {
             return Err(no_room_ever(wanted, memory_limit));
         }
-        let flight =
-            Flight { all: Arc::clone(&self.in_flight), bytes: 0, limit: settings.limits.in_flight_bytes.0 };
+        let all = state.map_or_else(|| Arc::clone(&self.in_flight), |state| Arc::clone(&state.used.in_flight_bytes));
+        let flight = Flight { all, bytes: 0, limit: settings.limits.in_flight_bytes.0.min(own) };
         let memory = self
             .budget
             .reserve(wanted, Class::Request)
@@ -118,25 +143,6 @@ impl App {
         };
         let raw = body::read_with(body, limit, account).await?;
         Ok((raw, admission))
-    }
-
-    /// Refuses a write above the configured number in a window of time.
-    fn count_request(&self) -> Result<(), Fault> {
-        let settings = self.settings();
-        let Some(most) = settings.limits.requests else { return Ok(()) };
-        let window_ms = settings.performance.rate_limit_window_ms.max(1);
-        let window = self.clock.monotonic().as_millis() as u64 / window_ms;
-        let mut counted = self.requests.lock();
-        if counted.0 != window {
-            *counted = (window, 0);
-        }
-        counted.1 += 1;
-        if counted.1 > most {
-            return Err(Fault::TooMany(format!(
-                "over {most} requests in {window_ms} ms (limits.requests): send larger batches"
-            )));
-        }
-        Ok(())
     }
 }
 

@@ -24,6 +24,28 @@ struct Held {
 }
 
 impl App {
+    /// Puts tokens in place, or takes them away.
+    pub(crate) fn plug_tokens(&self, tokens: Option<Arc<control::Tokens>>) {
+        self.tokens.store(tokens);
+    }
+
+    /// What issues and judges tokens, or a transient refusal while the control plane is not up.
+    pub(crate) fn tokens(&self) -> Result<Arc<control::Tokens>, Fault> {
+        self.tokens
+            .load_full()
+            .ok_or_else(|| Fault::Unavailable("the control database is being opened".into()))
+    }
+
+    /// What each tenant may use, and uses.
+    pub(crate) fn tenant_limits(&self) -> &crate::limits::Tenants {
+        &self.tenant_limits
+    }
+
+    /// Where what happened is written down.
+    pub(crate) fn audit(&self) -> &crate::audit::Auditor {
+        &self.audit
+    }
+
     /// The server's address as whoever asks reaches it, without a slash at the end, for links.
     pub(crate) fn public_url(&self, headers: &HeaderMap) -> String {
         let external = self.settings().server.external_url.trim_end_matches('/').to_owned();

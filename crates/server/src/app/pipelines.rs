@@ -12,7 +12,7 @@ use pipeline::{ConfigError, Pipeline};
 use serde_json::Value;
 
 use super::App;
-use crate::access::denied;
+use crate::chain::denied;
 use crate::error::Fault;
 
 /// How long a trace that was kept for what happened in it keeps its later spans.

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use model::TenantId;
 use promql::{Engine, QueryContext};
 use query::{Reader, StoreSource};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{App, millis};
 use crate::error::Fault;
+use crate::limits::State;
 
 /// One query may take up to this part of the memory budget.
 const QUERY_SHARE: u64 = 3;
@@ -28,6 +30,29 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// Counts as a query of its tenant while it lives.
+struct Running(Arc<State>);
+
+impl Running {
+    fn begin(state: Arc<State>) -> Self {
+        state.used.queries.fetch_add(1, Ordering::Relaxed);
+        Self(state)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.used.queries.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn slot(slots: Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
+    let slot = tokio::time::timeout_at(deadline.into(), slots.acquire_owned()).await.map_err(|_| {
+        Fault::Timeout("no query slot became free in time: run fewer queries at once".into())
+    })?;
+    Ok(slot.expect("the semaphore is never closed"))
 }
 
 impl App {
@@ -52,27 +77,36 @@ impl App {
         Arc::clone(&self.sql)
     }
 
-    /// When a query that starts now must have ended.
-    pub(crate) fn query_deadline(&self) -> Instant {
-        Instant::now() + self.limits().query_timeout
+    /// When a query of a tenant that starts now must have ended.
+    pub(crate) fn query_deadline(&self, tenant: &TenantId) -> Instant {
+        let own = self.tenant_limits().get(tenant).and_then(|state| state.limits().query_seconds);
+        let most = self.limits().query_timeout;
+        Instant::now() + own.map_or(most, |seconds| most.min(Duration::from_secs_f64(seconds)))
     }
 
     /// Runs a query or a look-up on a thread that may block, in one of the slots that bound how many run at
     /// once. The slot is held until the work ends, also when nobody waits for it any more.
     pub(crate) async fn in_slot<T: Send + 'static>(
         &self,
+        tenant: &TenantId,
         name: &'static str,
         deadline: Instant,
         work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let slot = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.query_slots).acquire_owned())
-            .await
-            .map_err(|_| {
-                Fault::Timeout("no query slot became free in time: run fewer queries at once".into())
-            })?
-            .expect("the semaphore is never closed");
+        // A tenant's own slots come first: whoever waits for them takes none of the others'.
+        let state = self.tenant_limits().get(tenant);
+        let own = match state.as_ref().and_then(|state| state.query_slots()) {
+            Some(slots) => Some(slot(slots, deadline).await.inspect_err(|_| {
+                if let Some(state) = &state {
+                    state.used.refused_queries.fetch_add(1, Ordering::Relaxed);
+                }
+            })?),
+            None => None,
+        };
+        let shared = slot(Arc::clone(&self.query_slots), deadline).await?;
+        let running = state.map(Running::begin);
         let work = move || {
-            let _slot = slot;
+            let _held = (own, shared, running);
             work()
         };
         kit::spawn::spawn_blocking(name, work)
@@ -87,7 +121,7 @@ impl App {
 
     /// Labels of a tenant as of now.
     pub(crate) async fn reader(&self, tenant: &TenantId) -> Result<Reader, Fault> {
-        Ok(Reader::new(self.metric_snapshot(tenant, self.query_deadline()).await?))
+        Ok(Reader::new(self.metric_snapshot(tenant, self.query_deadline(tenant)).await?))
     }
 
     /// A tenant's metrics as of now. Waits for replay within the deadline.

@@ -11,7 +11,7 @@ use store::RowRetention;
 use super::{App, millis};
 
 /// Signals that are rows and expire.
-const SIGNALS: [Signal; 3] = [Signal::Logs, Signal::Traces, Signal::Events];
+const SIGNALS: [Signal; 4] = [Signal::Logs, Signal::Traces, Signal::Events, Signal::Audit];
 
 /// The rules as predicates, made anew when the setting changes.
 #[derive(Default)]

@@ -139,7 +139,7 @@ impl<'a> Passage<'a> {
         note.put(Noted {
             tenant: caller.map_or_else(TenantId::default_tenant, |(_, principal)| principal.tenant.clone()),
             principal: caller.map(|(_, principal)| Arc::clone(principal)),
-            is_session: matches!(caller, Some((Who::Session(_), _))),
+            permission: self.need.of(self.asked.method),
             address: Arc::clone(&self.address),
             refused_at,
         });

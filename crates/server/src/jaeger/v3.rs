@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::search::Search;
 use super::{operations_of, service_names};
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::prom::params::Params;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleColumns, TimeRange};
 use serde_json::{Value, json};
 
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::realtime::timestamp;
@@ -28,11 +28,11 @@ pub(crate) async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
 ) -> Result<Response, ApiFault> {
-    let deadline = app.query_deadline();
+    let deadline = app.query_deadline(&identity.tenant);
     let snapshot = app.metric_snapshot(&identity.tenant, deadline).await?;
     let now_ms = app.now_ms();
     let hosts = app
-        .in_slot("hosts", deadline, move || {
+        .in_slot(&identity.tenant, "hosts", deadline, move || {
             let matcher = Matcher::new(METRIC_NAME, MatchOp::Equal, "node_uname_info")
                 .map_err(|error| Fault::Internal(error.to_string()))?;
             let range = TimeRange { start_ms: now_ms - REACH_MS, end_ms: i64::MAX };

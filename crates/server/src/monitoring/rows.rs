@@ -55,7 +55,7 @@ pub(super) async fn system(
         // `start` need not be on the grid.
         spans.push((last - (last - first) / step_ms * step_ms, last));
     }
-    let deadline = app.query_deadline();
+    let deadline = app.query_deadline(tenant);
     let source = app.source(tenant, deadline).await?;
     let engine = app.engine();
     let context = QueryContext { deadline: Some(deadline), ..app.query_context() };
@@ -76,7 +76,7 @@ pub(super) async fn system(
         let whole = rows.into_iter().rev().filter(|(_, row)| row.is_whole());
         Ok(whole.take(limit).map(|(t_ms, row)| (t_ms, row.into_json(t_ms))).collect())
     };
-    app.in_slot("system metrics", deadline, work).await
+    app.in_slot(tenant, "system metrics", deadline, work).await
 }
 
 /// One row in the making: fields by column, and lists of entries for columns that have several.
@@ -143,7 +143,7 @@ pub(super) async fn named(
     end_ms: i64,
     limit: usize,
 ) -> Result<Vec<(i64, Value)>, Fault> {
-    let deadline = app.query_deadline();
+    let deadline = app.query_deadline(tenant);
     let source = app.source(tenant, deadline).await?;
     let matcher = model::Matcher::new(model::METRIC_NAME, model::MatchOp::Equal, name)
         .map_err(|error| Fault::invalid("name", error.to_string()))?;
@@ -167,7 +167,7 @@ pub(super) async fn named(
         newest.truncate(limit);
         Ok(newest)
     };
-    let rows = app.in_slot("samples by name", deadline, work).await?;
+    let rows = app.in_slot(tenant, "samples by name", deadline, work).await?;
     Ok(rows
         .into_iter()
         .map(|(t, labels, v)| {

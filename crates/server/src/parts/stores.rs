@@ -53,7 +53,7 @@ fn open(
 
 /// What the configuration says about the store.
 fn store_settings(settings: &kit::Settings, retentions: &Retentions, memory: u64) -> StoreSettings {
-    let [logs, traces, events] = [Signal::Logs, Signal::Traces, Signal::Events]
+    let [logs, traces, events, audit] = [Signal::Logs, Signal::Traces, Signal::Events, Signal::Audit]
         .map(|signal| (signal, retentions.of(settings, signal)));
     let defaults = StoreSettings::default();
     // Shares of the memory budget: heads at twice their bound refuse writes, so both fit beside the tables
@@ -71,6 +71,7 @@ fn store_settings(settings: &kit::Settings, retentions: &Retentions, memory: u64
         logs_retention_ms: logs.1.keep_ms,
         traces_retention_ms: traces.1.keep_ms,
         events_retention_ms: events.1.keep_ms,
+        audit_retention_ms: audit.1.keep_ms,
         retention_rules: [logs, traces, events].into_iter().flat_map(of_signal).collect(),
         storage_bytes_max: settings.retention.max_bytes.map(|bytes| bytes.0),
         free_bytes_min: settings.retention.free_space_floor.map_or(0, |bytes| bytes.0),
@@ -150,14 +151,18 @@ impl ControlPart {
 impl Service for ControlPart {
     async fn init(&self) -> Result<(), BoxError> {
         let control = open_control(&self.app.settings(), &self.data, self.app.clock()).await?;
+        let tokens = control::Tokens::open(control.clone(), token_settings(&self.app.settings())).await?;
         self.app.plug_control(Some(Arc::new(control)));
+        self.app.plug_tokens(Some(Arc::new(tokens)));
         self.app.load_pipelines().await;
         Ok(())
     }
 
     async fn run(&self, shutdown: kit::Shutdown) -> Result<(), BoxError> {
         let control = self.app.control().map_err(|fault| fault.message())?;
-        control.run(shutdown).await
+        let tokens = self.app.tokens().map_err(|fault| fault.message())?;
+        let (control, tokens) = tokio::join!(control.run(shutdown.clone()), tokens.run(shutdown));
+        control.and(tokens)
     }
 
     async fn health(&self) -> Result<HealthStatus, BoxError> {
@@ -170,6 +175,7 @@ impl Service for ControlPart {
     }
 
     async fn cleanup(&self) -> Result<(), BoxError> {
+        self.app.plug_tokens(None);
         if let Some(control) = self.app.plug_control(None) {
             control.cleanup().await?;
             control.close().await;
@@ -191,6 +197,15 @@ pub async fn open_control(
     let database = Database::open(options, clock.clone()).await?;
     let keyring = control::Keyring::open(&secret_key_file(settings, data))?;
     Ok(control::Control::open(database, clock, keyring).await?)
+}
+
+/// How tokens are made and judged: they are issued by, and for, this installation.
+fn token_settings(settings: &kit::Settings) -> control::TokenSettings {
+    let issuer = match settings.server.external_url.as_str() {
+        "" => "bellwether".to_owned(),
+        external => external.trim_end_matches('/').to_owned(),
+    };
+    control::TokenSettings { audience: issuer.clone(), issuer, ..control::TokenSettings::default() }
 }
 
 /// The file with the key that opens stored secrets.
@@ -221,6 +236,7 @@ mod tests {
                 (Signal::Logs, store.logs_retention_ms),
                 (Signal::Traces, store.traces_retention_ms),
                 (Signal::Events, store.events_retention_ms),
+                (Signal::Audit, store.audit_retention_ms),
             ];
             for (signal, keep_ms) in told {
                 assert_eq!(keep_ms, retentions.of(&settings, signal).keep_ms, "{signal:?}");

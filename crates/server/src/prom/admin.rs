@@ -6,7 +6,7 @@ use model::TimeRange;
 
 use super::metadata::selectors;
 use super::params::Params;
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{Fault, PromFault};
 

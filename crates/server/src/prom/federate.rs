@@ -11,7 +11,7 @@ use promql::{SampleValue, Value};
 use super::export::push_line;
 use super::params::Params;
 use super::query::fault;
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{Fault, PromFault};
 
@@ -26,7 +26,7 @@ pub(crate) async fn federate(
         return Err(Fault::invalid("match[]", "no match[] parameter provided").into());
     }
     super::metadata::selectors(&params)?;
-    let deadline = app.query_deadline();
+    let deadline = app.query_deadline(&identity.tenant);
     let mut context = app.query_context();
     context.deadline = Some(deadline);
     let source = app.source(&identity.tenant, deadline).await?;
@@ -59,7 +59,7 @@ pub(crate) async fn federate(
         }
         Ok::<_, Fault>(out)
     };
-    let body = app.in_slot("federate", deadline, work).await?;
+    let body = app.in_slot(&identity.tenant, "federate", deadline, work).await?;
     let mut response = body.into_response();
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, text);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::params::Params;
 use super::{blocking, success, success_with};
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{Fault, PromFault};
 

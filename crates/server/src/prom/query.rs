@@ -11,7 +11,7 @@ use promql::QueryError;
 use super::export::{self, Format};
 use super::params::Params;
 use super::result;
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::{CancelOnDrop, SharedApp};
 use crate::error::{Fault, PromFault};
 
@@ -96,7 +96,7 @@ async fn answer(
                 };
                 Ok((body, result.stats.samples_read))
             };
-            app.in_slot("promql", deadline, work).await
+            app.in_slot(&identity.tenant, "promql", deadline, work).await
         }
         Err(fault) => Err(fault),
     };

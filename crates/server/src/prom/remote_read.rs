@@ -13,7 +13,7 @@ use model::{MatchOp, Matcher, SampleColumns, TimeRange};
 use promql::source::{SelectRequest, SeriesSource, SourceError};
 use prost::Message;
 
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::{body, write};
@@ -113,7 +113,7 @@ async fn answer(app: &SharedApp, identity: &Identity, body: Body) -> Result<Vec<
         let why = format!("{} queries in one request: send at most {QUERIES_MAX}", request.queries.len());
         return Err(Fault::invalid("queries", why));
     }
-    let deadline = app.query_deadline();
+    let deadline = app.query_deadline(&identity.tenant);
     // The answer stands in memory three times: as rows, encoded, and packed.
     let bytes_max = usize::try_from(app.memory_limit() / 12).unwrap_or(usize::MAX).min(ANSWER_BYTES_MAX);
     let source = app.source(&identity.tenant, deadline).await?;
@@ -127,7 +127,7 @@ async fn answer(app: &SharedApp, identity: &Identity, body: Body) -> Result<Vec<
             .compress_vec(&response.encode_to_vec())
             .map_err(|e| Fault::Internal(e.to_string()))
     };
-    app.in_slot("remote read", deadline, work).await
+    app.in_slot(&identity.tenant, "remote read", deadline, work).await
 }
 
 /// What is left of an answer's size and time.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::params::Params;
 use super::{blocking, success};
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::PromFault;
 

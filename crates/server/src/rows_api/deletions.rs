@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::params::{search, span};
-use crate::access::{Identity, denied};
+use crate::chain::{Identity, denied};
 use crate::app::{App, SharedApp};
 use crate::error::{ApiFault, Fault};
 use crate::realtime::timestamp;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::params::Asked;
 use super::{cost_json, read, rows_json};
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;

@@ -7,7 +7,7 @@ use ingest::records::Context;
 use model::{RecordLimits, TenantId};
 use serde_json::{Value, json};
 
-use crate::access::{Identity, Who};
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::testing::{Answer, Server, request, send};
 
@@ -29,7 +29,7 @@ impl Asked {
         let server = Server::new(true, &[]).await;
         let now_ns = server.app.now_ms() * 1_000_000;
         store(&server, now_ns).await;
-        let identity = Identity { tenant: TenantId::default_tenant(), who: Who::Anyone };
+        let identity = Identity::anyone();
         let router = routes().layer(Extension(identity)).with_state(server.app.clone());
         Self { server, router, now_ns }
     }

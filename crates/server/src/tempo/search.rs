@@ -7,7 +7,7 @@ use query::traces::{TraceOrder, hex};
 use serde_json::{Map, Value, json};
 
 use super::{TempoFault, cost, key_values, parsed};
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::prom::params::Params;

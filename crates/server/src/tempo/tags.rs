@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use store::rows::Scope;
 
 use super::{TempoFault, parsed};
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::prom::params::Params;

@@ -111,7 +111,7 @@ async fn rows_by_service(
     tenant: &TenantId,
     signal: Signal,
 ) -> Result<Vec<(String, u64)>, Fault> {
-    let deadline = app.query_deadline();
+    let deadline = app.query_deadline(tenant);
     let snapshot = app.rows(tenant, signal, deadline).await?;
     let control = Control::until(deadline);
     let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
@@ -121,7 +121,7 @@ async fn rows_by_service(
         let reader = RowReader::new(Arc::new(StoredRows::new(signal, snapshot)), control);
         reader.facets(&ask, &["service".to_owned()], TOP).map_err(Fault::from)
     };
-    let found = app.in_slot("usage", deadline, work).await?;
+    let found = app.in_slot(tenant, "usage", deadline, work).await?;
     Ok(found.facets.into_iter().next().map(|facet| facet.values).unwrap_or_default())
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::topology::{quantiles_json, topology, wanted};
 use super::{rfc3339, rounded, whole_step};
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;

@@ -12,7 +12,7 @@ use store::Store;
 use store::rows::{Cost, Filter};
 
 use super::rfc3339;
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;

@@ -14,7 +14,7 @@ use query::{Control, QueryFault};
 use serde_json::{Value, json};
 
 use super::rounded;
-use crate::access::Identity;
+use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::StreamBody;
@@ -14,9 +15,9 @@ use tonic::{Code, Status};
 use tower::service_fn;
 
 use super::otlp::{self, Export};
-use crate::access;
 use crate::app::SharedApp;
 use crate::body;
+use crate::chain::{self, Need};
 use crate::error::{Fault, RETRY_AFTER_SECONDS};
 
 /// A byte that says whether the message is compressed, four of its length.
@@ -37,7 +38,7 @@ async fn export(
     if head.method != Method::POST {
         return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "gRPC is sent by POST\n"));
     }
-    Ok(match accept(&app, export, &head.method, &head.headers, body).await {
+    Ok(match accept(&app, export, &head, body).await {
         Ok(answer) => message(&answer),
         Err(fault) => status(&fault).into_http(),
     })
@@ -46,12 +47,11 @@ async fn export(
 async fn accept(
     app: &SharedApp,
     export: Export,
-    method: &Method,
-    headers: &HeaderMap,
+    head: &Parts,
     body: Body,
 ) -> Result<Vec<u8>, Fault> {
-    let identity = access::of_ingest(app, method, headers).await?;
-    let (mut raw, mut admission) = app.admit(headers, body).await?;
+    let (identity, headers) = (chain::pass(app, head.into(), Need::INGEST).await?, &head.headers);
+    let (mut raw, mut admission) = app.admit(&identity.tenant, headers, body).await?;
     let compressed = unframe(&mut raw)?;
     let encoding = if compressed { message_encoding(headers)? } else { "" };
     let plain = super::unpack(app, encoding, raw, &mut admission)?;

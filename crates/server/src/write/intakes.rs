@@ -3,7 +3,8 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ingest::records::DecodedRecords;
@@ -12,9 +13,9 @@ use model::{Refusals, Signal};
 use serde_json::{Value, json};
 
 use super::rows::{WrittenRows, append, context};
-use crate::access::{self, Identity};
 use crate::app::SharedApp;
 use crate::body;
+use crate::chain::{self, Identity, Need};
 use crate::error::{ApiFault, Fault};
 
 /// Loki push, Zipkin and Jaeger collectors: they decide about access themselves, to refuse in their own words.
@@ -39,13 +40,12 @@ pub(crate) fn protected_routes() -> Router<SharedApp> {
 /// A request whose sender is known and whose body is plain.
 pub(super) async fn admitted(
     app: &SharedApp,
-    method: &Method,
-    headers: &HeaderMap,
+    head: &Parts,
     encoding: &str,
     body: Body,
 ) -> Result<(Identity, Vec<u8>, crate::app::Admission), Fault> {
-    let identity = access::of_ingest(app, method, headers).await?;
-    let (raw, mut admission) = app.admit(headers, body).await?;
+    let identity = chain::pass(app, head.into(), Need::INGEST).await?;
+    let (raw, mut admission) = app.admit(&identity.tenant, &head.headers, body).await?;
     let plain = super::unpack(app, encoding, raw, &mut admission)?;
     Ok((identity, plain, admission))
 }
@@ -60,7 +60,7 @@ async fn collect(
 ) -> Result<WrittenRows, Fault> {
     let (head, body) = request.into_parts();
     let encoding = encoding(&head.headers);
-    let (identity, plain, _admission) = admitted(app, &head.method, &head.headers, encoding, body).await?;
+    let (identity, plain, _admission) = admitted(app, &head, encoding, body).await?;
     let decoded = decode(plain, &head.headers).map_err(super::fault)?;
     append(app, &identity.tenant, protocol, decoded).await
 }
@@ -144,7 +144,7 @@ async fn post_logs(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, mut admission) = app.admit(&headers, request.into_body()).await?;
+    let (raw, mut admission) = app.admit(&identity.tenant, &headers, request.into_body()).await?;
     let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let decoded = json_lines::decode(&plain, &context(&app)).map_err(super::fault)?;
     let written = append(&app, &identity.tenant, "json", decoded).await?;
@@ -158,7 +158,7 @@ async fn post_events(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, mut admission) = app.admit(&headers, request.into_body()).await?;
+    let (raw, mut admission) = app.admit(&identity.tenant, &headers, request.into_body()).await?;
     let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let decoded = events::decode(&plain, &context(&app)).map_err(super::fault)?;
     debug_assert_eq!(decoded.records.signal, Signal::Events);

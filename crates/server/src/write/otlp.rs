@@ -9,9 +9,9 @@ use ingest::otlp::response::{self, Code};
 use ingest::otlp::{logs, traces};
 use model::Signal;
 
-use crate::access;
 use crate::app::SharedApp;
 use crate::body;
+use crate::chain;
 use crate::error::Fault;
 
 /// What a request exports.
@@ -79,8 +79,8 @@ async fn export(app: &SharedApp, request: Request<Body>, export: Export) -> Resp
         return refuse(&Fault::Unsupported(why), Encoding::Json);
     };
     let accepted = async {
-        let identity = access::of_ingest(app, &head.method, &head.headers).await?;
-        let (raw, mut admission) = app.admit(&head.headers, body).await?;
+        let identity = chain::pass(app, (&head).into(), chain::Need::INGEST).await?;
+        let (raw, mut admission) = app.admit(&identity.tenant, &head.headers, body).await?;
         let plain = super::unpack(app, body::encoding(&head.headers), raw, &mut admission)?;
         accept(app, &identity, export, encoding, plain).await
     };
@@ -93,7 +93,7 @@ async fn export(app: &SharedApp, request: Request<Body>, export: Export) -> Resp
 /// Decodes and stores one request; the answer is the export's response in the same encoding.
 pub(crate) async fn accept(
     app: &SharedApp,
-    identity: &access::Identity,
+    identity: &chain::Identity,
     export: Export,
     encoding: Encoding,
     body: Vec<u8>,

@@ -6,28 +6,29 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ingest::remote_write::{Context, Version};
 
 use super::Written;
-use crate::access;
 use crate::app::SharedApp;
 use crate::body;
+use crate::chain::{self, Need};
 use crate::error::Fault;
 
 /// One write request.
 pub(crate) async fn write(State(app): State<SharedApp>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    match accept(&app, &head.method, &head.headers, body).await {
+    match accept(&app, &head, body).await {
         Ok(written) => answer(&written),
         Err(Fault::TooMany(why)) => counted(Fault::Unavailable(why).text(), &Written::default()),
         Err(fault) => counted(fault.text(), &Written::default()),
     }
 }
 
-async fn accept(app: &SharedApp, method: &Method, headers: &HeaderMap, body: Body) -> Result<Written, Fault> {
-    let identity = access::of_ingest(app, method, headers).await?;
+async fn accept(app: &SharedApp, head: &Parts, body: Body) -> Result<Written, Fault> {
+    let (identity, headers) = (chain::pass(app, head.into(), Need::INGEST).await?, &head.headers);
     let (_, content_type) = body::content_type(headers);
     let version = Version::of_content_type(content_type).ok_or_else(|| {
         Fault::Unsupported(format!(
@@ -40,7 +41,7 @@ async fn accept(app: &SharedApp, method: &Method, headers: &HeaderMap, body: Bod
             "content encoding {encoding:?}: remote write is sent as snappy"
         )));
     }
-    let (raw, mut admission) = app.admit(headers, body).await?;
+    let (raw, mut admission) = app.admit(&identity.tenant, headers, body).await?;
     let plain = super::unpack(app, "snappy", raw, &mut admission)?;
     let decoded = version.decode(plain, &Context { received_at_ms: app.now_ms() }).map_err(super::fault)?;
     super::append(app, &identity.tenant, "remote_write", decoded).await
