@@ -274,12 +274,8 @@ impl Windows {
         let known = self.callers.contains_key(caller) || self.callers.len() < CALLERS_MAX;
         let own = self.callers.entry_ref(if known { caller } else { "" }).or_insert(0);
         *own += 1;
-        match self.totals.get_mut(caller) {
-            Some(total) => total.requests += 1,
-            None if self.totals.len() < CALLERS_MAX => {
-                self.totals.insert(caller.to_owned(), CallerUse { requests: 1, bytes: 0 });
-            }
-            None => {}
+        if self.totals.contains_key(caller) || self.totals.len() < CALLERS_MAX {
+            self.totals.entry_ref(caller).or_default().requests += 1;
         }
         (self.all, *own)
     }

@@ -176,14 +176,19 @@ async fn families(
     Extension(identity): Extension<Identity>,
 ) -> Result<Response, ApiFault> {
     let all = app.tokens()?.families(&identity.tenant, person(&identity)?).await?;
-    let items: Vec<Value> = all.iter().map(family_json).collect();
+    let current = match &identity.who {
+        Who::Token(token) => Some(token.family.as_str()),
+        Who::Anyone | Who::Key | Who::Session(_) => None,
+    };
+    let items: Vec<Value> = all.iter().map(|family| family_json(family, current)).collect();
     Ok(Json(json!({ "items": items, "next": null })).into_response())
 }
 
 /// Of the user agent only a hash is kept, so there is nothing to show.
-fn family_json(family: &TokenFamily) -> Value {
+fn family_json(family: &TokenFamily, current: Option<&str>) -> Value {
     json!({
         "id": family.id,
+        "current": current == Some(family.id.as_str()),
         "created_at": timestamp(family.created_at),
         "last_used_at": timestamp(family.last_used_at),
         "expires_at": timestamp(family.expires_at),

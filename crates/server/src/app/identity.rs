@@ -67,8 +67,7 @@ impl App {
         let settings = self.settings();
         let public_url = match settings.server.external_url.as_str() {
             "" if self.is_open() => {
-                let port = settings.server.listen.rsplit_once(':').map_or("4300", |(_, port)| port);
-                format!("http://localhost:{port}")
+                format!("http://localhost:{}", settings.server.listen.port())
             }
             "" => {
                 let why = "set server.external_url first: identity providers send people back to it";

@@ -1,9 +1,9 @@
 //! How often an address may ask what is public and nothing else bounds.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::error::Fault;
