@@ -1,5 +1,6 @@
 //! What people saved: dashboards, queries, rules and the like, in their tenant's part of the database.
 
+use db::Tx;
 use model::TenantId;
 use serde_json::Value;
 use sqlx::any::AnyRow;
@@ -112,6 +113,21 @@ impl Control {
         spec: &Value,
         expected: Option<i64>,
     ) -> Result<Object, ControlError> {
+        let mut tx = self.scope(tenant).await?.begin().await?;
+        let object = self.write_object(&mut tx, kind, name, spec, expected).await?;
+        tx.commit().await?;
+        Ok(object)
+    }
+
+    /// The same within a transaction of the tenant's part. After an error it must not be committed.
+    pub(crate) async fn write_object(
+        &self,
+        tx: &mut Tx,
+        kind: ObjectKind,
+        name: &str,
+        spec: &Value,
+        expected: Option<i64>,
+    ) -> Result<Object, ControlError> {
         one_line("name", name, 200)?;
         let text = spec.to_string();
         if text.len() > SPEC_BYTES_MAX {
@@ -124,7 +140,6 @@ impl Control {
             return Err(ControlError::Invalid { field: "spec", message });
         }
         let now = self.now();
-        let mut tx = self.scope(tenant).await?.begin().await?;
         // One statement decides, so that two writers cannot both see version 3 and both write version 4.
         let row = sqlx::query(
             "INSERT INTO objects (kind, name, spec, version, created_at, updated_at) VALUES ($1, $2, $3, 1, $4, $4) \
@@ -136,12 +151,11 @@ impl Control {
         .bind(name)
         .bind(text)
         .bind(now)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut **tx)
         .await?;
         let object = object_of_row(kind, &row)?;
         let found = object.version - 1;
         if let Some(expected) = expected.filter(|expected| *expected != found) {
-            // Dropping the transaction takes the change back.
             return Err(ControlError::Changed {
                 kind: kind.as_str(),
                 name: name.to_owned(),
@@ -149,7 +163,6 @@ impl Control {
                 found,
             });
         }
-        tx.commit().await?;
         Ok(object)
     }
 

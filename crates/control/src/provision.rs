@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use db::Tx;
 use kit::spawn::spawn;
 use model::TenantId;
 use parking_lot::Mutex;
@@ -211,23 +212,27 @@ impl Control {
         attempt: &str,
     ) -> Result<TenantResult, ControlError> {
         let (id, mut steps) = (&new.id, Vec::with_capacity(5));
-        self.shared.db.create_tenant(id, &[]).await?;
-        self.mark(id, attempt, Step::CreateSchema, &mut steps).await?;
-
+        let mut done = |step: Step| {
+            steps.push(ProvisionStep { name: step.as_str(), done_at_ms: self.now() });
+            self.fault(step)
+        };
+        self.shared.db.create_part(id, &self.shared.tenant_sets).await?;
+        done(Step::CreateSchema)?;
         self.shared.db.create_tenant(id, &self.shared.tenant_sets).await?;
-        self.mark(id, attempt, Step::ApplyMigrations, &mut steps).await?;
+        self.shared.migrated.lock().insert(id.clone());
+        done(Step::ApplyMigrations)?;
 
+        // Every further step is marked in the transaction that does it: a commit waits for the disk.
         let mut tx = self.begin().await?;
-        let update =
-            sqlx::query("UPDATE tenants SET settings = $1, limits = $2 WHERE id = $3 AND attempt = $4");
+        mark(&mut tx, id, attempt, Step::ConfigureSettings, self.now()).await?;
+        let update = sqlx::query("UPDATE tenants SET settings = $1, limits = $2 WHERE id = $3");
         let update = update.bind(object_text("settings", &new.settings)?);
-        let update = update.bind(object_text("limits", &new.limits)?).bind(id.as_str()).bind(attempt);
-        tx.execute(update).await?;
+        tx.execute(update.bind(object_text("limits", &new.limits)?).bind(id.as_str())).await?;
         tx.commit().await?;
-        self.mark(id, attempt, Step::ConfigureSettings, &mut steps).await?;
+        done(Step::ConfigureSettings)?;
 
         let mut tx = self.begin().await?;
-        self.lock_tenant(&mut tx, id).await?;
+        mark(&mut tx, id, attempt, Step::CreateAdmin, self.now()).await?;
         let admin = NewUser { email: &new.admin_email, name: &new.admin_name, role: Role::Admin.as_str() };
         let admin = self.insert_user(&mut tx, id, admin).await?;
         let link = self.insert_link(&mut tx, &admin.id, LINK_LIFE).await?;
@@ -239,51 +244,24 @@ impl Control {
             }
         };
         tx.commit().await?;
-        self.mark(id, attempt, Step::CreateAdmin, &mut steps).await?;
+        done(Step::CreateAdmin)?;
 
         let dashboards = defaults.dashboards.iter().map(|object| (ObjectKind::Dashboard, object));
         let rules = defaults.rules.iter().map(|object| (ObjectKind::Rule, object));
+        let mut tx = self.scope(id).await?.begin().await?;
         for (kind, (name, spec)) in dashboards.chain(rules) {
-            self.put_object(id, kind, name, spec, None).await?;
+            self.write_object(&mut tx, kind, name, spec, None).await?;
         }
-        self.mark(id, attempt, Step::DefaultDashboards, &mut steps).await?;
+        tx.commit().await?;
+        done(Step::DefaultDashboards)?;
 
         let mut tx = self.begin().await?;
-        let update = sqlx::query(
-            "UPDATE tenants SET state = 'active', attempt = '', updated_at = $1 \
-             WHERE id = $2 AND state = 'creating' AND attempt = $3",
-        );
-        let done = tx.execute(update.bind(self.now()).bind(id.as_str()).bind(attempt)).await?;
+        mark(&mut tx, id, attempt, Step::DefaultDashboards, self.now()).await?;
+        let update = sqlx::query("UPDATE tenants SET state = 'active', attempt = '' WHERE id = $1");
+        tx.execute(update.bind(id.as_str())).await?;
         tx.commit().await?;
-        if done.rows_affected() == 0 {
-            return Err(overtaken(id));
-        }
         let tenant = self.read_tenant(id).await?.ok_or_else(|| missing(id))?;
         Ok(TenantResult { tenant, steps, admin, link, key })
-    }
-
-    /// Writes down that a step is done; refuses to go on when another process took the creation over.
-    async fn mark(
-        &self,
-        id: &TenantId,
-        attempt: &str,
-        step: Step,
-        steps: &mut Vec<ProvisionStep>,
-    ) -> Result<(), ControlError> {
-        self.fault(step)?;
-        let now = self.now();
-        let mut tx = self.begin().await?;
-        let update = sqlx::query(
-            "UPDATE tenants SET step = $1, updated_at = $2 WHERE id = $3 AND state = 'creating' AND attempt = $4",
-        );
-        let update = update.bind(step.as_str()).bind(now).bind(id.as_str()).bind(attempt);
-        let done = tx.execute(update).await?;
-        tx.commit().await?;
-        if done.rows_affected() == 0 {
-            return Err(overtaken(id));
-        }
-        steps.push(ProvisionStep { name: step.as_str(), done_at_ms: now });
-        Ok(())
     }
 
     /// Removes what an attempt made, its row last. Does nothing once another process has taken it over.
@@ -375,6 +353,19 @@ impl Control {
     #[cfg(not(test))]
     fn crashed(&self) -> bool {
         false
+    }
+}
+
+/// Writes down how far a creation is, and refuses to go on when another process took it over. The row stays
+/// locked until the transaction ends.
+async fn mark(tx: &mut Tx, id: &TenantId, attempt: &str, step: Step, now: i64) -> Result<(), ControlError> {
+    let update = sqlx::query(
+        "UPDATE tenants SET step = $1, updated_at = $2 WHERE id = $3 AND state = 'creating' AND attempt = $4",
+    );
+    let update = update.bind(step.as_str()).bind(now).bind(id.as_str()).bind(attempt);
+    match tx.execute(update).await?.rows_affected() {
+        0 => Err(overtaken(id)),
+        _ => Ok(()),
     }
 }
 

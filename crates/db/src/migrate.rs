@@ -57,7 +57,7 @@ const RECORDS: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
 )";
 
 /// The number under which PostgreSQL keeps our lock: `bwmigr` in ASCII.
-const LOCK: i64 = 0x6277_6d69_6772;
+pub(crate) const LOCK: i64 = 0x6277_6d69_6772;
 
 impl Scope {
     /// Runs what has not run yet, one transaction a step. Returns the versions it applied. A step that

@@ -15,7 +15,7 @@ use sqlx::{Any, AssertSqlSafe, Executor, Pool};
 
 use crate::database::{Database, Home};
 use crate::error::DbError;
-use crate::migrate::{MigrationSet, fingerprint};
+use crate::migrate::{LOCK, MigrationSet, fingerprint};
 use crate::pool::SqlitePools;
 use crate::scope::{Inner, Scope, quoted};
 
@@ -26,6 +26,16 @@ impl Database {
     /// Makes a tenant's part, its tables up to date with `sets`. A part that is there is kept and brought up
     /// to date.
     pub async fn create_tenant(&self, tenant: &TenantId, sets: &[&MigrationSet]) -> Result<Scope, DbError> {
+        let scope = self.create_part(tenant, sets).await?;
+        for set in sets {
+            scope.migrate(set, &*self.shared.clock).await?;
+        }
+        Ok(scope)
+    }
+
+    /// The first half of that: the schema with its grants, or the file. A new file has the tables of `sets`
+    /// already. A part that is there is kept as it is.
+    pub async fn create_part(&self, tenant: &TenantId, sets: &[&MigrationSet]) -> Result<Scope, DbError> {
         match &self.shared.home {
             Home::Folder(folder) => {
                 let target = file(folder, tenant);
@@ -38,9 +48,6 @@ impl Database {
         }
         let scope = self.tenant(tenant).await?;
         scope.grant_app_role().await?;
-        for set in sets {
-            scope.migrate(set, &*self.shared.clock).await?;
-        }
         Ok(scope)
     }
 
@@ -98,11 +105,15 @@ impl Database {
         for set in sets {
             scope.migrate(set, &*self.shared.clock).await?;
         }
-        // The last connection to close folds the write-ahead log into the file.
+        // What is still in the write-ahead log would be missing from the copies.
+        pools.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
         pools.close().await;
         let (home, made) = (folder.to_owned(), template.clone());
         blocking(folder, move || {
-            discard_old_templates(&home)?;
+            if beside(&unfinished, "-wal").try_exists()? {
+                return Err(io::Error::other("the template of tenants' files is still in use; try again"));
+            }
+            discard_old_templates(&home, &made)?;
             fs::rename(&unfinished, &made)?;
             File::open(&home)?.sync_all()
         })
@@ -115,12 +126,18 @@ impl Scope {
     /// On PostgreSQL gives `app_role`, if there is one, the schema and every table, now and later.
     pub async fn grant_app_role(&self) -> Result<(), DbError> {
         let Inner::Postgres { schema, pool } = &*self.inner else { return Ok(()) };
-        let schema = quoted(schema);
+        // The name is a tenant id behind a prefix, which holds no quote.
+        let (name, schema) = (schema, quoted(schema));
+        // Two nodes that grant at once would fail with "tuple concurrently updated", hence the lock; what was
+        // granted holds for later tables, too, hence the look.
         let grants = format!(
             "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN \
-                 GRANT USAGE ON SCHEMA {schema} TO {APP_ROLE}; \
-                 GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {APP_ROLE}; \
-                 ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT ALL ON TABLES TO {APP_ROLE}; \
+                 PERFORM pg_advisory_xact_lock({LOCK}); \
+                 IF NOT has_schema_privilege('{APP_ROLE}', '{name}', 'USAGE') THEN \
+                     GRANT USAGE ON SCHEMA {schema} TO {APP_ROLE}; \
+                     GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {APP_ROLE}; \
+                     ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT ALL ON TABLES TO {APP_ROLE}; \
+                 END IF; \
              END IF; END $$"
         );
         pool.execute(sqlx::raw_sql(AssertSqlSafe(grants))).await?;
@@ -191,13 +208,18 @@ fn unfinished(name: &str) -> String {
     format!("unfinished-{}-{}-{name}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// What SQLite keeps beside a file.
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// Removes a SQLite file and what lies beside it. The file itself goes last, so that a crash in between does
 /// not leave a log to a file that is made anew.
 fn remove(file: &Path) -> io::Result<()> {
     for suffix in ["-shm", "-wal", ""] {
-        let mut name = file.as_os_str().to_owned();
-        name.push(suffix);
-        match fs::remove_file(PathBuf::from(name)) {
+        match fs::remove_file(beside(file, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -205,16 +227,14 @@ fn remove(file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Templates of other versions.
-fn discard_old_templates(folder: &Path) -> io::Result<()> {
+/// Removes the templates of other versions. Ours stays: another process may have made it meanwhile, and copy
+/// it now.
+fn discard_old_templates(folder: &Path, ours: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with("template-") && name.ends_with(".db"))
-        {
-            remove(&entry.path())?;
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("template-") && name.ends_with(".db") && path != ours {
+            remove(&path)?;
         }
     }
     Ok(())

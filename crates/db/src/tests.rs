@@ -333,6 +333,10 @@ async fn many_made_at_once_from_one_template_are_whole() {
                 kit::spawn::spawn("make", async move { db.create_tenant(&id, &[&BOTH]).await })
             })
             .collect();
+        let part = f.db.create_part(&tenant("part"), &[&BOTH]).await.unwrap();
+        let tables = part.migrations(&BOTH).await.unwrap();
+        let there = tables.iter().all(|step| step.applied_at.is_some());
+        assert_eq!(there, f.db.backend() == Backend::Sqlite, "a new file has its tables from the template");
         for scope in making {
             let scope = scope.await.unwrap().unwrap();
             assert!(scope.migrations(&BOTH).await.unwrap().iter().all(|step| step.applied_at.is_some()));
