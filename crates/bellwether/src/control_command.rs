@@ -65,7 +65,14 @@ pub(crate) fn user(arguments: &Arguments, action: &UserAction) -> Result<(), Fai
                 let Some(last) = page.last() else { return Ok(()) };
                 after = Some(last.email.clone());
                 for user in page {
-                    println!("{}\t{}\t{}\t{}\t{}", user.id, user.email, user.name, user.role, user.state.as_str());
+                    println!(
+                        "{}\t{}\t{}\t{}\t{}",
+                        user.id,
+                        user.email,
+                        user.name,
+                        user.role,
+                        user.state.as_str()
+                    );
                 }
             }
         }
@@ -93,7 +100,11 @@ pub(crate) fn tenants(arguments: &Arguments, action: &TenantAction) -> Result<()
             if let Some(key) = &result.key {
                 println!("key with every scope, shown once: {}", key.expose());
             }
-            println!("{} signs in with {}", result.admin.email, greeting::sign_in_link(&base, result.link.token.expose()));
+            println!(
+                "{} signs in with {}",
+                result.admin.email,
+                greeting::sign_in_link(&base, result.link.token.expose())
+            );
             Ok(())
         }
         TenantAction::List => {
@@ -117,7 +128,9 @@ pub(crate) fn tenants(arguments: &Arguments, action: &TenantAction) -> Result<()
                 return Err(format!("--confirm names {confirm:?}, not {id:?}: nothing was deleted").into());
             }
             control.begin_delete(&tenant(id)?).await?;
-            println!("tenant {id} is being deleted: the server removes its data within a minute, or when it starts");
+            println!(
+                "tenant {id} is being deleted: the server removes its data within a minute, or when it starts"
+            );
             Ok(())
         }
         TenantAction::Migrate { id: None, status, .. } => migrate_all(&control, *status).await,
@@ -130,8 +143,11 @@ pub(crate) fn tenants(arguments: &Arguments, action: &TenantAction) -> Result<()
                 println!("{id}: undone {undone:?} of {set}");
                 return Ok(());
             }
-            let sets =
-                if *status { control.migration_status(&id).await? } else { control.migrate_tenant(&id).await? };
+            let sets = if *status {
+                control.migration_status(&id).await?
+            } else {
+                control.migrate_tenant(&id).await?
+            };
             println!("{id}: {}", versions(&sets));
             Ok(())
         }

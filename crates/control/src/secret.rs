@@ -23,7 +23,7 @@ impl Secret {
     }
 
     /// A secret that was made elsewhere.
-    pub(crate) fn of(text: String) -> Self {
+    pub fn of(text: String) -> Self {
         Self(text)
     }
 

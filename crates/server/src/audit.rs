@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use control::audit::{Access, Aggregator, AuditResult, AuditRow, Chain};
 use control::{ActorKind, Permission};
 use kit::{BoxError, Shutdown};
-use model::{Field, Order, Predicate, Scalar, Signal, Test, TenantId, record};
+use model::{Field, Order, Predicate, Scalar, Signal, TenantId, Test, record};
 use parking_lot::Mutex;
 use query::Control;
 use query::rows::{Ask, RowReader, Sort, StoredRows};
@@ -60,9 +60,9 @@ impl Auditor {
     /// is refused as a row each, what machines send and ask as a count for each minute.
     pub(crate) fn request(&self, noted: &Noted, route: &str, method: &str, status: u16, now_ms: i64) {
         let result = match status {
-            401 | 403 | 404 | 429 if noted.refused_at.is_some() => AuditResult::Refused,
+            _ if noted.refused_at.is_some() => AuditResult::Refused,
             403 => AuditResult::Refused,
-            0..400 => AuditResult::Ok,
+            0..=399 => AuditResult::Ok,
             _ => AuditResult::Failed,
         };
         let action = noted.permission.map_or("account:use", Permission::as_str);
@@ -70,15 +70,30 @@ impl Auditor {
             matches!(noted.permission, Some(Permission::TelemetryRead | Permission::TelemetryWrite));
         let is_change = !is_telemetry && !matches!(method, "GET" | "HEAD" | "OPTIONS");
         let Some(principal) = noted.principal.as_deref() else {
-            return self.observe(noted, (ActorKind::System, "anonymous", "anonymous"), (action, route, method), (result, status), now_ms);
+            return self.observe(
+                noted,
+                (ActorKind::System, "anonymous", "anonymous"),
+                (action, route, method),
+                (result, status),
+                now_ms,
+            );
         };
         let who = &principal.who;
         let is_person = who.kind == ActorKind::User;
         let is_refused = result == AuditResult::Refused && status != 429;
         if !(is_person || is_change || is_refused) {
-            return self.observe(noted, (who.kind, &who.id, &who.name), (action, route, method), (result, status), now_ms);
+            return self.observe(
+                noted,
+                (who.kind, &who.id, &who.name),
+                (action, route, method),
+                (result, status),
+                now_ms,
+            );
         }
-        if is_change && result == AuditResult::Ok && TOLD_BY_HANDLERS.iter().any(|path| route.starts_with(path)) {
+        if is_change
+            && result == AuditResult::Ok
+            && TOLD_BY_HANDLERS.iter().any(|path| route.starts_with(path))
+        {
             return;
         }
         let row = AuditRow::new(noted.tenant.clone(), now_ms, action);
@@ -143,9 +158,10 @@ impl Auditor {
 pub(crate) async fn run(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
     let mut writer = Writer { app, chains: HashMap::new() };
     loop {
+        let clock = writer.app.clock();
         let is_over = tokio::select! {
             () = stop.requested() => true,
-            () = writer.app.clock().sleep(BATCH) => false,
+            () = clock.sleep(BATCH) => false,
         };
         writer.write(is_over).await;
         if is_over {

@@ -79,7 +79,7 @@ impl Identity {
             let shown: String = named.chars().take(80).collect();
             Fault::NotFound(format!("tenant {shown:?} does not exist"))
         };
-        let tenant = TenantId::parse(named).map_err(|_| unknown())?;
+        let tenant = TenantId::new(named).map_err(|_| unknown())?;
         if self.principal.may(Permission::PlatformManage) { Ok(tenant) } else { Err(unknown()) }
     }
 

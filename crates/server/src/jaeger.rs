@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 
 use self::search::Search;
 use self::view::trace_json;
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::Fault;
 use crate::prom::params::Params;
 use crate::spans;

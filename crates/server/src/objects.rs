@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use control::{ControlError, ObjectKind};
 use serde_json::{Value, json};
 
-use crate::chain::{Identity, denied};
 use crate::app::SharedApp;
+use crate::chain::{Identity, denied};
 use crate::error::{ApiFault, Fault};
 use crate::outbound::Policy;
 use crate::realtime::timestamp;

@@ -15,6 +15,7 @@ pub(crate) mod text; // queries as text and tree
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use model::TenantId;
 use serde_json::{Value, json};
 
 use crate::app::SharedApp;
@@ -36,8 +37,9 @@ pub(crate) fn success_with(data: &Value, warnings: &[String]) -> Response {
 /// Runs a look-up that reads files on a thread that may block, in a query's slot.
 pub(crate) async fn blocking<T: Send + 'static>(
     app: &SharedApp,
+    tenant: &TenantId,
     name: &'static str,
     work: impl FnOnce() -> Result<T, ::query::QueryFault> + Send + 'static,
 ) -> Result<T, Fault> {
-    app.in_slot(name, app.query_deadline(), move || Ok(work()?)).await
+    app.in_slot(tenant, name, app.query_deadline(tenant), move || Ok(work()?)).await
 }

@@ -12,8 +12,8 @@ use axum::response::Response;
 pub(crate) use envelope::timestamp;
 pub(crate) use hub::Hub;
 
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 
 /// Largest message a client may send: a subscription of many selectors.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 10;

@@ -18,8 +18,8 @@ use crate::prom::{admin, federate, metadata, query, remote_read, status, targets
 use crate::write::otlp::Export;
 use crate::write::{import, intakes, json as json_intake, otlp, remote_write};
 use crate::{
-    account, audit, chain, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql, tempo,
-    tenants_api, traces_api, ui,
+    account, audit, chain, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql,
+    tempo, tenants_api, traces_api, ui,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
@@ -199,7 +199,7 @@ async fn observe(State(app): State<SharedApp>, mut request: Request, next: Next)
         let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));
         let mut response = caught.await.unwrap_or_else(|_| {
             tracing::error!(%route, "a handler panicked");
-            crate::error::Fault::Internal("the request failed; the log has the reason".into()).api()
+            Fault::Internal("the request failed; the log has the reason".into()).api()
         });
         if let Some(context) = own::context_of_current() {
             response.headers_mut().insert("traceparent", own::traceparent(&context));

@@ -17,8 +17,8 @@ use query::Control;
 use query::rows::{Cursor, Row, RowReader, StoredRows, row_json};
 use serde_json::{Value, json};
 
-use crate::chain::Identity;
 use crate::app::{CancelOnDrop, SharedApp};
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;
 

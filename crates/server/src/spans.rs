@@ -15,8 +15,8 @@ use query::{Control, QueryFault, StoredSpans};
 use serde_json::{Value, json};
 use store::rows::Cost;
 
-use crate::chain::Identity;
 use crate::app::{CancelOnDrop, SharedApp};
+use crate::chain::Identity;
 use crate::error::Fault;
 use crate::prom::params::Params;
 use crate::prom::query::outcome_label;

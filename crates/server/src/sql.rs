@@ -15,8 +15,8 @@ use query::sql::{SqlRequest, SqlResult, Tables, push_csv_record};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::chain::Identity;
 use crate::app::{CancelOnDrop, SharedApp};
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::rows_api::{cost_json, search, time_ns};
 

@@ -19,8 +19,8 @@ use query::traceql::{Query, Value as QueryValue, parse};
 use query::traces::Trace;
 use serde_json::{Value, json};
 
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::Fault;
 use crate::prom::params::Params;
 use crate::spans;

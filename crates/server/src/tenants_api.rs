@@ -13,8 +13,8 @@ mod roles; // what they may do
 mod service_accounts; // programs with a role
 mod sso; // identity providers
 mod teams; // who works together
-mod tend; // what is left to do
 mod tenants; // the tenants themselves
+mod tend; // what is left to do
 mod usage; // what a tenant uses
 
 use std::sync::Arc;

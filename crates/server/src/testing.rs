@@ -80,7 +80,8 @@ impl Server {
         let scopes = KeyScopes::of(scopes).expect("scopes");
         let new = NewKey { name: "test", grant: KeyGrant::Scopes(scopes), expires_at: None };
         let control = self.app.control().expect("control");
-        let (_, secret) = control.create_key(&TenantId::default_tenant(), &Principal::system(), new).await.expect("key");
+        let (_, secret) =
+            control.create_key(&TenantId::default_tenant(), &Principal::system(), new).await.expect("key");
         secret.expose().to_owned()
     }
 

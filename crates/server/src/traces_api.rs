@@ -17,8 +17,8 @@ use query::traces::{Find, Heatmap, HeatmapSpec, Summary, TraceOrder, Want, find_
 use serde_json::{Value, json};
 
 pub(crate) use self::topology::topology;
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;
 use crate::spans;

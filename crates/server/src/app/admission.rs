@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use kit::{Class, Reservation};
-use model::TenantId;
 
 use super::App;
 use crate::body;
+use crate::chain::Identity;
 use crate::error::Fault;
 use crate::limits::State;
 
@@ -87,18 +87,18 @@ impl App {
     /// Reads a body within the limits, with its memory reserved for as long as the admission is held.
     pub(crate) async fn admit(
         &self,
-        tenant: &TenantId,
+        identity: &Identity,
         headers: &HeaderMap,
         body: Body,
     ) -> Result<(Vec<u8>, Admission), Fault> {
-        let state = self.tenant_limits().get(tenant);
+        let state = self.tenant_limits().get(&identity.tenant);
         let admitted = self.admit_body(state.as_deref(), headers, body).await;
         if let Some(state) = &state {
             match &admitted {
-                Ok((raw, _)) => state.used.received_bytes.fetch_add(raw.len() as u64, Ordering::Relaxed),
-                Err(Fault::TooMany(_)) => state.used.refused_bytes.fetch_add(1, Ordering::Relaxed),
-                Err(_) => 0,
-            };
+                Ok((raw, _)) => state.received(&identity.principal.who.id, raw.len() as u64),
+                Err(Fault::TooMany(_)) => drop(state.used.refused_bytes.fetch_add(1, Ordering::Relaxed)),
+                Err(_) => {}
+            }
         }
         admitted
     }
@@ -125,7 +125,8 @@ impl App {
         if wanted > memory_limit {
             return Err(no_room_ever(wanted, memory_limit));
         }
-        let all = state.map_or_else(|| Arc::clone(&self.in_flight), |state| Arc::clone(&state.used.in_flight_bytes));
+        let all = state
+            .map_or_else(|| Arc::clone(&self.in_flight), |state| Arc::clone(&state.used.in_flight_bytes));
         let flight = Flight { all, bytes: 0, limit: settings.limits.in_flight_bytes.0.min(own) };
         let memory = self
             .budget

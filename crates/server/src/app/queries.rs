@@ -49,9 +49,9 @@ impl Drop for Running {
 }
 
 async fn slot(slots: Arc<Semaphore>, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
-    let slot = tokio::time::timeout_at(deadline.into(), slots.acquire_owned()).await.map_err(|_| {
-        Fault::Timeout("no query slot became free in time: run fewer queries at once".into())
-    })?;
+    let slot = tokio::time::timeout_at(deadline.into(), slots.acquire_owned())
+        .await
+        .map_err(|_| Fault::Timeout("no query slot became free in time: run fewer queries at once".into()))?;
     Ok(slot.expect("the semaphore is never closed"))
 }
 

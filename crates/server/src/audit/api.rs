@@ -63,14 +63,8 @@ fn ask(app: &SharedApp, params: &Params) -> Result<Ask, Fault> {
         predicate = predicate.and(contains(audit::ACTOR_NAME, text).or(contains(audit::ACTOR_ID, text)));
     }
     if let Some(text) = params.get("q") {
-        let anywhere = [
-            audit::ACTOR_NAME,
-            audit::ACTION,
-            audit::ROUTE,
-            audit::TARGET,
-            audit::ADDRESS,
-            audit::DETAIL,
-        ];
+        let anywhere =
+            [audit::ACTOR_NAME, audit::ACTION, audit::ROUTE, audit::TARGET, audit::ADDRESS, audit::DETAIL];
         let any = anywhere.into_iter().map(|at| contains(at, text)).reduce(Predicate::or);
         predicate = predicate.and(any.unwrap_or(Predicate::TRUE));
     }
@@ -79,7 +73,10 @@ fn ask(app: &SharedApp, params: &Params) -> Result<Ask, Fault> {
 
 fn to_json(stored: &StoredRow, node: &str) -> Value {
     let StoredRow { seq, row, hash } = stored;
-    let actor = row.actor.as_ref().map(|actor| json!({ "kind": actor.kind.as_str(), "id": actor.id, "name": actor.name }));
+    let actor = row
+        .actor
+        .as_ref()
+        .map(|actor| json!({ "kind": actor.kind.as_str(), "id": actor.id, "name": actor.name }));
     let detail: Value = serde_json::from_str(&row.detail).unwrap_or(Value::Null);
     json!({
         "seq": seq, "node": node, "at": timestamp(row.at), "actor": actor, "action": row.action,
@@ -186,8 +183,22 @@ fn csv_line(out: &mut String, stored: &StoredRow, node: &str) {
     let (seq, at, status, count, hash) =
         (seq.to_string(), timestamp(row.at), status.to_string(), count.to_string(), hash.hex());
     let cells = [
-        &seq, node, &at, kind, id, name, action, method, route, target, result.as_str(), &status, address, &count,
-        detail, &hash,
+        &seq,
+        node,
+        &at,
+        kind,
+        id,
+        name,
+        action,
+        method,
+        route,
+        target,
+        result.as_str(),
+        &status,
+        address,
+        &count,
+        detail,
+        &hash,
     ];
     for (n, cell) in cells.into_iter().enumerate() {
         if n > 0 {

@@ -153,7 +153,8 @@ impl<'a> Passage<'a> {
 }
 
 fn anyone_caller() -> (Who, Arc<Principal>) {
-    let who = Actor { kind: ActorKind::System, id: "anyone".to_owned(), name: "anyone on this machine".to_owned() };
+    let who =
+        Actor { kind: ActorKind::System, id: "anyone".to_owned(), name: "anyone on this machine".to_owned() };
     let principal = Principal {
         tenant: TenantId::default_tenant(),
         who,

@@ -6,8 +6,8 @@ use query::traces::{Find, SERVICE_NAME, Trace, TraceId, Want, find_traces, load_
 use serde_json::Value;
 
 use super::view::text_map;
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::Fault;
 use crate::prom::params::Params;
 use crate::spans;

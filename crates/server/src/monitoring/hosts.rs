@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use model::{Labels, METRIC_NAME, MatchOp, Matcher, SampleColumns, TimeRange};
 use serde_json::{Value, json};
 
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::realtime::timestamp;
 

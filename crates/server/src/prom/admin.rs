@@ -6,8 +6,8 @@ use model::TimeRange;
 
 use super::metadata::selectors;
 use super::params::Params;
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::{Fault, PromFault};
 
 /// Hides the samples of the matching series at once; their bytes go when their segments are next rewritten.

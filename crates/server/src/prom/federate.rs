@@ -11,8 +11,8 @@ use promql::{SampleValue, Value};
 use super::export::push_line;
 use super::params::Params;
 use super::query::fault;
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::{Fault, PromFault};
 
 /// Series grouped by name, each group under its type.

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::params::Params;
 use super::{blocking, success, success_with};
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::{Fault, PromFault};
 
 /// Entries of one answer; `limit` may only lower it.
@@ -54,7 +54,8 @@ pub(crate) async fn labels(
 ) -> Result<Response, PromFault> {
     let (range, sets, limit) = (time_range(&params)?, selectors(&params)?, limit(&params)?);
     let reader = app.reader(&identity.tenant).await?;
-    let mut names = blocking(&app, "labels", move || reader.label_names(&sets, range)).await?;
+    let mut names =
+        blocking(&app, &identity.tenant, "labels", move || reader.label_names(&sets, range)).await?;
     let warnings = cut(&mut names, limit);
     Ok(success_with(&json!(names), &warnings))
 }
@@ -69,7 +70,9 @@ pub(crate) async fn label_values(
     let (range, sets, limit) = (time_range(&params)?, selectors(&params)?, limit(&params)?);
     let name = unescape(&name);
     let reader = app.reader(&identity.tenant).await?;
-    let mut values = blocking(&app, "label values", move || reader.label_values(&name, &sets, range)).await?;
+    let mut values =
+        blocking(&app, &identity.tenant, "label values", move || reader.label_values(&name, &sets, range))
+            .await?;
     let warnings = cut(&mut values, limit);
     Ok(success_with(&json!(values), &warnings))
 }
@@ -110,7 +113,8 @@ pub(crate) async fn series(
         return Err(Fault::invalid("match[]", "no match[] parameter provided").into());
     }
     let reader = app.reader(&identity.tenant).await?;
-    let mut found = blocking(&app, "series", move || reader.series(&sets, range, limit + 1)).await?;
+    let mut found =
+        blocking(&app, &identity.tenant, "series", move || reader.series(&sets, range, limit + 1)).await?;
     let warnings = cut(&mut found, limit);
     let list: Vec<Value> = found.iter().map(labels_json).collect();
     Ok(success_with(&Value::Array(list), &warnings))
@@ -131,7 +135,8 @@ pub(crate) async fn metadata(
     let per_metric = params.count("limit_per_metric")?.filter(|n| *n > 0).unwrap_or(usize::MAX);
     let metric = params.get("metric").map(str::to_owned);
     let reader = app.reader(&identity.tenant).await?;
-    let found = blocking(&app, "metadata", move || reader.metadata(metric.as_deref())).await?;
+    let found =
+        blocking(&app, &identity.tenant, "metadata", move || reader.metadata(metric.as_deref())).await?;
     let mut by_metric: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for one in found {
         if by_metric.len() >= limit && !by_metric.contains_key(&one.metric) {
@@ -156,7 +161,7 @@ pub(crate) async fn exemplars(
     let range = time_range(&params)?;
     let sets: Vec<Vec<Matcher>> = expr.selectors().into_iter().map(|s| s.matchers.clone()).collect();
     let reader = app.reader(&identity.tenant).await?;
-    let found = blocking(&app, "exemplars", move || reader.exemplars(&sets, range)).await?;
+    let found = blocking(&app, &identity.tenant, "exemplars", move || reader.exemplars(&sets, range)).await?;
     let list: Vec<Value> = found
         .iter()
         .map(|(labels, exemplars)| {

@@ -11,8 +11,8 @@ use promql::QueryError;
 use super::export::{self, Format};
 use super::params::Params;
 use super::result;
-use crate::chain::Identity;
 use crate::app::{CancelOnDrop, SharedApp};
+use crate::chain::Identity;
 use crate::error::{Fault, PromFault};
 
 /// Points of one series; upstream's limit, which Grafana's own step calculation relies on.

@@ -13,8 +13,8 @@ use model::{MatchOp, Matcher, SampleColumns, TimeRange};
 use promql::source::{SelectRequest, SeriesSource, SourceError};
 use prost::Message;
 
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::Fault;
 use crate::{body, write};
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::params::Params;
 use super::{blocking, success};
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::PromFault;
 
 /// The version of Prometheus whose API this is: clients switch features by it. Ours is beside it.
@@ -69,7 +69,8 @@ pub(crate) async fn tsdb(
     let reader = app.reader(&identity.tenant).await?;
     // What a Prometheus would have in its head: the last two to three hours.
     let range = TimeRange { start_ms: app.now_ms() - 3 * 3600 * 1000, end_ms: i64::MAX };
-    let stats = blocking(&app, "tsdb status", move || reader.cardinality(range, limit)).await?;
+    let stats =
+        blocking(&app, &identity.tenant, "tsdb status", move || reader.cardinality(range, limit)).await?;
     let rows = |list: &[(String, u64)]| -> Vec<Value> {
         list.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
     };

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::params::{search, span};
-use crate::chain::{Identity, denied};
 use crate::app::{App, SharedApp};
+use crate::chain::{Identity, denied};
 use crate::error::{ApiFault, Fault};
 use crate::realtime::timestamp;
 

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::params::Asked;
 use super::{cost_json, read, rows_json};
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;
 

@@ -7,8 +7,8 @@ use ingest::records::Context;
 use model::{RecordLimits, TenantId};
 use serde_json::{Value, json};
 
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::testing::{Answer, Server, request, send};
 
 /// Ids of the traces: a whole one, and one whose root is missing.

@@ -7,8 +7,8 @@ use query::traces::hex;
 use serde_json::{Value, json};
 
 use super::{TempoFault, cost, key_values, parsed};
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::Fault;
 use crate::prom::params::Params;
 use crate::spans;

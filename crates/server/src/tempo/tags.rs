@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use store::rows::Scope;
 
 use super::{TempoFault, parsed};
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::Fault;
 use crate::prom::params::Params;
 use crate::spans;

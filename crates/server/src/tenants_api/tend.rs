@@ -20,9 +20,10 @@ pub(crate) async fn run(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> 
         if let Err(fault) = look(&app).await {
             tracing::warn!(reason = fault.message(), "tenants could not be tended and will be again");
         }
+        let clock = app.clock();
         tokio::select! {
             () = stop.requested() => return Ok(()),
-            () = app.clock().sleep(LOOK) => {}
+            () = clock.sleep(LOOK) => {}
         }
     }
 }

@@ -120,8 +120,8 @@ async fn a_session_is_for_our_own_page() {
     let server = Server::new(false, &["server.external_url=https://bw.example"]).await;
     let control = server.app.control().unwrap();
     let tenant = TenantId::default_tenant();
-    let viewer = NewUser { email: "v@example.com", name: "V", role: Role::Viewer };
-    control.create_user(&tenant, viewer).await.unwrap();
+    let viewer = NewUser { email: "v@example.com", name: "V", role: Role::Viewer.as_str() };
+    control.create_user(&tenant, &control::Principal::system(), viewer).await.unwrap();
     let token = control.new_sign_in_link(&tenant, "v@example.com").await.unwrap().token;
     let body = format!(r#"{{"token":"{}"}}"#, token.expose());
     let stranger = [("host", "h"), ("origin", "https://evil.example")];

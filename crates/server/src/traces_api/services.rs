@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::topology::{quantiles_json, topology, wanted};
 use super::{rfc3339, rounded, whole_step};
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;
 use crate::spans;

@@ -12,8 +12,8 @@ use store::Store;
 use store::rows::{Cost, Filter};
 
 use super::rfc3339;
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;
 use crate::spans;

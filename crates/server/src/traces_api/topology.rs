@@ -14,8 +14,8 @@ use query::{Control, QueryFault};
 use serde_json::{Value, json};
 
 use super::rounded;
-use crate::chain::Identity;
 use crate::app::SharedApp;
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::prom::params::Params;
 use crate::spans::{self, Answered};

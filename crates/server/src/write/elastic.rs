@@ -105,8 +105,7 @@ async fn take(State(app): State<SharedApp>, index: Option<String>, request: Requ
     let taken = async {
         let (head, body) = request.into_parts();
         let encoding = crate::body::encoding(&head.headers);
-        let (identity, plain, _admission) =
-            super::intakes::admitted(&app, &head, encoding, body).await?;
+        let (identity, plain, _admission) = super::intakes::admitted(&app, &head, encoding, body).await?;
         let bulk = bulk::decode(&plain, index.as_deref(), &context(&app)).map_err(super::fault)?;
         let written = append(&app, &identity.tenant, "elasticsearch", bulk.decoded).await?;
         let took_ms = u64::try_from(app.now_ms() - started).unwrap_or(0);

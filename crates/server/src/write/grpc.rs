@@ -44,14 +44,9 @@ async fn export(
     })
 }
 
-async fn accept(
-    app: &SharedApp,
-    export: Export,
-    head: &Parts,
-    body: Body,
-) -> Result<Vec<u8>, Fault> {
+async fn accept(app: &SharedApp, export: Export, head: &Parts, body: Body) -> Result<Vec<u8>, Fault> {
     let (identity, headers) = (chain::pass(app, head.into(), Need::INGEST).await?, &head.headers);
-    let (mut raw, mut admission) = app.admit(&identity.tenant, headers, body).await?;
+    let (mut raw, mut admission) = app.admit(&identity, headers, body).await?;
     let compressed = unframe(&mut raw)?;
     let encoding = if compressed { message_encoding(headers)? } else { "" };
     let plain = super::unpack(app, encoding, raw, &mut admission)?;

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 
 use ingest::text::{Context, Format};
 
-use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::body;
+use crate::chain::Identity;
 use crate::error::ApiFault;
 
 /// One file of lines. A bad line costs that line.
@@ -20,7 +20,7 @@ pub(crate) async fn prometheus(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, mut admission) = app.admit(&identity.tenant, &headers, request.into_body()).await?;
+    let (raw, mut admission) = app.admit(&identity, &headers, request.into_body()).await?;
     let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let (_, content_type) = body::content_type(&headers);
     let format = Format::of_content_type(content_type).unwrap_or(Format::Text);

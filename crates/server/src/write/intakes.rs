@@ -45,7 +45,7 @@ pub(super) async fn admitted(
     body: Body,
 ) -> Result<(Identity, Vec<u8>, crate::app::Admission), Fault> {
     let identity = chain::pass(app, head.into(), Need::INGEST).await?;
-    let (raw, mut admission) = app.admit(&identity.tenant, &head.headers, body).await?;
+    let (raw, mut admission) = app.admit(&identity, &head.headers, body).await?;
     let plain = super::unpack(app, encoding, raw, &mut admission)?;
     Ok((identity, plain, admission))
 }
@@ -144,7 +144,7 @@ async fn post_logs(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, mut admission) = app.admit(&identity.tenant, &headers, request.into_body()).await?;
+    let (raw, mut admission) = app.admit(&identity, &headers, request.into_body()).await?;
     let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let decoded = json_lines::decode(&plain, &context(&app)).map_err(super::fault)?;
     let written = append(&app, &identity.tenant, "json", decoded).await?;
@@ -158,7 +158,7 @@ async fn post_events(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, mut admission) = app.admit(&identity.tenant, &headers, request.into_body()).await?;
+    let (raw, mut admission) = app.admit(&identity, &headers, request.into_body()).await?;
     let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let decoded = events::decode(&plain, &context(&app)).map_err(super::fault)?;
     debug_assert_eq!(decoded.records.signal, Signal::Events);

@@ -10,9 +10,9 @@ use model::Refusals;
 use serde_json::{Value, json};
 
 use super::Written;
-use crate::chain::Identity;
 use crate::app::SharedApp;
 use crate::body;
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 
 /// A batch. Refused items are named; their neighbours are stored unless `"transaction": true`.
@@ -22,7 +22,7 @@ pub(crate) async fn batch(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, mut admission) = app.admit(&identity.tenant, &headers, request.into_body()).await?;
+    let (raw, mut admission) = app.admit(&identity, &headers, request.into_body()).await?;
     let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let request = decoder::decode(&plain, &context(&app)).map_err(super::fault)?;
     if request.transaction && !request.decoded.refusals.is_empty() {
@@ -43,7 +43,7 @@ pub(crate) async fn custom(
     headers: HeaderMap,
     request: Request<Body>,
 ) -> Result<Response, ApiFault> {
-    let (raw, mut admission) = app.admit(&identity.tenant, &headers, request.into_body()).await?;
+    let (raw, mut admission) = app.admit(&identity, &headers, request.into_body()).await?;
     let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let mut metric: Value = crate::json::parse(&plain)?;
     let received_at_ms = app.now_ms();

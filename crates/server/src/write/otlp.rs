@@ -80,7 +80,7 @@ async fn export(app: &SharedApp, request: Request<Body>, export: Export) -> Resp
     };
     let accepted = async {
         let identity = chain::pass(app, (&head).into(), chain::Need::INGEST).await?;
-        let (raw, mut admission) = app.admit(&identity.tenant, &head.headers, body).await?;
+        let (raw, mut admission) = app.admit(&identity, &head.headers, body).await?;
         let plain = super::unpack(app, body::encoding(&head.headers), raw, &mut admission)?;
         accept(app, &identity, export, encoding, plain).await
     };
@@ -132,13 +132,15 @@ fn refuse(fault: &Fault, encoding: Encoding) -> Response {
 /// The gRPC code that goes into an HTTP answer.
 fn code(fault: &Fault) -> Code {
     match fault {
-        Fault::Invalid { .. } | Fault::TooLarge(_) | Fault::Execution(_) | Fault::NotFound(_) => {
-            Code::InvalidArgument
-        }
+        Fault::Invalid { .. }
+        | Fault::TooLarge(_)
+        | Fault::Execution(_)
+        | Fault::NotFound(_)
+        | Fault::Conflict(_) => Code::InvalidArgument,
         Fault::Unsupported(_) => Code::Unimplemented,
-        Fault::Unauthorized => Code::Unauthenticated,
+        Fault::Unauthorized | Fault::WrongCredentials | Fault::SecondFactor => Code::Unauthenticated,
         Fault::Forbidden(_) => Code::PermissionDenied,
-        Fault::TooMany(_) => Code::ResourceExhausted,
+        Fault::TooMany(_) | Fault::Throttled { .. } => Code::ResourceExhausted,
         Fault::Timeout(_) | Fault::Cancelled | Fault::Unavailable(_) => Code::Unavailable,
         Fault::Internal(_) => Code::Internal,
     }

@@ -41,7 +41,7 @@ async fn accept(app: &SharedApp, head: &Parts, body: Body) -> Result<Written, Fa
             "content encoding {encoding:?}: remote write is sent as snappy"
         )));
     }
-    let (raw, mut admission) = app.admit(&identity.tenant, headers, body).await?;
+    let (raw, mut admission) = app.admit(&identity, headers, body).await?;
     let plain = super::unpack(app, "snappy", raw, &mut admission)?;
     let decoded = version.decode(plain, &Context { received_at_ms: app.now_ms() }).map_err(super::fault)?;
     super::append(app, &identity.tenant, "remote_write", decoded).await
