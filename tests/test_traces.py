@@ -68,7 +68,7 @@ def test_zipkin_and_javascript(server):
         ("GET /cart", "server", "front"), ("charge", "client", "front"), ("POST /charge", "server", "back")]
     assert rows[2]["status_code"] == "error"
     ids = node("send.mjs", server.url, "js-traces")
-    rows = sql(server, f"SELECT name, span_id, status_message, \"cart.items\" AS items, \"cart.total\" AS total, gift FROM spans WHERE trace_id = '{ids['trace_id']}' ORDER BY start")
+    rows = sql(server, f"SELECT name, span_id, status_message, \"cart.items\" AS items, \"cart.total\" AS total, gift FROM spans WHERE trace_id = '{ids['trace_id']}' ORDER BY start, parent_span_id NULLS FIRST")
     assert (rows[0]["name"], rows[0]["items"], rows[0]["total"], rows[0]["gift"]) == ("checkout", 3, 12.5, True)
     assert rows[1]["span_id"] == ids["child"] and rows[1]["status_message"] == "declined"
 
