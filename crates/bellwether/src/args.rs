@@ -429,8 +429,8 @@ pub(crate) enum TokenAction {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct OfTenant {
     /// The tenant
-    #[arg(long = "tenant", default_value = "default", value_name = "ID")]
-    pub(crate) id: String,
+    #[arg(long, default_value = "default", value_name = "ID")]
+    pub(crate) tenant: String,
 }
 
 impl Arguments {

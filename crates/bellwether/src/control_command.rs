@@ -44,12 +44,12 @@ fn with_control(
 pub(crate) fn user(arguments: &Arguments, action: &UserAction) -> Result<(), Failure> {
     with_control(arguments, async |control, base| match action {
         UserAction::Link { name, of } => {
-            let link = control.new_sign_in_link(&tenant(&of.id)?, name).await?;
+            let link = control.new_sign_in_link(&tenant(&of.tenant)?, name).await?;
             println!("{}", greeting::sign_in_link(&base, link.token.expose()));
             Ok(())
         }
         UserAction::Create { email, name, role, of } => {
-            let tenant = tenant(&of.id)?;
+            let tenant = tenant(&of.tenant)?;
             let new = NewUser { email, name: name.as_deref().unwrap_or(email), role };
             let user = control.create_user(&tenant, &Principal::system(), new).await?;
             let link = control.new_sign_in_link(&tenant, &user.id).await?;
@@ -58,7 +58,7 @@ pub(crate) fn user(arguments: &Arguments, action: &UserAction) -> Result<(), Fai
             Ok(())
         }
         UserAction::List { of } => {
-            let tenant = tenant(&of.id)?;
+            let tenant = tenant(&of.tenant)?;
             let mut after: Option<String> = None;
             loop {
                 let page = control.users(&tenant, after.as_deref(), PAGE).await?;
@@ -193,12 +193,12 @@ pub(crate) fn token(arguments: &Arguments, action: &TokenAction) -> Result<(), F
             let scopes = KeyScopes::of(&scopes).ok_or("name at least one --scope")?;
             let expires_at = days.map(|days| SystemClock::new().now_ms() + i64::from(days) * DAY_MS);
             let new = NewKey { name, grant: KeyGrant::Scopes(scopes), expires_at };
-            let (key, secret) = control.create_key(&tenant(&of.id)?, &Principal::system(), new).await?;
+            let (key, secret) = control.create_key(&tenant(&of.tenant)?, &Principal::system(), new).await?;
             println!("{}\t{}", key.id, secret.expose());
             Ok(())
         }
         TokenAction::List { of } => {
-            let tenant = tenant(&of.id)?;
+            let tenant = tenant(&of.tenant)?;
             let mut after: Option<String> = None;
             loop {
                 let page = control.keys(&tenant, after.as_deref(), PAGE).await?;
@@ -211,13 +211,14 @@ pub(crate) fn token(arguments: &Arguments, action: &TokenAction) -> Result<(), F
             }
         }
         TokenAction::Revoke { id, of } => {
-            control.revoke_key(&tenant(&of.id)?, id).await?;
+            control.revoke_key(&tenant(&of.tenant)?, id).await?;
             println!("{id} is revoked");
             Ok(())
         }
         TokenAction::Rotate { id, overlap, of } => {
             let overlap_ms = i64::from(*overlap) * HOUR_MS;
-            let rotated = control.rotate_key(&tenant(&of.id)?, &Principal::system(), id, overlap_ms).await?;
+            let rotated =
+                control.rotate_key(&tenant(&of.tenant)?, &Principal::system(), id, overlap_ms).await?;
             println!("{}\t{}", rotated.0.id, rotated.1.expose());
             Ok(())
         }

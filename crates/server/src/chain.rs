@@ -112,6 +112,9 @@ pub(crate) struct Need {
     look: Option<Permission>,
     /// To change.
     change: Option<Permission>,
+    /// Changes concern all tenants, so they are for those who run the server: who manages the platform, and tenant
+    /// `default`, which a server with one tenant is run from.
+    operate: bool,
 }
 
 impl Need {
@@ -120,12 +123,12 @@ impl Need {
 
     /// One permission for every method; nothing is asked while access is open.
     pub(crate) const fn open(permission: Permission) -> Self {
-        Self { open: true, look: Some(permission), change: Some(permission) }
+        Self { open: true, look: Some(permission), change: Some(permission), operate: false }
     }
 
     /// One permission to look and one to change.
     pub(crate) const fn protected(look: Permission, change: Permission) -> Self {
-        Self { open: false, look: Some(look), change: Some(change) }
+        Self { open: false, look: Some(look), change: Some(change), operate: false }
     }
 
     /// One permission for every method.
@@ -134,7 +137,11 @@ impl Need {
     }
 
     /// Whoever is signed in.
-    pub(crate) const SIGNED_IN: Self = Self { open: false, look: None, change: None };
+    pub(crate) const SIGNED_IN: Self = Self { open: false, look: None, change: None, operate: false };
+
+    /// The server itself: reloading, restarting services.
+    pub(crate) const OPERATE: Self =
+        Self { operate: true, ..Self::protected(Permission::SettingsRead, Permission::SettingsManage) };
 
     fn of(self, method: &Method) -> Option<Permission> {
         if method.is_safe() { self.look } else { self.change }

@@ -52,6 +52,9 @@ pub(crate) struct TenantLimits {
 impl TenantLimits {
     /// Reads a tenant's limits; the fault names the field.
     pub(crate) fn parse(value: &serde_json::Value) -> Result<Self, Fault> {
+        if !value.is_object() {
+            return Err(Fault::invalid("limits", "must be an object such as {\"series\": 100000}"));
+        }
         let limits = Self::deserialize(value).map_err(|error| Fault::invalid("limits", error.to_string()))?;
         let zero = [
             ("requests", limits.requests == Some(0)),

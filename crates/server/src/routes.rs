@@ -98,7 +98,7 @@ fn gated() -> Vec<(Need, Refusal, Router<SharedApp>)> {
         (reads, Fault::text, tempo::routes()),
         (Need::INGEST, Fault::api, writes),
         (Need::always(Permission::TelemetryRead), Fault::api, looks),
-        (Need::protected(Permission::SettingsRead, Permission::PlatformManage), Fault::api, operations),
+        (Need::OPERATE, Fault::api, operations),
         (Need::always(Permission::DataDelete), Fault::api, deletes),
         (Need::always(Permission::TelemetryWrite), Fault::api, protected_writes),
         (Need::protected(Permission::ObjectsRead, Permission::ObjectsWrite), Fault::api, saved),

@@ -49,6 +49,8 @@ impl Answer {
 impl Server {
     /// With `auth.local` open or required, and settings as flags.
     pub(crate) async fn new(open: bool, settings: &[&str]) -> Self {
+        // The program does this at its start.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().expect("folder");
         let data = folder.path().join("data");
         let mut flags: Vec<String> = settings.iter().map(|flag| (*flag).to_owned()).collect();

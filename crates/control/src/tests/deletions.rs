@@ -3,8 +3,8 @@ use super::*;
 #[tokio::test]
 async fn deletes_are_remembered_until_they_are_finished_and_after() {
     each_backend(async |f| {
-        let control = control(&f).await;
-        let acme = tenant("acme");
+        let (control, acme) = control_with(&f, "acme").await;
+        add_tenant(&f, "other").await;
         let deletion = |id: u64| Deletion {
             id,
             signal: "logs".into(),

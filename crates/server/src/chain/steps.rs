@@ -113,10 +113,14 @@ impl<'a> Passage<'a> {
         let Some((_, principal)) = &self.caller else { return Err(Fault::Unauthorized) };
         let control = self.app.control()?;
         self.tenant = Some(control.active_tenant(&principal.tenant).await.map_err(|error| denied(&error))?);
-        match self.need.of(self.asked.method) {
-            Some(permission) => principal.need(permission).map_err(|error| denied(&error)),
-            None => Ok(()),
+        if let Some(permission) = self.need.of(self.asked.method) {
+            principal.need(permission).map_err(|error| denied(&error))?;
         }
+        let is_change = !self.asked.method.is_safe();
+        if self.need.operate && is_change && principal.tenant != TenantId::default_tenant() {
+            principal.need(Permission::PlatformManage).map_err(|error| denied(&error))?;
+        }
+        Ok(())
     }
 
     /// Nothing is opened here: the tenant's part is opened by the first statement, since most requests have
