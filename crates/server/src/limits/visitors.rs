@@ -45,9 +45,12 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Addresses counted apart in one window; the others share one count.
 const ADDRESSES_MAX: usize = 10_000;
 
+/// How often each address asked what.
+type Counts = HashMap<(Ask, String), u64>;
+
 /// Questions in the window of time now.
 #[derive(Debug, Default)]
-pub(crate) struct Visitors(Mutex<(u64, HashMap<(Ask, String), u64>)>);
+pub(crate) struct Visitors(Mutex<(u64, Counts)>);
 
 impl Visitors {
     /// Counts a question, or refuses it. `now` is on the monotonic clock.
