@@ -44,7 +44,7 @@ def test_the_first_start_prints_link_key_and_a_block_to_paste(host):
 def test_the_link_works_once(host, session):
     again = requests.post(host.url + "/api/v1/auth/link", json={"token": host.link.split("token=")[1]}, timeout=10)
     assert again.status_code == 401
-    assert session.get(host.url + "/api/v1/auth/session", timeout=10).json()["tenant"] == "default"
+    assert session.get(host.url + "/api/v1/auth/session", timeout=10).json()["tenant"]["id"] == "default"
 
 
 def test_a_new_link_is_printed_on_request(host):
