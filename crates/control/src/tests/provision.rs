@@ -227,26 +227,3 @@ async fn what_cannot_be_created_is_refused_before_anything_is_made() {
     })
     .await;
 }
-
-/// Prints how long a tenant takes; run with `--run-ignored only --no-capture`.
-#[tokio::test]
-#[ignore = "a measurement, not a test"]
-async fn measure_how_long_a_tenant_takes() {
-    each_backend(async |f| {
-        let c = Control::open(f.db.clone(), kit::SystemClock::shared(), Keyring::ephemeral().unwrap())
-            .await
-            .unwrap();
-        create(&c, "warm-up").await;
-        let mut took = Vec::new();
-        for n in 0..100 {
-            let begun = std::time::Instant::now();
-            create(&c, &format!("t{n}")).await;
-            took.push(begun.elapsed());
-        }
-        took.sort();
-        let line =
-            format!("{:?}: p50 {:?}, p90 {:?}, max {:?}\n", f.db.backend(), took[50], took[90], took[99]);
-        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
-    })
-    .await;
-}

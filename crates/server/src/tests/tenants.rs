@@ -265,8 +265,9 @@ async fn nobody_gives_or_takes_more_than_they_have() {
         (
             "POST /roles".to_owned(),
             r#"{"name":"r","permissions":["telemetry:read"],"selector":"{a=\"b\"}"}"#,
-            201,
+            400,
         ),
+        ("POST /roles".to_owned(), r#"{"name":"r","permissions":["telemetry:read"]}"#, 201),
         ("DELETE /roles/r".to_owned(), "", 204),
         (format!("POST /members/{boss}/sign-in-link"), "", 403),
         (format!("DELETE /members/{boss}/sessions"), "", 403),
