@@ -1,5 +1,6 @@
-"""Real OpenTelemetry clients: the Python SDK over gRPC and HTTP, rotel, and PyPI's remote-write exporter."""
+"""Real OpenTelemetry clients: the Python SDK over gRPC and HTTP, rotel (metrics, logs, spans), and PyPI's remote-write exporter."""
 
+import base64
 import gzip
 import json
 import subprocess
@@ -10,19 +11,23 @@ import pytest
 import requests
 import rotel
 import zstandard
+from google.protobuf.json_format import ParseDict
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
 from opentelemetry.exporter.prometheus_remote_write import PrometheusRemoteWriteMetricsExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 
 from harness import free_port, wait_for
+from rows import sql
 
 
 def record(exporter, service, views=(), preferred=None):
@@ -150,7 +155,9 @@ def test_the_remote_write_exporter_of_pypi(server):
     assert float(found[0]["value"][1]) == 15
 
 
-def test_rotel_forwards(server):
+@pytest.fixture
+def agent(server):
+    """rotel before the server: takes OTLP over HTTP, sends it on over gRPC. Gives its address."""
     grpc_port, http_port = free_port(), free_port()
     process = subprocess.Popen(
         [str(Path(rotel.__file__).parent / "rotel-agent"), "start", "--otlp-grpc-endpoint", f"127.0.0.1:{grpc_port}",
@@ -158,21 +165,39 @@ def test_rotel_forwards(server):
          "--otlp-exporter-endpoint", f"http://127.0.0.1:{server.grpc_port}", "--otlp-exporter-protocol", "grpc"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
-    try:
-        def sent():
-            try:
-                return requests.post(f"http://127.0.0.1:{http_port}/v1/metrics", timeout=2, data=proto("rotel_gauge"),
-                                     headers={"Content-Type": "application/x-protobuf"}).ok
-            except requests.RequestException:
-                return False
+    yield f"http://127.0.0.1:{http_port}"
+    process.kill()
 
-        wait_for("rotel takes a request", sent, 20)
-        assert wait_for("the forwarded point", lambda: server.value("rotel_gauge") == 4, 20)
-    finally:
-        process.kill()
+
+def taken(agent, path, data):
+    try:
+        return requests.post(agent + path, timeout=2, data=data, headers={"Content-Type": "application/x-protobuf"}).ok
+    except requests.RequestException:
+        return False
+
+
+def test_rotel_forwards(server, agent):
+    wait_for("rotel takes a request", lambda: taken(agent, "/v1/metrics", proto("rotel_gauge")), 20)
+    assert wait_for("the forwarded point", lambda: server.value("rotel_gauge") == 4, 20)
+
+
+def test_rotel_forwards_logs_and_spans(server, agent):
+    t_ns = time.time_ns()
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "behind-rotel"}}]}
+    attributes = [{"key": "n", "value": {"intValue": "7"}}]
+    log = {"timeUnixNano": str(t_ns), "severityNumber": 17, "severityText": "ERROR", "body": {"stringValue": "forwarded"},
+           "traceId": base64.b64encode(b"r" * 16).decode(), "spanId": base64.b64encode(b"s" * 8).decode(), "attributes": attributes}
+    span = {"traceId": log["traceId"], "spanId": log["spanId"], "name": "forward", "kind": 2, "startTimeUnixNano": str(t_ns),
+            "endTimeUnixNano": str(t_ns + 5), "attributes": attributes, "status": {"code": 2, "message": "broken"}}
+    logs = ParseDict({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": [log]}]}]}, ExportLogsServiceRequest())
+    spans = ParseDict({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}, ExportTraceServiceRequest())
+    wait_for("rotel takes logs", lambda: taken(agent, "/v1/logs", logs.SerializeToString()), 20)
+    assert taken(agent, "/v1/traces", spans.SerializeToString())
+    row = wait_for("the forwarded record", lambda: sql(server, "SELECT body, severity_text, trace_id, span_id, n FROM logs WHERE \"service.name\" = 'behind-rotel'"), 20)[0]
+    assert row == {"body": "forwarded", "severity_text": "ERROR", "trace_id": "72" * 16, "span_id": "73" * 8, "n": 7}
+    row = wait_for("the forwarded span", lambda: sql(server, "SELECT name, kind, status_code, status_message, trace_id, duration, n FROM spans WHERE \"service.name\" = 'behind-rotel'"), 20)[0]
+    assert row == {"name": "forward", "kind": "server", "status_code": "error", "status_message": "broken", "trace_id": "72" * 16, "duration": 5, "n": 7}
 
 
 def proto(name):
-    from google.protobuf.json_format import ParseDict
-
     return ParseDict(body(name, 4.0), ExportMetricsServiceRequest()).SerializeToString()
