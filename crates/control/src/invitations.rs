@@ -8,15 +8,13 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use crate::control::Control;
 use crate::error::{ControlError, not_found};
 use crate::keys::tenant_of_row;
+use crate::lists::LIST_MAX;
 use crate::passwords::check_policy;
 use crate::permissions::{Permission, Principal};
 use crate::roles::{find_grant, may_give};
 use crate::secret::{Hash, Secret, new_id};
 use crate::sessions::{Client, DAY_MS, Session, SignInMethod};
 use crate::users::{NewUser, check_person};
-
-/// Invitations listed at once.
-const LIST_MAX: u32 = 1_000;
 
 /// Invitations of one tenant that wait to be accepted.
 const WAITING_MAX: i64 = 1_000;

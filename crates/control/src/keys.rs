@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use crate::cache::Known;
 use crate::control::Control;
 use crate::error::{ControlError, not_found, one_line};
+use crate::lists::LIST_MAX;
 use crate::permissions::{Actor, ActorKind, Permission, Principal};
 use crate::roles::Grant;
 use crate::scopes::KeyScopes;
@@ -23,9 +24,6 @@ const KEY_PREFIX: &str = "bw_";
 
 /// Characters of a key that are kept readable, to tell keys apart.
 const SHOWN_CHARS: usize = 9;
-
-/// Keys listed at once.
-const LIST_MAX: u32 = 1_000;
 
 /// Longest time an old secret works beside the new one.
 const OVERLAP_MS_MAX: i64 = 30 * 86_400_000;

@@ -14,6 +14,7 @@ mod error; // what goes wrong, and what to do about it
 mod invitations; // how people join
 mod keys; // API keys
 mod links; // sign-in links
+mod lists; // page by page
 mod objects; // what people saved
 mod passwords; // which are good enough, and how they are kept
 mod permissions; // what someone may do, and whoever asks

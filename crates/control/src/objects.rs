@@ -8,12 +8,10 @@ use sqlx::{Executor, Row};
 
 use crate::control::Control;
 use crate::error::{ControlError, not_found, one_line};
+use crate::lists::LIST_MAX;
 
 /// Largest object, as JSON text.
 const SPEC_BYTES_MAX: usize = 1 << 20;
-
-/// Objects listed at once.
-const LIST_MAX: u32 = 1_000;
 
 /// Kinds of objects. What is inside belongs to whoever uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,9 +14,6 @@ use crate::roles::{Grant, covers, find_grant, may_give};
 use crate::secret::new_id;
 use crate::users::UserState;
 
-/// Service accounts listed at once.
-const LIST_MAX: u32 = 1_000;
-
 const COLUMNS: &str = "id, tenant_id, name, role, state, created_at";
 
 /// A program that has a role.
@@ -89,16 +86,7 @@ impl Control {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<ServiceAccount>, ControlError> {
-        let mut connection = self.read().await?;
-        let statement = format!(
-            "SELECT {COLUMNS} FROM service_accounts WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3"
-        );
-        let rows = sqlx::query(AssertSqlSafe(statement))
-            .bind(tenant.as_str())
-            .bind(after.unwrap_or_default())
-            .bind(i64::from(limit.min(LIST_MAX)))
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows = self.list(COLUMNS, "service_accounts", "name", tenant, after, limit).await?;
         rows.iter().map(account_of_row).collect()
     }
 

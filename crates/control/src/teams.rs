@@ -10,11 +10,9 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use crate::control::Control;
 use crate::error::{ControlError, not_found, one_line};
 use crate::keys::tenant_of_row;
+use crate::lists::LIST_MAX;
 use crate::secret::new_id;
 use crate::users::{self, User, read_user, user_of_row};
-
-/// Teams, members or projects listed at once.
-const LIST_MAX: u32 = 1_000;
 
 /// People in one team.
 const MEMBERS_MAX: i64 = 1_000;
@@ -111,7 +109,7 @@ impl Control {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Team>, ControlError> {
-        let rows = self.list(TEAM, "teams", tenant, after, limit).await?;
+        let rows = self.list(TEAM, "teams", "name", tenant, after, limit).await?;
         rows.iter().map(team_of_row).collect()
     }
 
@@ -231,6 +229,15 @@ impl Control {
         Ok(project)
     }
 
+    /// One project, by identifier.
+    pub async fn project(&self, tenant: &TenantId, id: &str) -> Result<Project, ControlError> {
+        let mut connection = self.read().await?;
+        let statement = format!("SELECT {PROJECT} FROM projects WHERE tenant_id = $1 AND id = $2");
+        let row = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_str()).bind(id);
+        let row = row.fetch_optional(&mut *connection).await?;
+        project_of_row(&row.ok_or_else(|| not_found("project", id))?)
+    }
+
     /// Removes a project.
     pub async fn delete_project(&self, tenant: &TenantId, id: &str) -> Result<(), ControlError> {
         self.delete_named(tenant, "project", "projects", id).await
@@ -243,25 +250,8 @@ impl Control {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Project>, ControlError> {
-        let rows = self.list(PROJECT, "projects", tenant, after, limit).await?;
+        let rows = self.list(PROJECT, "projects", "name", tenant, after, limit).await?;
         rows.iter().map(project_of_row).collect()
-    }
-
-    async fn list(
-        &self,
-        columns: &str,
-        table: &str,
-        tenant: &TenantId,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<AnyRow>, ControlError> {
-        let mut connection = self.read().await?;
-        let statement = format!(
-            "SELECT {columns} FROM {table} WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3"
-        );
-        let rows =
-            sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_str()).bind(after.unwrap_or_default());
-        Ok(rows.bind(i64::from(limit.min(LIST_MAX))).fetch_all(&mut *connection).await?)
     }
 
     async fn delete_named(

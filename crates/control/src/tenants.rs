@@ -13,13 +13,11 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::control::Control;
 use crate::error::{ControlError, one_line};
+use crate::lists::LIST_MAX;
 use crate::schema;
 
 /// Largest settings or limits, as JSON text.
 const JSON_BYTES_MAX: usize = 64 << 10;
-
-/// Tenants listed at once.
-const LIST_MAX: u32 = 1_000;
 
 const COLUMNS: &str = "id, name, state, settings, limits, created_at, updated_at";
 

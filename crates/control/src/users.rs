@@ -13,9 +13,6 @@ use crate::roles::{covers, may_give};
 use crate::secret::new_id;
 use crate::tokens::end_families;
 
-/// People listed at once.
-const LIST_MAX: u32 = 1_000;
-
 /// Whether a person may sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserState {
@@ -99,16 +96,7 @@ impl Control {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<User>, ControlError> {
-        let mut connection = self.read().await?;
-        let statement = format!(
-            "SELECT {COLUMNS} FROM users WHERE tenant_id = $1 AND email > $2 ORDER BY email LIMIT $3"
-        );
-        let rows = sqlx::query(AssertSqlSafe(statement))
-            .bind(tenant.as_str())
-            .bind(after.unwrap_or_default())
-            .bind(i64::from(limit.min(LIST_MAX)))
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows = self.list(COLUMNS, "users", "email", tenant, after, limit).await?;
         rows.iter().map(user_of_row).collect()
     }
 

@@ -25,7 +25,7 @@ impl Predicate {
     /// All rows.
     pub const TRUE: Self = Self::All(Vec::new());
 
-    /// Rows that fulfil both.
+    /// Rows that fulfil one of the two.
     pub fn or(self, other: Self) -> Self {
         match self {
             Self::Any(mut parts) => {
@@ -36,7 +36,7 @@ impl Predicate {
         }
     }
 
-    /// Both must hold.
+    /// Rows that fulfil both.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::All(mut a), Self::All(b)) => {

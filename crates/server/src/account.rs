@@ -11,11 +11,11 @@ mod sso; // through a provider
 mod tokens; // for programs
 
 use axum::Router;
-use control::{ActorKind, ControlError, SsoError};
+use control::ActorKind;
 
 use crate::app::SharedApp;
-use crate::chain::{Identity, Need, denied};
-use crate::error::{ApiFault, Fault};
+use crate::chain::{Identity, Need};
+use crate::error::Fault;
 
 pub(crate) use fetch::ProviderFetch;
 pub(crate) use sso::find_provider;
@@ -42,27 +42,5 @@ fn person(identity: &Identity) -> Result<&str, Fault> {
         ActorKind::Key | ActorKind::ServiceAccount | ActorKind::System => {
             Err(Fault::Forbidden("this is about a person's account: sign in as one".to_owned()))
         }
-    }
-}
-
-/// An error of the control plane in words for whoever signs in or manages people. What a link or a token of
-/// ours says about itself is worth more than that a credential is missing.
-impl From<ControlError> for Fault {
-    fn from(error: ControlError) -> Self {
-        match &error {
-            ControlError::InvalidInvitation | ControlError::InvalidReset => Self::NotFound(error.to_string()),
-            ControlError::Sso(SsoError::Only | SsoError::Denied(_) | SsoError::Refused { .. }) => {
-                Self::Forbidden(error.to_string())
-            }
-            ControlError::Sso(SsoError::Busy) => Self::Unavailable(error.to_string()),
-            ControlError::Sso(_) => Self::invalid("", error.to_string()),
-            _ => denied(&error),
-        }
-    }
-}
-
-impl From<ControlError> for ApiFault {
-    fn from(error: ControlError) -> Self {
-        Self(error.into())
     }
 }

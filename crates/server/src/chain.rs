@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
-use control::{ControlError, Permission, Principal, Remedy, Tenant};
+use control::{Permission, Principal, Tenant};
 use model::TenantId;
 
 use crate::app::SharedApp;
@@ -66,7 +66,7 @@ pub(crate) struct Identity {
 impl Identity {
     /// Refuses a caller that lacks a permission.
     pub(crate) fn need(&self, permission: Permission) -> Result<(), Fault> {
-        self.principal.need(permission).map_err(|error| denied(&error))
+        self.principal.need(permission).map_err(Fault::from)
     }
 
     /// The tenant that a path names: the caller's own, as `current` too; another one only for those who manage
@@ -205,31 +205,6 @@ pub(crate) async fn pass(app: &SharedApp, asked: Asked<'_>, need: Need) -> Resul
         }
     }
     passage.end()
-}
-
-/// What an error of the control plane means to the caller.
-pub(crate) fn denied(error: &ControlError) -> Fault {
-    match (error, error.remedy()) {
-        (ControlError::Invalid { field, message }, _) => Fault::invalid(field, message.clone()),
-        (ControlError::NotFound { .. }, _) => Fault::NotFound(error.to_string()),
-        (ControlError::Exists { .. } | ControlError::Changed { .. } | ControlError::LastAdmin { .. }, _) => {
-            Fault::Conflict(error.to_string())
-        }
-        (ControlError::CodeNeeded, _) => Fault::SecondFactor,
-        (ControlError::WrongCredentials, _) => Fault::WrongCredentials,
-        (ControlError::Throttled { retry_after_ms }, _) => Fault::Throttled {
-            message: error.to_string(),
-            retry_after_seconds: u64::try_from(retry_after_ms.saturating_add(999) / 1000).unwrap_or(1).max(1),
-        },
-        (_, Remedy::Authenticate) => Fault::Unauthorized,
-        (_, Remedy::GetPermission) => Fault::Forbidden(error.to_string()),
-        (_, Remedy::FixRequest) => Fault::invalid("", error.to_string()),
-        (_, Remedy::RetryLater) => Fault::Unavailable("the control database is busy: try again".into()),
-        (_, Remedy::FixConfig | Remedy::CallOperator) => {
-            tracing::error!(%error, "the control database failed");
-            Fault::Internal("the control database failed; the log has the reason".into())
-        }
-    }
 }
 
 /// A tenant that was found active, for the steps behind.

@@ -6,6 +6,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use control::{ControlError, Remedy, SsoError};
 use serde_json::json;
 
 /// Seconds a client is asked to wait after a transient refusal.
@@ -207,6 +208,45 @@ impl From<::query::QueryFault> for Fault {
     }
 }
 
+/// What an error of the control plane means to the caller.
+impl From<ControlError> for Fault {
+    fn from(error: ControlError) -> Self {
+        match (&error, error.remedy()) {
+            // What a link says about itself is worth more than that a credential is missing.
+            (ControlError::InvalidInvitation | ControlError::InvalidReset, _) => {
+                Self::NotFound(error.to_string())
+            }
+            (ControlError::Sso(SsoError::Only | SsoError::Denied(_) | SsoError::Refused { .. }), _) => {
+                Self::Forbidden(error.to_string())
+            }
+            (ControlError::Sso(SsoError::Busy), _) => Self::Unavailable(error.to_string()),
+            (ControlError::Sso(_), _) => Self::invalid("", error.to_string()),
+            (ControlError::Invalid { field, message }, _) => Self::invalid(field, message.clone()),
+            (ControlError::NotFound { .. }, _) => Self::NotFound(error.to_string()),
+            (
+                ControlError::Exists { .. } | ControlError::Changed { .. } | ControlError::LastAdmin { .. },
+                _,
+            ) => Self::Conflict(error.to_string()),
+            (ControlError::CodeNeeded, _) => Self::SecondFactor,
+            (ControlError::WrongCredentials, _) => Self::WrongCredentials,
+            (ControlError::Throttled { retry_after_ms }, _) => Self::Throttled {
+                message: error.to_string(),
+                retry_after_seconds: u64::try_from(retry_after_ms.saturating_add(999) / 1000)
+                    .unwrap_or(1)
+                    .max(1),
+            },
+            (_, Remedy::Authenticate) => Self::Unauthorized,
+            (_, Remedy::GetPermission) => Self::Forbidden(error.to_string()),
+            (_, Remedy::FixRequest) => Self::invalid("", error.to_string()),
+            (_, Remedy::RetryLater) => Self::Unavailable("the control database is busy: try again".into()),
+            (_, Remedy::FixConfig | Remedy::CallOperator) => {
+                tracing::error!(%error, "the control database failed");
+                Self::Internal("the control database failed; the log has the reason".into())
+            }
+        }
+    }
+}
+
 /// A fault that is answered as our own API does.
 pub(crate) struct ApiFault(pub(crate) Fault);
 
@@ -219,6 +259,12 @@ impl From<Fault> for ApiFault {
 impl IntoResponse for ApiFault {
     fn into_response(self) -> Response {
         self.0.api()
+    }
+}
+
+impl From<ControlError> for ApiFault {
+    fn from(error: ControlError) -> Self {
+        Self(error.into())
     }
 }
 

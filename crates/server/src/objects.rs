@@ -11,7 +11,7 @@ use control::{ControlError, ObjectKind};
 use serde_json::{Value, json};
 
 use crate::app::SharedApp;
-use crate::chain::{Identity, denied};
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::outbound::Policy;
 use crate::realtime::timestamp;
@@ -50,11 +50,7 @@ pub(crate) async fn list(
     Extension(identity): Extension<Identity>,
     Path(kind): Path<String>,
 ) -> Result<Response, ApiFault> {
-    let objects = app
-        .control()?
-        .objects(&identity.tenant, kind_of(&kind)?, None, PAGE)
-        .await
-        .map_err(|e| denied(&e))?;
+    let objects = app.control()?.objects(&identity.tenant, kind_of(&kind)?, None, PAGE).await?;
     let items: Vec<Value> = objects.into_iter().map(|object| shown(object, &identity)).collect();
     Ok(Json(json!({ "items": items })).into_response())
 }
@@ -65,8 +61,7 @@ pub(crate) async fn get(
     Extension(identity): Extension<Identity>,
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<Response, ApiFault> {
-    let object =
-        app.control()?.object(&identity.tenant, kind_of(&kind)?, &name).await.map_err(|e| denied(&e))?;
+    let object = app.control()?.object(&identity.tenant, kind_of(&kind)?, &name).await?;
     Ok(Json(shown(object, &identity)).into_response())
 }
 
@@ -81,7 +76,7 @@ pub(crate) async fn agent_configuration(
         match control.object(&identity.tenant, ObjectKind::Agent, name).await {
             Ok(object) => return Ok(Json(to_json(&object)).into_response()),
             Err(ControlError::NotFound { .. }) => {}
-            Err(error) => return Err(denied(&error).into()),
+            Err(error) => return Err(error.into()),
         }
     }
     Err(Fault::NotFound(format!("there is no object agent/{host:?} and no agent/default")).into())
@@ -101,7 +96,7 @@ pub(crate) async fn put(
     let old = match control.object(&identity.tenant, kind, &name).await {
         Ok(old) => Some(old.spec),
         Err(ControlError::NotFound { .. }) => None,
-        Err(error) => return Err(denied(&error).into()),
+        Err(error) => return Err(error.into()),
     };
     secrets::restore(kind, &mut spec, old.as_ref())?;
     if kind == ObjectKind::Pipeline {
@@ -114,8 +109,7 @@ pub(crate) async fn put(
             judged.map_err(|reason| Fault::invalid("spec.exporters.endpoint", reason))?;
         }
     }
-    let object =
-        control.put_object(&identity.tenant, kind, &name, &spec, None).await.map_err(|e| denied(&e))?;
+    let object = control.put_object(&identity.tenant, kind, &name, &spec, None).await?;
     announce(&app, &identity, kind.as_str(), &name).await;
     Ok(Json(shown(object, &identity)).into_response())
 }
@@ -138,7 +132,7 @@ pub(crate) async fn delete(
     Extension(identity): Extension<Identity>,
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
-    app.control()?.delete_object(&identity.tenant, kind_of(&kind)?, &name).await.map_err(|e| denied(&e))?;
+    app.control()?.delete_object(&identity.tenant, kind_of(&kind)?, &name).await?;
     announce(&app, &identity, &kind, &name).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,6 @@ use pipeline::{ConfigError, Pipeline};
 use serde_json::Value;
 
 use super::App;
-use crate::chain::denied;
 use crate::error::Fault;
 
 /// How long a trace that was kept for what happened in it keeps its later spans.
@@ -129,7 +128,7 @@ impl App {
         let processing = match object {
             Ok(object) => Some(compile(signal, &object.spec)?),
             Err(ControlError::NotFound { .. }) => None,
-            Err(error) => return Err(denied(&error)),
+            Err(error) => return Err(error.into()),
         };
         Ok(self.pipelines.0.write().keep((tenant.clone(), signal), processing, generation))
     }

@@ -6,7 +6,7 @@ use axum::http::{HeaderName, header};
 use control::{Actor, ActorKind, Binding, Permission, Permissions, Principal};
 use model::TenantId;
 
-use super::{Active, Asked, Identity, Need, Noted, Step, Who, denied};
+use super::{Active, Asked, Identity, Need, Noted, Step, Who};
 use crate::access::{self, Credential};
 use crate::app::SharedApp;
 use crate::error::Fault;
@@ -56,16 +56,14 @@ impl<'a> Passage<'a> {
         let open = self.need.open && self.app.is_open();
         let caller = match access::credential(headers) {
             Some(Credential::Key(key)) => {
-                let principal =
-                    self.app.control()?.authenticate_key(&key).await.map_err(|error| denied(&error))?;
+                let principal = self.app.control()?.authenticate_key(&key).await?;
                 (Who::Key, principal)
             }
             Some(Credential::Token(token)) => {
                 let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
                 let binding = Binding { address: &self.address, agent };
                 let tokens = self.app.tokens()?;
-                let found =
-                    tokens.authenticate_access(&token, binding).await.map_err(|error| denied(&error))?;
+                let found = tokens.authenticate_access(&token, binding).await?;
                 let principal = Arc::new(found.principal.clone());
                 (Who::Token(Box::new(found)), principal)
             }
@@ -78,7 +76,7 @@ impl<'a> Passage<'a> {
                     }
                     // An old cookie on an open route is no reason to refuse what needs none.
                     Err(_) if open => return self.agree(anyone_caller()),
-                    Err(error) => return Err(denied(&error)),
+                    Err(error) => return Err(error.into()),
                 }
             }
             None if open => anyone_caller(),
@@ -112,13 +110,13 @@ impl<'a> Passage<'a> {
     async fn validate(&mut self) -> Result<(), Fault> {
         let Some((_, principal)) = &self.caller else { return Err(Fault::Unauthorized) };
         let control = self.app.control()?;
-        self.tenant = Some(control.active_tenant(&principal.tenant).await.map_err(|error| denied(&error))?);
+        self.tenant = Some(control.active_tenant(&principal.tenant).await?);
         if let Some(permission) = self.need.of(self.asked.method) {
-            principal.need(permission).map_err(|error| denied(&error))?;
+            principal.need(permission)?;
         }
         let is_change = !self.asked.method.is_safe();
         if self.need.operate && is_change && principal.tenant != TenantId::default_tenant() {
-            principal.need(Permission::PlatformManage).map_err(|error| denied(&error))?;
+            principal.need(Permission::PlatformManage)?;
         }
         Ok(())
     }

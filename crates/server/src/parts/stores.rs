@@ -161,8 +161,8 @@ impl Service for ControlPart {
     async fn run(&self, shutdown: kit::Shutdown) -> Result<(), BoxError> {
         let control = self.app.control().map_err(|fault| fault.message())?;
         let tokens = self.app.tokens().map_err(|fault| fault.message())?;
-        let (control, tokens) = tokio::join!(control.run(shutdown.clone()), tokens.run(shutdown));
-        control.and(tokens)
+        // Whichever fails ends both, so that the part is started anew.
+        tokio::try_join!(control.run(shutdown.clone()), tokens.run(shutdown)).map(drop)
     }
 
     async fn health(&self) -> Result<HealthStatus, BoxError> {

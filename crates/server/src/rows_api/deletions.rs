@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::params::{search, span};
 use crate::app::{App, SharedApp};
-use crate::chain::{Identity, denied};
+use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::realtime::timestamp;
 
@@ -108,7 +108,7 @@ pub(crate) async fn list(
     Extension(identity): Extension<Identity>,
 ) -> Result<Response, ApiFault> {
     app.finish_deletions(&identity.tenant).await?;
-    let recorded = app.control()?.deletions(&identity.tenant).await.map_err(|e| denied(&e))?;
+    let recorded = app.control()?.deletions(&identity.tenant).await?;
     let known: HashSet<u64> = recorded.iter().map(|deletion| deletion.id).collect();
     let pending = pending(&app, &identity.tenant)?;
     // One that could not be recorded is listed while it lasts.
@@ -155,13 +155,13 @@ impl App {
     /// Writes down which of a tenant's deletes the store has carried out.
     pub(crate) async fn finish_deletions(self: &Arc<Self>, tenant: &TenantId) -> Result<(), Fault> {
         let control = self.control()?;
-        let unfinished = control.unfinished_deletions(tenant).await.map_err(|e| denied(&e))?;
+        let unfinished = control.unfinished_deletions(tenant).await?;
         if unfinished.is_empty() {
             return Ok(());
         }
         let pending: HashSet<u64> = pending(self, tenant)?.iter().map(|(_, delete)| delete.id).collect();
         let finished: Vec<u64> = unfinished.into_iter().filter(|id| !pending.contains(id)).collect();
-        control.finish_deletions(tenant, &finished).await.map_err(|e| denied(&e))
+        control.finish_deletions(tenant, &finished).await.map_err(Fault::from)
     }
 
     /// The same for every tenant that has rows.

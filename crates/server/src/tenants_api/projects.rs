@@ -5,8 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch};
 use axum::{Json, Router};
-use control::{Control, NewProject, Project};
-use model::TenantId;
+use control::{NewProject, Project};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,13 +14,10 @@ use super::tenant_of;
 use crate::app::SharedApp;
 use crate::audited::audited;
 use crate::chain::Identity;
-use crate::error::{ApiFault, Fault};
+use crate::error::ApiFault;
 use crate::json::Body;
 use crate::prom::params::Params;
 use crate::realtime::timestamp;
-
-/// Projects read at once to find one.
-const PAGE: u32 = 1_000;
 
 pub(super) fn routes() -> Router<SharedApp> {
     Router::new()
@@ -93,7 +89,7 @@ async fn change(
 ) -> Result<Response, ApiFault> {
     let tenant = tenant_of(&app, &identity, &tenant).await?;
     let control = app.control()?;
-    let before = find(&control, &tenant.id, &id).await?;
+    let before = control.project(&tenant.id, &id).await?;
     let Change { name, description, team } = body.0;
     let team = team.unwrap_or(before.team);
     let new = NewProject {
@@ -105,21 +101,6 @@ async fn change(
     let detail = json!({ "name": project.name, "team": project.team });
     audited(&app, &identity, &tenant.id, "projects:update", &id, &detail);
     Ok(Json(project_json(&project)).into_response())
-}
-
-async fn find(control: &Control, tenant: &TenantId, id: &str) -> Result<Project, Fault> {
-    let mut after: Option<String> = None;
-    loop {
-        let page = control.projects(tenant, after.as_deref(), PAGE).await?;
-        let Some(last) = page.last().map(|project| project.name.clone()) else {
-            let shown: String = id.chars().take(80).collect();
-            return Err(Fault::NotFound(format!("project {shown:?} does not exist")));
-        };
-        if let Some(found) = page.into_iter().find(|project| project.id == id) {
-            return Ok(found);
-        }
-        after = Some(last);
-    }
 }
 
 async fn remove(
