@@ -16,6 +16,7 @@ use control::ActorKind;
 use crate::app::SharedApp;
 use crate::chain::{Identity, Need};
 use crate::error::Fault;
+use crate::openapi::Routes;
 
 pub(crate) use fetch::ProviderFetch;
 pub(crate) use sso::find_provider;
@@ -31,8 +32,8 @@ pub(crate) fn public_routes() -> Router<SharedApp> {
 }
 
 /// What answers whoever is signed in, by what it needs.
-pub(crate) fn routes() -> Vec<(Need, Router<SharedApp>)> {
-    vec![(Need::SIGNED_IN, profile::routes().merge(second_factor::routes()))]
+pub(crate) fn routes() -> Vec<(Need, Routes)> {
+    vec![(Need::SIGNED_IN, profile::routes().merge(second_factor::routes()).into())]
 }
 
 /// The person who asks, by identifier: keys have no account of their own.

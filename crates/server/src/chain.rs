@@ -143,7 +143,13 @@ impl Need {
     pub(crate) const OPERATE: Self =
         Self { operate: true, ..Self::protected(Permission::SettingsRead, Permission::SettingsManage) };
 
-    fn of(self, method: &Method) -> Option<Permission> {
+    /// Whether it answers without a credential while access is open.
+    pub(crate) fn is_open(self) -> bool {
+        self.open
+    }
+
+    /// What a method needs; `None` where it is enough to be signed in.
+    pub(crate) fn of(self, method: &Method) -> Option<Permission> {
         if method.is_safe() { self.look } else { self.change }
     }
 }

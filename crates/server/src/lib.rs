@@ -17,8 +17,10 @@ mod jaeger; // Jaeger's read API
 mod json; // JSON bodies of our own API
 mod limits; // what tenants may use
 mod listen; // sockets
+mod moment; // moments in JSON
 mod monitoring; // /api/v1/monitoring
 mod objects; // saved objects
+mod openapi; // routes that say what they do
 mod outbound; // requests to addresses that tenants name
 mod own; // our own lines and spans
 mod parts; // services

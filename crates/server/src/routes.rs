@@ -12,53 +12,57 @@ use tower_http::compression::CompressionLayer;
 use tracing::Instrument;
 
 use crate::app::SharedApp;
-use crate::chain::{Gate, Need, Note};
+use crate::chain::{Need, Note};
 use crate::error::Fault;
+use crate::openapi::{Routes, Words};
 use crate::prom::{admin, federate, metadata, query, remote_read, status, targets, text};
 use crate::write::otlp::Export;
 use crate::write::{import, intakes, json as json_intake, otlp, remote_write};
 use crate::{
-    account, audit, chain, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql,
-    tempo, tenants_api, traces_api, ui,
+    account, audit, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql, tempo,
+    tenants_api, traces_api, ui,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
 pub(crate) fn router(app: &SharedApp) -> Router {
-    let behind = |need: Need, refuse: Refusal, routes: Router<SharedApp>| {
-        let gate = Gate { app: app.clone(), need, refuse };
-        routes.route_layer(middleware::from_fn_with_state(gate, chain::gate))
-    };
-    let mut all = Router::new();
-    for (need, refuse, routes) in gated() {
-        all = all.merge(behind(need, refuse, routes));
+    let mut all = Routes::default();
+    for (need, words, routes) in gated() {
+        all = all.merge(routes.behind(app, need, words));
     }
     for (need, routes) in account::routes().into_iter().chain(tenants_api::routes()).chain(audit::routes()) {
-        all = all.merge(behind(need, Fault::api, routes));
+        all = all.merge(routes.behind(app, need, Words::Api));
     }
+    let all = all.merge(public().public()).merge(intakes().passing(Need::INGEST, Words::Protocol));
+    let described = all.served_with_document(app, OPENAPI);
+    finish(described.merge(otlp_over_grpc(app)).fallback(fallback), app)
+}
+
+/// Where the API is described.
+const OPENAPI: &str = "/api/v1/monitoring/openapi.json";
+
+/// What answers anyone.
+fn public() -> Routes {
     let public = Router::new()
         .route("/healthz", get(health::healthy))
         .route("/-/healthy", get(health::healthy))
         .route("/-/ready", get(health::ready))
         .route("/version", get(health::version))
-        .route("/api/v1/monitoring/health", get(monitoring::health))
-        .merge(account::public_routes());
-    // These pass the chain themselves, to refuse in their own protocol.
-    let intakes = Router::new()
+        .route("/api/v1/monitoring/health", get(monitoring::health));
+    Routes::from(public).merge(account::public_routes().into())
+}
+
+/// These pass the chain themselves, to refuse in their own protocol.
+fn intakes() -> Routes {
+    let prometheus = Router::new()
         .route("/api/v1/write", post(remote_write::write))
         .route("/prometheus/api/v1/write", post(remote_write::write))
         .route("/api/v1/otlp/v1/metrics", post(otlp::metrics))
-        .route("/prometheus/api/v1/otlp/v1/metrics", post(otlp::metrics))
-        .merge(otlp_over_http())
-        .merge(otlp_over_grpc(app))
-        .merge(intakes::routes());
-    finish(all.merge(public).merge(intakes).fallback(fallback), app)
+        .route("/prometheus/api/v1/otlp/v1/metrics", post(otlp::metrics));
+    Routes::from(prometheus).merge(otlp_over_http().into()).merge(intakes::routes().into())
 }
 
-/// How a gate says no.
-type Refusal = fn(&Fault) -> Response;
-
 /// Routes behind the chain: what they need, in which words they refuse.
-fn gated() -> Vec<(Need, Refusal, Router<SharedApp>)> {
+fn gated() -> Vec<(Need, Words, Routes)> {
     let reads = Need::open(Permission::TelemetryRead);
     let prometheus = prometheus()
         .merge(Router::new().nest("/prometheus", prometheus()))
@@ -92,17 +96,17 @@ fn gated() -> Vec<(Need, Refusal, Router<SharedApp>)> {
     let agents = Router::new()
         .route("/api/v1/monitoring/agents/{host}/configuration", get(objects::agent_configuration));
     vec![
-        (reads, Fault::prometheus, prometheus),
-        (reads, Fault::api, Router::new().route("/api/v1/sql", post(sql::run))),
-        (reads, jaeger::refusal, jaeger::routes()),
-        (reads, Fault::text, tempo::routes()),
-        (Need::INGEST, Fault::api, writes),
-        (Need::always(Permission::TelemetryRead), Fault::api, looks),
-        (Need::OPERATE, Fault::api, operations),
-        (Need::always(Permission::DataDelete), Fault::api, deletes),
-        (Need::always(Permission::TelemetryWrite), Fault::api, protected_writes),
-        (Need::protected(Permission::ObjectsRead, Permission::ObjectsWrite), Fault::api, saved),
-        (Need::always(Permission::TelemetryWrite), Fault::api, agents),
+        (reads, Words::Prometheus, prometheus.into()),
+        (reads, Words::Api, Router::new().route("/api/v1/sql", post(sql::run)).into()),
+        (reads, Words::Jaeger, jaeger::routes().into()),
+        (reads, Words::Text, tempo::routes().into()),
+        (Need::INGEST, Words::Api, writes.into()),
+        (Need::always(Permission::TelemetryRead), Words::Api, looks.into()),
+        (Need::OPERATE, Words::Api, operations.into()),
+        (Need::always(Permission::DataDelete), Words::Api, deletes.into()),
+        (Need::always(Permission::TelemetryWrite), Words::Api, protected_writes.into()),
+        (Need::protected(Permission::ObjectsRead, Permission::ObjectsWrite), Words::Api, saved.into()),
+        (Need::always(Permission::TelemetryWrite), Words::Api, agents.into()),
     ]
 }
 

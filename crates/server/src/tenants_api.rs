@@ -10,6 +10,7 @@ mod keys; // API keys
 mod members; // people
 mod projects; // what they work on
 mod roles; // what they may do
+mod scope; // the tenant of a path
 mod service_accounts; // programs with a role
 mod sso; // identity providers
 mod teams; // who works together
@@ -19,7 +20,6 @@ mod usage; // what a tenant uses
 
 use std::sync::Arc;
 
-use axum::Router;
 use control::{Permission, Tenant};
 
 pub(crate) use tend::run as tend;
@@ -27,25 +27,29 @@ pub(crate) use tend::run as tend;
 use crate::app::SharedApp;
 use crate::chain::{Identity, Need};
 use crate::error::Fault;
+use crate::openapi::Routes;
 
 /// Every route, by what it needs.
-pub(crate) fn routes() -> Vec<(Need, Router<SharedApp>)> {
+pub(crate) fn routes() -> Vec<(Need, Routes)> {
     let settings = Need::protected(Permission::SettingsRead, Permission::SettingsManage);
     let members = Need::protected(Permission::MembersRead, Permission::MembersManage);
     vec![
-        (Need::always(Permission::PlatformManage), tenants::platform_routes()),
-        (settings, tenants::routes().merge(usage::routes())),
-        (Need::always(Permission::DataDelete), export::routes()),
+        (Need::always(Permission::PlatformManage), Routes::from(tenants::platform_routes())),
+        (settings, Routes::from(tenants::routes()).merge(Routes::from(usage::routes()))),
+        (Need::always(Permission::DataDelete), Routes::from(export::routes())),
         (
             members,
-            members::routes()
-                .merge(invitations::routes())
-                .merge(roles::routes())
+            Routes::from(members::routes())
+                .merge(Routes::from(invitations::routes()))
+                .merge(Routes::from(roles::routes()))
                 .merge(teams::routes())
-                .merge(projects::routes()),
+                .merge(Routes::from(projects::routes())),
         ),
-        (Need::always(Permission::KeysManage), keys::routes().merge(service_accounts::routes())),
-        (Need::always(Permission::SettingsManage), sso::routes()),
+        (
+            Need::always(Permission::KeysManage),
+            Routes::from(keys::routes()).merge(Routes::from(service_accounts::routes())),
+        ),
+        (Need::always(Permission::SettingsManage), Routes::from(sso::routes())),
     ]
 }
 

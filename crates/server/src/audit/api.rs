@@ -17,6 +17,7 @@ use super::rows;
 use crate::app::SharedApp;
 use crate::chain::{Identity, Need};
 use crate::error::{ApiFault, Fault};
+use crate::openapi::Routes;
 use crate::prom::params::Params;
 use crate::realtime::timestamp;
 use crate::rows_api::read;
@@ -33,12 +34,12 @@ const PIECE: usize = 10_000;
 const RANGE_NS: i64 = 30 * 86_400 * 1_000_000_000;
 
 /// Every route, by what it needs.
-pub(crate) fn routes() -> Vec<(Need, Router<SharedApp>)> {
+pub(crate) fn routes() -> Vec<(Need, Routes)> {
     let router = Router::new()
         .route("/api/v1/monitoring/audit", get(list))
         .route("/api/v1/monitoring/audit/export", get(export))
         .route("/api/v1/monitoring/audit/verify", get(verified));
-    vec![(Need::always(Permission::AuditRead), router)]
+    vec![(Need::always(Permission::AuditRead), router.into())]
 }
 
 /// What is asked for: every parameter narrows.

@@ -6,14 +6,14 @@ use axum::response::Response;
 
 use super::{Asked, Need, pass};
 use crate::app::SharedApp;
-use crate::error::Fault;
+use crate::openapi::Words;
 
 /// What the routes behind a gate ask, and in which words they refuse.
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) app: SharedApp,
     pub(crate) need: Need,
-    pub(crate) refuse: fn(&Fault) -> Response,
+    pub(crate) words: Words,
 }
 
 /// Lets a request through to its handler, with who asks among its extensions.
@@ -24,6 +24,6 @@ pub(crate) async fn gate(State(gate): State<Gate>, request: Request, next: Next)
             parts.extensions.insert(identity);
             next.run(Request::from_parts(parts, body)).await
         }
-        Err(fault) => (gate.refuse)(&fault),
+        Err(fault) => gate.words.say(&fault),
     }
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::error::Fault;
+pub(super) use crate::moment::Moment;
+use crate::openapi::Page;
 use crate::prom::params::Params;
 use crate::realtime::timestamp;
 
@@ -38,6 +40,18 @@ impl Paging {
         self.limit
     }
 
+    /// The page of what was found, with the place of the last for the next one. A full page may be the last one.
+    pub(super) fn page<T, V: From<T>>(&self, found: Vec<T>, place: impl Fn(&T) -> String) -> Json<Page<V>> {
+        let last = found.last().map(place);
+        self.page_of(found.into_iter().map(V::from).collect(), last)
+    }
+
+    /// The same for items that were made before.
+    pub(super) fn page_of<V>(&self, items: Vec<V>, last: Option<String>) -> Json<Page<V>> {
+        let next = last.filter(|_| items.len() >= self.limit as usize);
+        Json(Page { items, next })
+    }
+
     /// The answer, with the place of the last item for the next page. A full page may be the last one.
     pub(super) fn answer<T>(
         &self,
@@ -64,21 +78,6 @@ pub(super) fn whole(items: Vec<Value>) -> Response {
 /// A moment that may not have come.
 pub(super) fn moment(at: Option<i64>) -> Value {
     at.map_or(Value::Null, |at| json!(timestamp(at)))
-}
-
-/// A moment in a body: RFC 3339, to milliseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) i64);
-
-impl<'de> Deserialize<'de> for Moment {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let refuse = || {
-            let shown: String = text.chars().take(60).collect();
-            serde::de::Error::custom(format!("{shown:?} is no time: write 2027-01-31T12:00:00Z"))
-        };
-        text.parse::<jiff::Timestamp>().map(|at| Self(at.as_millisecond())).map_err(|_| refuse())
-    }
 }
 
 /// For a field where `null` says something else than leaving it out.

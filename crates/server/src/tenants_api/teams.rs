@@ -1,119 +1,126 @@
 //! Who works together.
 
-use axum::extract::{Extension, Path, State};
+use axum::Json;
+use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, put};
-use axum::{Json, Router};
-use control::Team;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::fields::{Paging, whole};
-use super::tenant_of;
-use crate::app::SharedApp;
-use crate::audited::audited;
-use crate::chain::Identity;
+use super::fields::Paging;
+use super::scope::InTenant;
 use crate::error::ApiFault;
 use crate::json::Body;
+use crate::moment::Moment;
+use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
-use crate::realtime::timestamp;
 
-pub(super) fn routes() -> Router<SharedApp> {
+pub(super) fn routes() -> Routes {
     let base = "/api/v1/tenants/{tenant}/teams";
-    Router::new()
-        .route(base, get(list).post(create))
-        .route(&format!("{base}/{{id}}"), patch(rename).delete(remove))
-        .route(&format!("{base}/{{id}}/members"), get(members))
-        .route(&format!("{base}/{{id}}/members/{{user}}"), put(join).delete(leave))
+    let (team, members) = (&format!("{base}/{{id}}"), &format!("{base}/{{id}}/members"));
+    let member = &format!("{members}/{{user}}");
+    Routes::new("Teams")
+        .get(base, list, Op::new("listTeams", "The teams of a tenant, by name").gives_page::<Team>())
+        .post(
+            base,
+            create,
+            Op::new("createTeam", "A new team").takes::<TeamName>().creates::<Team>().refuses(&[409]),
+        )
+        .patch(
+            team,
+            rename,
+            Op::new("renameTeam", "Another name").takes::<TeamName>().gives::<Team>().refuses(&[409]),
+        )
+        .delete(team, remove, Op::new("deleteTeam", "Ends a team; its members stay").gives_nothing(204))
+        .get(
+            members,
+            list_members,
+            Op::new("listTeamMembers", "Who is in a team").gives::<Page<TeamMember>>(),
+        )
+        .put(member, join, Op::new("addTeamMember", "Takes somebody in").gives_nothing(204))
+        .delete(member, leave, Op::new("removeTeamMember", "Lets somebody go").gives_nothing(204))
 }
 
-#[derive(Deserialize)]
+/// What a team is called.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Named {
+struct TeamName {
     name: String,
 }
 
-fn team_json(team: &Team) -> Value {
-    json!({ "id": team.id, "name": team.name, "created_at": timestamp(team.created_at) })
+/// A team.
+#[derive(Serialize, JsonSchema)]
+struct Team {
+    id: String,
+    name: String,
+    created_at: Moment,
 }
 
-async fn list(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    params: Params,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
+impl From<control::Team> for Team {
+    fn from(team: control::Team) -> Self {
+        Self { id: team.id, name: team.name, created_at: Moment(team.created_at) }
+    }
+}
+
+/// Somebody in a team.
+#[derive(Serialize, JsonSchema)]
+struct TeamMember {
+    id: String,
+    name: String,
+    email: String,
+}
+
+async fn list(scope: InTenant, params: Params) -> Result<Json<Page<Team>>, ApiFault> {
     let paging = Paging::read(&params)?;
-    let found = app.control()?.teams(&tenant.id, paging.after(), paging.limit()).await?;
-    Ok(paging.answer(&found, team_json, |team| &team.name))
+    let found = scope.control.teams(scope.id(), paging.after(), paging.limit()).await?;
+    Ok(paging.page(found, |team| team.name.clone()))
 }
 
-async fn create(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    body: Body<Named>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let team = app.control()?.create_team(&tenant.id, &body.0.name).await?;
-    audited(&app, &identity, &tenant.id, "teams:create", &team.name, &Value::Null);
-    Ok((StatusCode::CREATED, Json(team_json(&team))).into_response())
+async fn create(scope: InTenant, body: Body<TeamName>) -> Result<(StatusCode, Json<Team>), ApiFault> {
+    let team = scope.control.create_team(scope.id(), &body.0.name).await?;
+    scope.audited("teams:create", &team.name, &Value::Null);
+    Ok((StatusCode::CREATED, Json(team.into())))
 }
 
 async fn rename(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-    body: Body<Named>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let team = app.control()?.rename_team(&tenant.id, &id, &body.0.name).await?;
-    audited(&app, &identity, &tenant.id, "teams:rename", &id, &json!({ "name": team.name }));
-    Ok(Json(team_json(&team)).into_response())
+    scope: InTenant,
+    Path((_, id)): Path<(String, String)>,
+    body: Body<TeamName>,
+) -> Result<Json<Team>, ApiFault> {
+    let team = scope.control.rename_team(scope.id(), &id, &body.0.name).await?;
+    scope.audited("teams:rename", &id, &json!({ "name": team.name }));
+    Ok(Json(team.into()))
 }
 
-async fn remove(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.delete_team(&tenant.id, &id).await?;
-    audited(&app, &identity, &tenant.id, "teams:delete", &id, &Value::Null);
+async fn remove(scope: InTenant, Path((_, id)): Path<(String, String)>) -> Result<StatusCode, ApiFault> {
+    scope.control.delete_team(scope.id(), &id).await?;
+    scope.audited("teams:delete", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn members(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let found = app.control()?.team_members(&tenant.id, &id).await?;
-    let item = |user: &control::User| json!({ "id": user.id, "name": user.name, "email": user.email });
-    Ok(whole(found.iter().map(item).collect()))
+async fn list_members(
+    scope: InTenant,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<Page<TeamMember>>, ApiFault> {
+    let found = scope.control.team_members(scope.id(), &id).await?;
+    let member = |user: control::User| TeamMember { id: user.id, name: user.name, email: user.email };
+    Ok(Json(Page::whole(found.into_iter().map(member).collect())))
 }
 
 async fn join(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id, user)): Path<(String, String, String)>,
+    scope: InTenant,
+    Path((_, id, user)): Path<(String, String, String)>,
 ) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.add_team_member(&tenant.id, &id, &user).await?;
-    audited(&app, &identity, &tenant.id, "teams:join", &id, &json!({ "user": user }));
+    scope.control.add_team_member(scope.id(), &id, &user).await?;
+    scope.audited("teams:join", &id, &json!({ "user": user }));
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn leave(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id, user)): Path<(String, String, String)>,
+    scope: InTenant,
+    Path((_, id, user)): Path<(String, String, String)>,
 ) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.remove_team_member(&tenant.id, &id, &user).await?;
-    audited(&app, &identity, &tenant.id, "teams:leave", &id, &json!({ "user": user }));
+    scope.control.remove_team_member(scope.id(), &id, &user).await?;
+    scope.audited("teams:leave", &id, &json!({ "user": user }));
     Ok(StatusCode::NO_CONTENT)
 }
