@@ -40,7 +40,8 @@ def wait_for(what, check, seconds=30.0, every=0.1):
 class Server:
     """One process and its data folder. `kill` and `start` again keep the folder."""
 
-    def __init__(self, data=None, args=(), env=None, wrap=(), binary=BINARY):
+    def __init__(self, data=None, args=(), env=None, wrap=(), binary=BINARY, scheme="http"):
+        self.scheme = scheme
         self.data = Path(data or tempfile.mkdtemp(prefix="bellwether-test-"))
         self.owns_data = data is None
         self.port, self.grpc_port, self.otlp_port = free_port(), free_port(), free_port()
@@ -52,7 +53,7 @@ class Server:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def command(self):
         return [
@@ -73,7 +74,8 @@ class Server:
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.text()}")
-            return requests.get(self.url + "/-/ready", timeout=2).status_code == 200
+            # Whether the certificate is the right one is for tests of it to find out.
+            return requests.get(self.url + "/-/ready", timeout=2, verify=False).status_code == 200
 
         wait_for("the server is ready", ready, seconds, every=0.02)
         # The greeting follows; a later start of the same folder appends another.

@@ -160,5 +160,5 @@ def test_sigterm_ends_cleanly_and_nothing_is_lost(fresh):
 def test_the_page_is_served_with_a_strict_policy(host):
     answer = requests.get(host.url + "/", headers={"Accept": "text/html"}, timeout=10)
     assert answer.status_code == 200 and "<div id=" in answer.text
-    assert "default-src 'self'" in answer.headers["Content-Security-Policy"] and "unsafe-inline" not in answer.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in answer.headers["Content-Security-Policy"] and "unsafe-inline" not in answer.headers["Content-Security-Policy"]
     assert requests.get(host.url + "/explore", headers={"Accept": "text/html"}, timeout=10).text == answer.text

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kit::config::Auto;
-use kit::config::settings::LocalAuth;
+use kit::config::settings::{LocalAuth, TlsMode};
 use kit::{
     Budget, ConfigSources, ConfigurationManager, ServiceRegistry, Settings, ShutdownTrigger, SystemClock,
 };
@@ -54,6 +54,7 @@ async fn run(config: Arc<ConfigurationManager>, own: server::OwnTelemetry) -> Re
         http: listeners.http.local_addr()?,
         otlp_grpc: listeners.otlp_grpc.as_ref().map(|l| l.local_addr()).transpose()?,
         otlp_http: listeners.otlp_http.as_ref().map(|l| l.local_addr()).transpose()?,
+        tls: settings.tls.mode != TlsMode::Off,
     };
     let open = access_is_open(&settings, &addresses)?;
     let (trigger, shutdown) = ShutdownTrigger::new();
@@ -69,7 +70,10 @@ async fn run(config: Arc<ConfigurationManager>, own: server::OwnTelemetry) -> Re
     registry.start_all().await?;
     let first = first_secrets(&app).await?;
     // Whoever reads the greeting may be gone by now, which is no reason to stop.
-    let greeting = greeting::text(&addresses, &settings.server.external_url, first.as_ref());
+    let greeting = {
+        let own = server::own_fingerprint(&app);
+        greeting::text(&addresses, &settings.server.external_url, first.as_ref(), own.as_deref())
+    };
     let _ = std::io::stdout().write_all(greeting.as_bytes());
     notify("READY=1");
     let watching = kit::spawn::spawn("supervision", watch(registry.clone(), shutdown));

@@ -4,6 +4,7 @@
 use control::{
     Control, Defaults, KeyGrant, KeyScope, KeyScopes, NewKey, NewTenant, NewUser, Principal, SetStatus,
 };
+use kit::config::settings::TlsMode;
 use kit::{Clock, SystemClock};
 use model::TenantId;
 use serde_json::Value;
@@ -30,7 +31,8 @@ fn with_control(
             format!("there is no data folder {}: name the server's with --data", data.display()).into()
         );
     }
-    let base = greeting::base_url(settings.server.listen, &settings.server.external_url);
+    let is_encrypted = settings.tls.mode != TlsMode::Off;
+    let base = greeting::base_url(settings.server.listen, &settings.server.external_url, is_encrypted);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let control = server::open_control(&settings, &data, SystemClock::shared()).await?;

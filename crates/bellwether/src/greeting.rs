@@ -8,6 +8,8 @@ pub(crate) struct Addresses {
     pub(crate) http: SocketAddr,
     pub(crate) otlp_grpc: Option<SocketAddr>,
     pub(crate) otlp_http: Option<SocketAddr>,
+    /// They are encrypted.
+    pub(crate) tls: bool,
 }
 
 /// Secrets that are shown once.
@@ -18,14 +20,15 @@ pub(crate) struct FirstSecrets {
 }
 
 /// The base URL for people on this machine.
-pub(crate) fn base_url(address: SocketAddr, external: &str) -> String {
+pub(crate) fn base_url(address: SocketAddr, external: &str, tls: bool) -> String {
     if !external.is_empty() {
         return external.trim_end_matches('/').to_owned();
     }
     // Listening everywhere is no address to open.
     let host = if address.ip().is_unspecified() { "localhost".to_owned() } else { address.ip().to_string() };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
-    format!("http://{host}:{}", address.port())
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{host}:{}", address.port())
 }
 
 /// The sign-in link of a token.
@@ -33,16 +36,27 @@ pub(crate) fn sign_in_link(base: &str, token: &str) -> String {
     format!("{base}/signin?token={token}")
 }
 
-/// The text of a start.
-pub(crate) fn text(addresses: &Addresses, external: &str, first: Option<&FirstSecrets>) -> String {
-    let base = base_url(addresses.http, external);
+/// The text of a start. `fingerprint` is that of a certificate which was made here.
+pub(crate) fn text(
+    addresses: &Addresses,
+    external: &str,
+    first: Option<&FirstSecrets>,
+    fingerprint: Option<&str>,
+) -> String {
+    let tls = addresses.tls;
+    let base = base_url(addresses.http, external, tls);
     let mut out = format!("\nBellwether {} is ready at {base}\n", env!("CARGO_PKG_VERSION"));
+    if let Some(fingerprint) = fingerprint {
+        out += &format!(
+            "  certificate made here (tls/certificate.pem in the data folder), SHA-256:\n    {fingerprint}\n"
+        );
+    }
     let Some(first) = first else {
         return out + "  sign in: run `bellwether user link` for a one-time link\n\n";
     };
     let (endpoint, protocol) = match (addresses.otlp_http, addresses.otlp_grpc) {
-        (Some(http), _) => (base_url(http, ""), "http/protobuf"),
-        (None, Some(grpc)) => (base_url(grpc, ""), "grpc"),
+        (Some(http), _) => (base_url(http, "", tls), "http/protobuf"),
+        (None, Some(grpc)) => (base_url(grpc, "", tls), "grpc"),
         (None, None) => (base.clone(), "http/protobuf"),
     };
     out += &format!(
@@ -68,10 +82,14 @@ mod tests {
     #[test]
     fn the_first_start_says_how_to_sign_in_and_what_to_paste() {
         let http = "127.0.0.1:4300".parse().unwrap();
-        let addresses =
-            Addresses { http, otlp_grpc: None, otlp_http: Some("127.0.0.1:4318".parse().unwrap()) };
+        let addresses = Addresses {
+            http,
+            otlp_grpc: None,
+            otlp_http: Some("127.0.0.1:4318".parse().unwrap()),
+            tls: false,
+        };
         let first = FirstSecrets { key: "bw_k".into(), link_token: "t".into() };
-        let text = text(&addresses, "", Some(&first));
+        let text = text(&addresses, "", Some(&first), None);
         for part in [
             "http://127.0.0.1:4300/signin?token=t",
             "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\n",
@@ -84,8 +102,11 @@ mod tests {
 
     #[test]
     fn an_address_for_everyone_is_opened_as_localhost() {
-        assert_eq!(base_url("0.0.0.0:80".parse().unwrap(), ""), "http://localhost:80");
-        assert_eq!(base_url("[::1]:80".parse().unwrap(), ""), "http://[::1]:80");
-        assert_eq!(base_url("0.0.0.0:80".parse().unwrap(), "https://bw.example/"), "https://bw.example");
+        assert_eq!(base_url("0.0.0.0:80".parse().unwrap(), "", false), "http://localhost:80");
+        assert_eq!(base_url("[::1]:80".parse().unwrap(), "", true), "https://[::1]:80");
+        assert_eq!(
+            base_url("0.0.0.0:80".parse().unwrap(), "https://bw.example/", false),
+            "https://bw.example"
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! As much DER as keys and certificates need: stepping over elements.
 
-pub(crate) const SEQUENCE: u8 = 0x30;
-pub(crate) const INTEGER: u8 = 0x02;
+/// Tag of a sequence.
+pub const SEQUENCE: u8 = 0x30;
+/// Tag of a whole number.
+pub const INTEGER: u8 = 0x02;
 
 /// The content of the element at the front, which must have this tag, and what comes after it.
-pub(crate) fn value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub fn value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.split_first()?;
     let (&length, rest) = rest.split_first()?;
     let (length, rest) = match length {

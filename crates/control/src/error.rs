@@ -42,6 +42,9 @@ pub enum ControlError {
     /// The password is right and a second factor is set up, so its code is needed, too.
     #[error("enter the code of your authenticator, or a recovery code")]
     CodeNeeded,
+    /// The password is right for accounts in several tenants: it must be said which one is meant.
+    #[error("this address has accounts in several organisations; say which one")]
+    TenantNeeded,
     /// No such invitation, or it was used, revoked or has expired.
     #[error("the invitation is not valid any more; ask whoever invited you for a new one")]
     InvalidInvitation,
@@ -175,7 +178,8 @@ impl ControlError {
             | Self::NotFound { .. }
             | Self::Exists { .. }
             | Self::Changed { .. }
-            | Self::LastAdmin { .. } => Remedy::FixRequest,
+            | Self::LastAdmin { .. }
+            | Self::TenantNeeded => Remedy::FixRequest,
             Self::Damaged { .. } | Self::Random(_) => Remedy::CallOperator,
             Self::Db(error) => match error.remedy() {
                 db::Remedy::FixRequest => Remedy::FixRequest,

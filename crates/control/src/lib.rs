@@ -9,7 +9,7 @@ pub mod audit; // what happened, chained
 mod cache; // what was looked up lately
 mod control; // the whole, and the first start
 mod deletions; // what was asked to go
-mod der; // as much of it as keys need
+pub mod der; // as much of it as keys need
 mod error; // what goes wrong, and what to do about it
 mod invitations; // how people join
 mod keys; // API keys

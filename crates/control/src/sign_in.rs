@@ -23,10 +23,13 @@ const RESETS_MAX: i64 = 3;
 /// Accounts of one address that a sign-in without a tenant looks at.
 const ACCOUNTS_MAX: i64 = 20;
 
+/// Of those, how many a password is compared with: each takes the time of a hash.
+const PROVEN_MAX: usize = 8;
+
 /// Who wants in, and how they prove it.
 #[derive(Clone, Copy)]
 pub struct SignIn<'a> {
-    /// Which tenant; `None` works when the address has an account in one active tenant only.
+    /// Which tenant; `None` works when the password is right for one account of the address only.
     pub tenant: Option<&'a TenantId>,
     /// The account's address.
     pub email: &'a str,
@@ -51,18 +54,19 @@ pub struct PasswordReset {
 
 impl Control {
     /// Signs someone in. A wrong address costs the time of a wrong password and reads the same. `CodeNeeded`
-    /// asks for the same again with the code of the second factor.
+    /// asks for the same again with the code of the second factor, `TenantNeeded` for the same with a tenant.
     pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<Session, ControlError> {
         let SignIn { tenant, email, password, code, client } = sign_in;
         let attempt = self.begin_attempt(email, client.address).await?;
-        let user = self.one_account(tenant, email).await?;
-        let stored = match &user {
-            Some(user) => self.stored_password(&user.id).await?,
-            None => None,
-        };
-        let right = self.shared.hasher.verify(password, stored.clone()).await?;
-        let user = user.filter(|user| right && user.state == UserState::Active);
-        let user = user.ok_or(ControlError::WrongCredentials)?;
+        let mut proven = self.proven_accounts(tenant, email, password).await?;
+        let (user, stored) = proven.pop().ok_or(ControlError::WrongCredentials)?;
+        if !proven.is_empty() {
+            // Asking for the tenant is no failure, and no success that would forgive others either.
+            let mut tx = self.begin().await?;
+            self.take_back(&mut tx, &attempt).await?;
+            tx.commit().await?;
+            return Err(ControlError::TenantNeeded);
+        }
         self.active_tenant(&user.tenant).await?;
 
         let outdated = stored.filter(|stored| self.shared.hasher.is_old(stored));
@@ -266,12 +270,15 @@ impl Control {
         Ok(row.fetch_optional(&mut *connection).await?.map(|row| row.try_get(0)).transpose()?)
     }
 
-    /// The account that is meant: the one in the tenant, or the only one in an active tenant.
-    async fn one_account(
+    /// The accounts whose password this is, with its hash: at most one in a tenant. Of an address that has
+    /// accounts in several, those in tenants that are not active are left out. An address that nobody has takes
+    /// as long as one that has one account.
+    async fn proven_accounts(
         &self,
         tenant: Option<&TenantId>,
         email: &str,
-    ) -> Result<Option<User>, ControlError> {
+        password: &str,
+    ) -> Result<Vec<(User, Option<String>)>, ControlError> {
         let mut found = self.accounts(tenant, email).await?;
         if found.len() > 1 {
             let mut active = Vec::new();
@@ -282,8 +289,18 @@ impl Control {
             }
             found = active;
         }
-        let only = found.pop();
-        Ok(only.filter(|_| found.is_empty()))
+        if found.is_empty() {
+            self.shared.hasher.verify(password, None).await?;
+        }
+        let mut proven = Vec::new();
+        for user in found.into_iter().take(PROVEN_MAX) {
+            let stored = self.stored_password(&user.id).await?;
+            let is_right = self.shared.hasher.verify(password, stored.clone()).await?;
+            if is_right && user.state == UserState::Active {
+                proven.push((user, stored));
+            }
+        }
+        Ok(proven)
     }
 
     async fn accounts(&self, tenant: Option<&TenantId>, email: &str) -> Result<Vec<User>, ControlError> {

@@ -24,7 +24,7 @@ pub use problem::{ConfigError, Origin, Problem, ValidationResult};
 pub use rules::{RetentionRule, RetentionRules};
 pub use settings::Settings;
 pub use url::ConnectionUrl;
-pub use value::{Auto, ByteSize, Seconds, Setting};
+pub use value::{Auto, ByteSize, Password, Seconds, Setting};
 
 #[cfg(test)]
 mod tests;

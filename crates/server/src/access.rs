@@ -7,8 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use crate::app::SharedApp;
 use crate::error::Fault;
 
-/// The cookie of a session. `HttpOnly`, `SameSite=Lax`, path `/`.
+/// The cookie of a session where nothing is encrypted. `HttpOnly`, `SameSite=Lax`, path `/`.
 pub(crate) const SESSION_COOKIE: &str = "bellwether_session";
+/// The same over TLS: browsers take a cookie of this name only with `Secure`, from this very host, so that no
+/// neighbour under the same domain can plant one.
+pub(crate) const SECURE_SESSION_COOKIE: &str = "__Host-bellwether_session";
 /// What a page sends with a change, to prove that it is our page.
 const CSRF_HEADER: &str = "x-csrf-token";
 
@@ -23,7 +26,7 @@ pub(crate) enum Credential {
 }
 
 /// A bearer token, `ApiKey`, the password of basic authentication, or the session cookie, in this order.
-pub(crate) fn credential(headers: &HeaderMap) -> Option<Credential> {
+pub(crate) fn credential(headers: &HeaderMap, is_https: bool) -> Option<Credential> {
     if let Some(value) = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()) {
         let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
         let rest = rest.trim();
@@ -39,7 +42,7 @@ pub(crate) fn credential(headers: &HeaderMap) -> Option<Credential> {
         let is_token = key.bytes().filter(|byte| *byte == b'.').count() == 2;
         return Some(if is_token { Credential::Token(key) } else { Credential::Key(key) });
     }
-    session_cookie(headers).map(Credential::Session)
+    session_cookie(headers, is_https).map(Credential::Session)
 }
 
 /// What stands behind the colon of `BASE64(name:secret)`.
@@ -48,11 +51,23 @@ fn second_of_pair(encoded: &str) -> Option<String> {
     pair.split_once(':').map(|(_, secret)| secret.to_owned())
 }
 
-/// The session token that a cookie carries.
-pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<String> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
-    let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == SESSION_COOKIE).map(|(_, value)| value.to_owned())
+/// The session token that a cookie carries. Where the server is reached over TLS only, the name that anyone
+/// could have set counts for nothing.
+pub(crate) fn session_cookie(headers: &HeaderMap, is_https: bool) -> Option<String> {
+    let plain = || cookie(headers, SESSION_COOKIE).filter(|_| !is_https);
+    cookie(headers, SECURE_SESSION_COOKIE).or_else(plain).map(str::to_owned)
+}
+
+/// The value of a cookie.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// True for a request to this machine by a name of its own.
+pub(crate) fn is_for_loopback(headers: &HeaderMap) -> bool {
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_some_and(is_loopback_name)
 }
 
 /// A change made with a cookie must come from our own page.
@@ -74,8 +89,9 @@ pub(crate) fn check_csrf(
 
 /// A page of another site must not reach us through a visitor's browser: while access is open, neither by a
 /// name of its own that resolves to loopback (`Host`) nor by a request it makes itself (`Origin`); and never
-/// with the visitor's cookie, which a browser also sends when a page opens a WebSocket.
-pub(crate) fn refuse_strangers(app: &SharedApp, headers: &HeaderMap) -> Result<(), Fault> {
+/// with the visitor's cookie, which a browser also sends when a page opens a WebSocket. `is_allowed` says that
+/// `cors.origins` names the page's site.
+pub(crate) fn refuse_strangers(app: &SharedApp, headers: &HeaderMap, is_allowed: bool) -> Result<(), Fault> {
     if app.is_open() {
         let host = authority(headers, header::HOST)?;
         if !host.is_empty() && !is_loopback_name(host) && !is_allowed_name(app, host) {
@@ -84,10 +100,10 @@ pub(crate) fn refuse_strangers(app: &SharedApp, headers: &HeaderMap) -> Result<(
                  server.allowed_hosts, or set auth.local = \"required\""
             )));
         }
-    } else if session_cookie(headers).is_none() {
+    } else if session_cookie(headers, app.is_https()).is_none() {
         return Ok(());
     }
-    refuse_other_sites(app, headers)
+    if is_allowed { Ok(()) } else { refuse_other_sites(app, headers) }
 }
 
 /// Refuses what a page of another site asks a browser to do. Requests without `Origin` are no page's, or one
@@ -180,7 +196,7 @@ mod tests {
         let key = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-            match credential(&headers) {
+            match credential(&headers, false) {
                 Some(Credential::Key(key)) => key,
                 _ => panic!("no key"),
             }

@@ -65,6 +65,9 @@ pub struct App {
     tenant_limits: crate::limits::Tenants,
     audit: crate::audit::Auditor,
     sso: identity::SsoHolder,
+    certificates: crate::tls::Certificates,
+    mail: crate::mail::Mail,
+    security: crate::security::Watch,
     scraper: ArcSwapOption<ScrapeManager>,
     host: Mutex<HostCollector>,
     hub: Hub,
@@ -119,6 +122,9 @@ impl App {
             tenant_limits: crate::limits::Tenants::default(),
             audit: crate::audit::Auditor::default(),
             sso: identity::SsoHolder::default(),
+            certificates: crate::tls::Certificates::default(),
+            mail: crate::mail::Mail::default(),
+            security: crate::security::Watch::default(),
             scraper: ArcSwapOption::empty(),
             host: Mutex::new(HostCollector::new(std::path::Path::new("/"))),
             hub: Hub::default(),
@@ -171,6 +177,21 @@ impl App {
 
     pub(crate) fn exports(&self) -> &crate::exports::Exports {
         &self.exports
+    }
+
+    /// What the listeners show over TLS.
+    pub(crate) fn certificates(&self) -> &crate::tls::Certificates {
+        &self.certificates
+    }
+
+    /// Letters to be sent.
+    pub(crate) fn mail(&self) -> &crate::mail::Mail {
+        &self.mail
+    }
+
+    /// Signs of attacks.
+    pub(crate) fn security(&self) -> &crate::security::Watch {
+        &self.security
     }
 
     /// True while ingest and compatibility reads answer without a credential.

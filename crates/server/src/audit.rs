@@ -184,7 +184,9 @@ struct Open {
 
 impl Writer {
     async fn write(&mut self, all: bool) {
-        let rows = self.app.audit().take(self.app.now_ms(), all);
+        let (now, now_ms) = (self.app.clock().monotonic(), self.app.now_ms());
+        let mut rows = self.app.audit().take(now_ms, all);
+        rows.extend(self.app.security().bursts(now, now_ms, all));
         let mut by_tenant: HashMap<TenantId, Vec<AuditRow>> = HashMap::new();
         for row in rows {
             by_tenant.entry(row.tenant.clone()).or_default().push(row);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::app::SharedApp;
 use crate::chain::Identity;
+use crate::security::Sign;
 use crate::visitor::Visitor;
 
 /// Characters of a target that somebody outside gave.
@@ -44,6 +45,9 @@ pub(crate) struct Visit<'a> {
 
 /// Writes down what happened on a public route.
 pub(crate) fn audited_visit(app: &SharedApp, visitor: &Visitor, visit: Visit<'_>) {
+    if visit.result == AuditResult::Refused {
+        app.security().note(app, Sign::SignInFailed, visit.tenant, "", &visitor.address);
+    }
     let row = row(app, visit.tenant, visit.action, visit.target, &visit.detail);
     let address = visitor.address.clone();
     app.audit().record(AuditRow { actor: visit.actor, address, result: visit.result, ..row });

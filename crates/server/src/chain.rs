@@ -161,6 +161,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The other end of the connection.
     pub(crate) peer: Option<IpAddr>,
+    /// From a page of a site that may send: [`crate::headers::AllowedOrigin`].
+    is_allowed_origin: bool,
     /// Where the outermost layer finds who asked.
     note: Option<&'a Note>,
 }
@@ -168,7 +170,9 @@ pub(crate) struct Asked<'a> {
 impl<'a> From<&'a Parts> for Asked<'a> {
     fn from(parts: &'a Parts) -> Self {
         let peer = parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>().map(|info| info.0.ip());
-        Self { method: &parts.method, headers: &parts.headers, peer, note: parts.extensions.get() }
+        let is_allowed_origin = parts.extensions.get::<crate::headers::AllowedOrigin>().is_some();
+        let (method, headers) = (&parts.method, &parts.headers);
+        Self { method, headers, peer, is_allowed_origin, note: parts.extensions.get() }
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     WrongCredentials,
     /// The password is right; a code is asked for, too.
     SecondFactor,
+    /// The password is right in several tenants; which one is meant must be said.
+    TenantRequired,
     /// Nothing of that name.
     NotFound(String),
     /// It is there already, or has changed since.
@@ -62,7 +64,7 @@ impl Fault {
             Self::Unauthorized | Self::WrongCredentials | Self::SecondFactor => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::TenantRequired => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -79,7 +81,7 @@ impl Fault {
             Self::Unauthorized | Self::WrongCredentials | Self::SecondFactor => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
-            Self::Conflict(_) => "conflict",
+            Self::Conflict(_) | Self::TenantRequired => "conflict",
             Self::Execution(_) => "execution",
             Self::Timeout(_) => "timeout",
             Self::Cancelled => "canceled",
@@ -97,6 +99,7 @@ impl Fault {
             Self::SecondFactor => "SECOND_FACTOR_REQUIRED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
+            Self::TenantRequired => "TENANT_REQUIRED",
             Self::Conflict(_) => "CONFLICT",
             Self::TooLarge(_) => "TOO_LARGE",
             Self::Execution(_) => "EXECUTION_ERROR",
@@ -116,6 +119,7 @@ impl Fault {
             Self::Unauthorized | Self::WrongCredentials | Self::SecondFactor => tonic::Code::Unauthenticated,
             Self::Forbidden(_) => tonic::Code::PermissionDenied,
             Self::NotFound(_) => tonic::Code::NotFound,
+            Self::TenantRequired => tonic::Code::FailedPrecondition,
             Self::Conflict(_) => tonic::Code::AlreadyExists,
             Self::Timeout(_) => tonic::Code::DeadlineExceeded,
             Self::Cancelled => tonic::Code::Cancelled,
@@ -136,6 +140,7 @@ impl Fault {
             }
             Self::WrongCredentials => "the email, the password or the code is not right".into(),
             Self::SecondFactor => "enter the code of your authenticator, or a recovery code".into(),
+            Self::TenantRequired => ControlError::TenantNeeded.to_string(),
             Self::Cancelled => "query was cancelled".into(),
             Self::Throttled { message, .. } => message.clone(),
             Self::Forbidden(text)
@@ -228,6 +233,7 @@ impl From<ControlError> for Fault {
                 _,
             ) => Self::Conflict(error.to_string()),
             (ControlError::CodeNeeded, _) => Self::SecondFactor,
+            (ControlError::TenantNeeded, _) => Self::TenantRequired,
             (ControlError::WrongCredentials, _) => Self::WrongCredentials,
             (ControlError::Throttled { retry_after_ms }, _) => Self::Throttled {
                 message: error.to_string(),

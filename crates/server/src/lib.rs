@@ -12,11 +12,13 @@ mod body; // bounded bodies
 mod chain; // what every request passes
 mod error; // faults in every protocol's words
 mod exports; // spans sent on
+mod headers; // what every answer carries, other sites
 mod health; // health, version, own metrics
 mod jaeger; // Jaeger's read API
 mod json; // JSON bodies of our own API
 mod limits; // what tenants may use
 mod listen; // sockets
+mod mail; // letters
 mod moment; // moments in JSON
 mod monitoring; // /api/v1/monitoring
 mod objects; // saved objects
@@ -28,6 +30,7 @@ mod prom; // Prometheus's HTTP API
 mod realtime; // WebSocket
 mod routes; // every path
 mod rows_api; // logs, spans and events for explorers
+mod security; // signs of an attack
 mod services; // /api/v1/services
 mod spans; // what the trace APIs share
 mod sql; // /api/v1/sql
@@ -39,6 +42,7 @@ mod tenants_api; // /api/v1/tenants
 mod testing; // a server for tests
 #[cfg(test)]
 mod tests; // protocols, row by row
+mod tls; // certificates of the listeners
 mod traces_api; // traces and services for explorers
 mod ui; // embedded pages
 mod visitor; // whoever comes to a public route
@@ -49,6 +53,7 @@ pub use limits::check_tenant_limits;
 pub use listen::{ListenError, bind};
 pub use own::{Layer as OwnLayer, OwnTelemetry};
 pub use parts::{Listeners, open_control, register, secret_key_file};
+pub use tls::own_fingerprint;
 
 /// On the first start ever: an API key and the token of a sign-in link, shown once.
 pub async fn bootstrap(app: &SharedApp) -> Result<Option<(String, String)>, control::ControlError> {

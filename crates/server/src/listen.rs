@@ -9,11 +9,15 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use kit::Shutdown;
 use kit::spawn::spawn;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
+
+use crate::app::SharedApp;
+use crate::tls::{Accepted, Door};
 
 /// How long a client may take to send the head of a request, and how long a connection may idle between two:
 /// longer than the intervals at which senders use theirs, or they would meet closed ones.
@@ -54,9 +58,13 @@ pub async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListe
     })
 }
 
+/// In the extensions of a request that came over TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OverTls;
+
 /// Serves until `stop` or the end of the whole process is asked for, then lets open requests finish for a
 /// while. At the end of the process all listeners do that at the same time.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Shutdown, end: Shutdown) {
+pub(crate) async fn serve(app: SharedApp, listener: TcpListener, door: Door, router: Router, stop: Shutdown) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder
@@ -64,7 +72,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Shutdown,
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30))
         .max_concurrent_streams(STREAMS_MAX);
-    let open = GracefulShutdown::new();
+    let (open, end) = (GracefulShutdown::new(), app.shutdown());
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.requested() => break,
@@ -80,21 +88,46 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Shutdown,
             },
         };
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
-        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request.map(axum::body::Body::new))
-        });
         let connection =
-            open.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
-        spawn("http connection", async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, %peer, "connection ended");
-            }
-        });
+            Connection { builder: builder.clone(), router: router.clone(), watcher: open.watcher(), peer };
+        let (app, door) = (app.clone(), door.clone());
+        spawn("http connection", async move { connection.begin(&app, &door, stream).await });
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, open.shutdown()).await.is_err() {
         tracing::warn!("requests were still open after {DRAIN_TIMEOUT:?}");
+    }
+}
+
+/// A connection to be served.
+struct Connection {
+    builder: auto::Builder<TokioExecutor>,
+    router: Router,
+    watcher: Watcher,
+    peer: SocketAddr,
+}
+
+impl Connection {
+    async fn begin(self, app: &SharedApp, door: &Door, stream: TcpStream) {
+        match door.open(stream, app.telemetry()).await {
+            None => {}
+            Some(Accepted::Plain(stream)) => self.serve(stream, None).await,
+            Some(Accepted::Encrypted(stream)) => self.serve(stream, Some(OverTls)).await,
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, tls: Option<OverTls>) {
+        let Self { builder, router, watcher, peer } = self;
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            if let Some(tls) = tls {
+                request.extensions_mut().insert(tls);
+            }
+            router.clone().oneshot(request.map(axum::body::Body::new))
+        });
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, %peer, "connection ended");
+        }
     }
 }

@@ -60,6 +60,17 @@ pub fn register(app: &SharedApp, data: PathBuf, listeners: Listeners) -> Result<
         })
         .describe("reads settings anew when a file changes"),
     )?;
+    registry.register(
+        Registration::instance("tls", Arc::new(crate::tls::TlsPart::new(app.clone(), data.clone())))
+            .describe("certificates of the listeners, read anew when they change"),
+    )?;
+    if crate::mail::is_on(app) {
+        registry.register(
+            Registration::instance("mail", Arc::new(crate::mail::MailPart::new(app.clone())))
+                .depends_on(["control"])
+                .describe("letters: invitations, forgotten passwords"),
+        )?;
+    }
     listeners::register(app, listeners)?;
     collectors::register(app)
 }

@@ -1,12 +1,15 @@
 //! Every route, by who may ask. Two routers that claim one path make [`router`] panic, which a test runs.
 
+use std::net::SocketAddr;
+
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use control::Permission;
+use model::TenantId;
 use serde_json::json;
 use tower_http::compression::CompressionLayer;
 use tracing::Instrument;
@@ -16,11 +19,12 @@ use crate::chain::{Need, Note};
 use crate::error::Fault;
 use crate::openapi::{Routes, Words};
 use crate::prom::{admin, federate, metadata, query, remote_read, status, targets, text};
+use crate::security::Sign;
 use crate::write::otlp::Export;
 use crate::write::{import, intakes, json as json_intake, otlp, remote_write};
 use crate::{
-    account, audit, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql, tempo,
-    tenants_api, traces_api, ui,
+    account, audit, headers, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql,
+    tempo, tenants_api, traces_api, ui,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
@@ -187,7 +191,8 @@ fn finish(router: Router<SharedApp>, app: &SharedApp) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(app.clone(), observe))
-        .layer(middleware::from_fn(harden))
+        .layer(middleware::from_fn_with_state(app.clone(), headers::cross_origin))
+        .layer(middleware::from_fn_with_state(app.clone(), headers::harden))
         .with_state(app.clone())
 }
 
@@ -199,6 +204,7 @@ async fn observe(State(app): State<SharedApp>, mut request: Request, next: Next)
     let span = request_span(&method, &route, request.headers());
     let note = Note::default();
     request.extensions_mut().insert(note.clone());
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let handling = async {
         let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));
         let mut response = caught.await.unwrap_or_else(|_| {
@@ -213,6 +219,13 @@ async fn observe(State(app): State<SharedApp>, mut request: Request, next: Next)
     let response = handling.instrument(span.clone()).await;
     span.record("http.response.status_code", response.status().as_u16());
     app.telemetry().request(&method, &route, response.status().as_u16(), started.elapsed().as_secs_f64());
+    if let Some(sign) = Sign::of_answer(response.status().as_u16(), note.get()) {
+        let tenant = note.get().map_or_else(TenantId::default_tenant, |noted| noted.tenant.clone());
+        let person =
+            note.get().and_then(|noted| noted.principal.as_deref()).map_or("", |found| &found.who.id);
+        let address = peer.map(|peer| peer.to_string()).unwrap_or_default();
+        app.security().note(&app, sign, &tenant, person, &address);
+    }
     if let Some(noted) = note.get() {
         app.audit().request(noted, &route, method.as_str(), response.status().as_u16(), app.now_ms());
     }
@@ -231,16 +244,6 @@ fn request_span(method: &Method, route: &str, headers: &HeaderMap) -> tracing::S
         http.route = route,
         http.response.status_code = tracing::field::Empty,
     )
-}
-
-/// Headers that every answer carries.
-async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    response
 }
 
 /// Files and pages of the web application; what is neither is not found, in the words of an API.

@@ -47,6 +47,23 @@ struct Exported {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SecurityEvent {
+    tenant: String,
+    event: &'static str,
+    user: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Listener {
+    listener: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Request {
     method: &'static str,
     route: String,
@@ -83,6 +100,11 @@ pub(crate) struct Telemetry {
     exported: Family<Exported, Counter>,
     own_rows_lost: Counter,
     syslog_truncated: Counter,
+    handshakes: Family<Outcome, Counter>,
+    certificate_expiry: Family<Listener, Gauge>,
+    certificate_problem: Family<Listener, Gauge>,
+    letters: Family<Outcome, Counter>,
+    security: Family<SecurityEvent, Counter>,
     requests: Family<Request, Counter>,
     request_seconds: Family<Route, Histogram, fn() -> Histogram>,
     queries: Family<Query, Counter>,
@@ -109,6 +131,11 @@ impl Telemetry {
             exported: Family::default(),
             own_rows_lost: Counter::default(),
             syslog_truncated: Counter::default(),
+            handshakes: Family::default(),
+            certificate_expiry: Family::default(),
+            certificate_problem: Family::default(),
+            letters: Family::default(),
+            security: Family::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(latency),
             queries: Family::default(),
@@ -139,6 +166,24 @@ impl Telemetry {
             "syslog_truncated",
             "Syslog messages that lost their end, being too long or at the end of a connection",
             self.syslog_truncated.clone(),
+        );
+        r.register("tls_handshakes", "Connections to encrypted ports, by outcome", self.handshakes.clone());
+        r.register_with_unit(
+            "tls_certificate_expiry",
+            "End of the certificate in use, seconds since the Unix epoch",
+            Unit::Seconds,
+            self.certificate_expiry.clone(),
+        );
+        r.register(
+            "tls_certificate_problem",
+            "1 while the certificate or key that is there cannot be used and the one before stays",
+            self.certificate_problem.clone(),
+        );
+        r.register("letters", "Letters by mail, by what became of them", self.letters.clone());
+        r.register(
+            "security_events",
+            "Refused sign-ins, requests over a limit (429) and credentials shown for another tenant, by tenant and person",
+            self.security.clone(),
         );
         r.register("http_requests", "HTTP requests served, by route template", self.requests.clone());
         let seconds = Unit::Seconds;
@@ -216,6 +261,22 @@ impl Telemetry {
         self.syslog_truncated.inc_by(messages);
     }
 
+    /// Counts a connection to an encrypted port.
+    pub(crate) fn handshake(&self, outcome: &'static str) {
+        self.handshakes.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Counts a letter: `sent`, `retried`, `refused` by the mail server, `expired` or `overflow`.
+    pub(crate) fn letter(&self, outcome: &'static str) {
+        self.letters.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Counts a sign of an attack. `user` is one of a bounded number of names.
+    pub(crate) fn security_event(&self, tenant: &TenantId, event: &'static str, user: &str) {
+        let labels = SecurityEvent { tenant: tenant.as_str().into(), event, user: user.into() };
+        self.security.get_or_create(&labels).inc();
+    }
+
     /// Counts one HTTP request.
     pub(crate) fn request(&self, method: &Method, route: &str, status: u16, seconds: f64) {
         let labels = Request { method: method_label(method), route: route.into(), status };
@@ -235,6 +296,11 @@ impl Telemetry {
     pub(crate) fn gather(&self, picture: &Picture) -> String {
         for (class, bytes) in &picture.memory {
             self.memory.get_or_create(&MemoryClass { class }).set(*bytes as i64);
+        }
+        for certificate in &picture.certificates {
+            let listener = Listener { listener: certificate.listener };
+            self.certificate_expiry.get_or_create(&listener).set(certificate.not_after_seconds);
+            self.certificate_problem.get_or_create(&listener).set(certificate.has_problem.into());
         }
         self.memory_limit.set(picture.memory_limit as i64);
         self.listeners.set(picture.listeners as i64);
@@ -260,9 +326,18 @@ fn method_label(method: &Method) -> &'static str {
 pub(crate) struct Picture {
     pub(crate) memory: Vec<(&'static str, u64)>,
     pub(crate) memory_limit: u64,
+    pub(crate) certificates: Vec<CertificatePicture>,
     pub(crate) listeners: usize,
     pub(crate) store: Option<store::Stats>,
     pub(crate) uptime_seconds: i64,
+}
+
+/// The certificate of a listener.
+#[derive(Debug)]
+pub(crate) struct CertificatePicture {
+    pub(crate) listener: &'static str,
+    pub(crate) not_after_seconds: i64,
+    pub(crate) has_problem: bool,
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use model::TenantId;
 use tower::ServiceExt;
 
 use crate::app::{App, SharedApp};
-use crate::parts::stores::{open_control, open_store};
+use crate::parts::stores::{open_control, open_store, token_settings};
 use crate::routes;
 
 /// A running server without listeners. Needs a runtime of several threads.
@@ -66,7 +66,7 @@ impl Server {
         std::fs::create_dir_all(&data).expect("folder");
         app.plug_store(Some(Arc::new(open_store(&app, &data).expect("store"))));
         let control = open_control(&app.settings(), &data, clock).await.expect("control");
-        let tokens = control::Tokens::open(control.clone(), control::TokenSettings::default()).await;
+        let tokens = control::Tokens::open(control.clone(), token_settings(&app.settings())).await;
         app.plug_tokens(Some(Arc::new(tokens.expect("tokens"))));
         app.plug_control(Some(Arc::new(control)));
         Self { app, folder, _end: end }

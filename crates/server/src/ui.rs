@@ -5,15 +5,13 @@ use std::io::Read;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::headers::OF_PAGES;
+
 /// Path below the root and gzipped bytes.
 static ASSETS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 const NOT_BUILT: &str = "This binary was built without the web application. Run `make ui` and build again; \
     every HTTP API is served all the same.\n";
-
-/// What a page may load: only what this server serves.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; \
-    base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 /// A file of the application, or `None` where there is none of that path.
 pub(crate) fn asset(path: &str, headers: &HeaderMap) -> Option<Response> {
@@ -50,7 +48,7 @@ fn respond(name: &str, packed: &'static [u8], cache: &'static str, request: &Hea
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(OF_PAGES));
     response
 }
 

@@ -12,12 +12,14 @@ use crate::access;
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::limits::Ask;
+use crate::listen::OverTls;
 
 /// Whoever comes to a public route. Pages of other sites are refused.
 pub(crate) struct Visitor {
     /// Without a port; empty when it is not known.
     pub(crate) address: String,
     headers: HeaderMap,
+    over_tls: bool,
 }
 
 /// The same, from a page of any site: an identity provider posts its answer from its own.
@@ -44,12 +46,33 @@ impl Visitor {
     fn of(parts: &Parts) -> Self {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let address = peer.map(|peer| peer.0.ip().to_string()).unwrap_or_default();
-        Self { address, headers: parts.headers.clone() }
+        let over_tls = parts.extensions.get::<OverTls>().is_some();
+        Self { address, headers: parts.headers.clone(), over_tls }
     }
 
     /// What the request says.
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// True when they came over TLS, to us or to whoever stands before us.
+    pub(crate) fn is_secure(&self, app: &SharedApp) -> bool {
+        self.over_tls || app.is_https()
+    }
+
+    /// The session token that their cookie carries.
+    pub(crate) fn session_cookie(&self, app: &SharedApp) -> Option<String> {
+        access::session_cookie(&self.headers, app.is_https())
+    }
+
+    /// The server's address as they reach it, without a slash at the end, for links that they are shown.
+    pub(crate) fn public_url(&self, app: &SharedApp) -> String {
+        if let Some(external) = app.external_url() {
+            return external;
+        }
+        let scheme = if self.over_tls { "https" } else { "http" };
+        let host = self.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+        format!("{scheme}://{}", host.unwrap_or("localhost"))
     }
 
     /// For a session to be begun.
@@ -68,9 +91,7 @@ impl Visitor {
 
     /// The value of a cookie.
     pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
-        let lines = self.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+        access::cookie(&self.headers, name)
     }
 
     /// The tenant that a field names, or the host; where both do, they must agree.

@@ -24,7 +24,12 @@ async fn a_password_opens_the_account_of_its_tenant() {
         assert_wrong(sign_in(&c, Some(&t), "eve@example.com", PASSWORD).await);
 
         let other = with_password(&c, &tenant("default"), "ada@example.com", "viewer").await;
-        assert_wrong(sign_in(&c, None, "ada@example.com", PASSWORD).await);
+        let which = sign_in(&c, None, "ada@example.com", PASSWORD).await;
+        assert!(matches!(which, Err(ControlError::TenantNeeded)), "the password is right in two tenants");
+        assert_wrong(sign_in(&c, None, "ada@example.com", "another sentence").await);
+        c.change_password(&t, &ada.id, Some(PASSWORD), "the other sentence", None).await.unwrap();
+        let session = sign_in(&c, None, "ada@example.com", "the other sentence").await.unwrap();
+        assert_eq!(session.user.tenant, t, "the only one whose password it is");
         let session = sign_in(&c, Some(&tenant("default")), "ada@example.com", PASSWORD).await.unwrap();
         assert_eq!(session.user.id, other.id);
         c.suspend_tenant(&t).await.unwrap();

@@ -1,6 +1,7 @@
 //! Every option there is, section by section.
 
 mod collect; // what is collected and received
+mod edge; // TLS, other sites, letters
 mod features; // switches and processing
 mod foundation; // addresses, storage, access
 mod keeping; // retention and limits
@@ -13,6 +14,7 @@ use serde_json::Value;
 use super::option::{Alias, ConfigOption, Values};
 
 pub use collect::{Host, MetricsModule, OtlpMetrics, Scrape, Statsd, Syslog, Telemetry, Translation};
+pub use edge::{AuthTokens, Cors, Smtp, SmtpTls, Tls, TlsMode, TlsVersion};
 pub use features::{Alerts, Features, LogFormat, LogLevel, Logging, Performance, ServiceChecks, Tracing};
 pub use foundation::{
     Auth, Bus, Cache, Database, General, LocalAuth, Memory, Otlp, Secrets, Server, Storage,
@@ -45,6 +47,10 @@ settings! {
     general: General,
     /// `[server]`
     server: Server,
+    /// `[tls]`
+    tls: Tls,
+    /// `[cors]`
+    cors: Cors,
     /// `[otlp]`
     otlp: Otlp,
     /// `[storage]`
@@ -59,6 +65,10 @@ settings! {
     memory: Memory,
     /// `[auth]`
     auth: Auth,
+    /// `[auth.tokens]`
+    auth_tokens: AuthTokens,
+    /// `[smtp]`
+    smtp: Smtp,
     /// `[secrets]`
     secrets: Secrets,
     /// `[retention]`

@@ -187,6 +187,12 @@ fn storage_and_database_follow_the_data_folder_and_secrets_stay_hidden() {
     f.sources.flags = vec!["database.url=postgres://u:s3cret@h/d".into()];
     let m = f.load("testing").unwrap();
     assert_eq!(value(&m, "database.url").0, "postgres://u:***@h/d");
+    f.sources.flags.push("smtp.password=s3cret".into());
+    let m = f.load("testing").unwrap();
+    assert_eq!(
+        (value(&m, "smtp.password").0.as_str(), m.settings().smtp.password.expose()),
+        ("***", "s3cret")
+    );
     assert!(!format!("{:?} {:?}", m.settings(), m).contains("s3cret"));
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Environment and flags carry only text, so every type also reads itself from a string.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -99,6 +100,37 @@ impl Setting for String {
 
     fn show(&self) -> String {
         self.clone()
+    }
+}
+
+/// A secret of the configuration. It is never shown, only whether there is one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.show())
+    }
+}
+
+impl Setting for Password {
+    fn read(raw: &Value) -> Result<Self, String> {
+        match raw {
+            Value::String(text) => Ok(Self(text.clone())),
+            Value::Number(number) => Ok(Self(number.to_string())),
+            _ => Err("is not text".to_owned()),
+        }
+    }
+
+    fn show(&self) -> String {
+        if self.0.is_empty() { String::new() } else { "***".to_owned() }
     }
 }
 

@@ -8,7 +8,7 @@ use control::{Actor, ActorKind, Session, User};
 use model::TenantId;
 use serde_json::json;
 
-use crate::access::SESSION_COOKIE;
+use crate::access::{SECURE_SESSION_COOKIE, SESSION_COOKIE};
 use crate::app::SharedApp;
 use crate::audited::{Visit, audited_visit};
 use crate::visitor::Visitor;
@@ -18,7 +18,7 @@ pub(super) fn begun(app: &SharedApp, visitor: &Visitor, session: &Session, metho
     announce(app, visitor, session, method);
     let body = Json(json!({ "csrf": session.csrf.expose() }));
     let headers = [
-        (header::SET_COOKIE, cookie(app, session)),
+        (header::SET_COOKIE, cookie(app, visitor, session)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     (headers, body).into_response()
@@ -51,16 +51,20 @@ pub(super) fn actor(user: &User) -> Actor {
 }
 
 /// `HttpOnly`, `SameSite=Lax`, for the whole site, as long as the session.
-pub(super) fn cookie(app: &SharedApp, session: &Session) -> HeaderValue {
+pub(super) fn cookie(app: &SharedApp, visitor: &Visitor, session: &Session) -> HeaderValue {
     let seconds = (session.expires_at - app.now_ms()) / 1000;
-    let secure = if app.is_https() { "; Secure" } else { "" };
+    let (name, secure) =
+        if visitor.is_secure(app) { (SECURE_SESSION_COOKIE, "; Secure") } else { (SESSION_COOKIE, "") };
     let token = session.token.expose();
-    value(&format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}"))
+    value(&format!("{name}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}"))
 }
 
-/// Makes a browser forget the cookie.
-pub(super) fn no_cookie() -> HeaderValue {
-    value(&format!("{SESSION_COOKIE}=; Path=/; Max-Age=0"))
+/// Makes a browser forget the cookie, under either name.
+pub(super) fn no_cookies() -> [HeaderValue; 2] {
+    [
+        value(&format!("{SESSION_COOKIE}=; Path=/; Max-Age=0")),
+        value(&format!("{SECURE_SESSION_COOKIE}=; Path=/; Max-Age=0; Secure")),
+    ]
 }
 
 /// A cookie line.

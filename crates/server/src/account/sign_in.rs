@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use control::audit::AuditResult;
@@ -12,7 +12,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::session;
-use crate::access;
 use crate::app::SharedApp;
 use crate::audited::{Visit, audited_visit, trail};
 use crate::error::ApiFault;
@@ -138,7 +137,7 @@ async fn refused(
 
 /// Ends the session; the cookie is worth nothing afterwards.
 async fn sign_out(State(app): State<SharedApp>, visitor: Visitor) -> Result<Response, ApiFault> {
-    if let Some(token) = access::session_cookie(visitor.headers()) {
+    if let Some(token) = visitor.session_cookie(&app) {
         let control = app.control()?;
         let known = control.authenticate_session(&token).await;
         control.end_session(&token).await?;
@@ -156,7 +155,8 @@ async fn sign_out(State(app): State<SharedApp>, visitor: Visitor) -> Result<Resp
             session::tell_pages(&app, "signed_out", &user.tenant, &user.name);
         }
     }
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, session::no_cookie())]).into_response())
+    let forget = session::no_cookies().map(|cookie| (header::SET_COOKIE, cookie));
+    Ok((StatusCode::NO_CONTENT, AppendHeaders(forget)).into_response())
 }
 
 /// Which ways to sign in a tenant has, for an address. What is answered follows from the tenant's settings

@@ -84,7 +84,7 @@ async fn begin(
         Err(error) => return Ok(back(&app, &visitor, &tenant, &error).await),
     };
     // The tenant is there for the audit log alone: an answer names only the provider.
-    let secure = if app.is_https() { "; Secure" } else { "" };
+    let secure = if visitor.is_secure(&app) { "; Secure" } else { "" };
     let site = match provider.config.kind() {
         ProviderKind::Oidc => format!("SameSite=Lax{secure}"),
         ProviderKind::Saml => "SameSite=None; Secure".to_owned(),
@@ -179,7 +179,7 @@ async fn finish(
     session::announce(app, visitor, &begun, outcome.method.as_str());
     // Their role may have followed their groups.
     app.tokens()?.forget_user(&outcome.user.id);
-    Ok(redirect(&outcome.return_to, Some(session::cookie(app, &begun))))
+    Ok(redirect(&outcome.return_to, Some(session::cookie(app, visitor, &begun))))
 }
 
 /// Back to the sign-in page with a word for what went wrong, and the reason in the tenant's trail.

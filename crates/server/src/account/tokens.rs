@@ -83,7 +83,7 @@ async fn token(
             issue(&app, &visitor, &begun.user).await?
         }
         Grant::Session {} => {
-            let cookie = access::session_cookie(visitor.headers()).ok_or(Fault::Unauthorized)?;
+            let cookie = visitor.session_cookie(&app).ok_or(Fault::Unauthorized)?;
             let session = app.control()?.authenticate_session(&cookie).await?;
             access::check_csrf(&Method::POST, visitor.headers(), &session)?;
             issue(&app, &visitor, &session.user).await?

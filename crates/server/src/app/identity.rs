@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, header};
 use control::Control;
 use control::sso::Sso;
+use kit::config::settings::TlsMode;
 use parking_lot::Mutex;
 
 use super::App;
@@ -46,19 +46,16 @@ impl App {
         &self.audit
     }
 
-    /// The server's address as whoever asks reaches it, without a slash at the end, for links.
-    pub(crate) fn public_url(&self, headers: &HeaderMap) -> String {
+    /// The address that people reach the server by, without a slash at the end; `None` where none is set.
+    pub(crate) fn external_url(&self) -> Option<String> {
         let external = self.settings().server.external_url.trim_end_matches('/').to_owned();
-        if !external.is_empty() {
-            return external;
-        }
-        let host = headers.get(header::HOST).and_then(|value| value.to_str().ok());
-        format!("http://{}", host.unwrap_or("localhost"))
+        Some(external).filter(|external| !external.is_empty())
     }
 
-    /// Cookies are for TLS alone where the server is reached by it.
+    /// True where the server is reached over TLS and not otherwise.
     pub(crate) fn is_https(&self) -> bool {
-        self.settings().server.external_url.starts_with("https://")
+        let settings = self.settings();
+        settings.tls.mode == TlsMode::Required || settings.server.external_url.starts_with("https://")
     }
 
     /// Sign-in through providers. They send people back to one fixed address, so it must be known.
@@ -67,7 +64,8 @@ impl App {
         let settings = self.settings();
         let public_url = match settings.server.external_url.as_str() {
             "" if self.is_open() => {
-                format!("http://localhost:{}", settings.server.listen.port())
+                let scheme = if settings.tls.mode == TlsMode::Off { "http" } else { "https" };
+                format!("{scheme}://localhost:{}", settings.server.listen.port())
             }
             "" => {
                 let why = "set server.external_url first: identity providers send people back to it";

@@ -13,7 +13,7 @@ use store::Store;
 
 use super::{App, millis};
 use crate::error::Fault;
-use crate::telemetry::Picture;
+use crate::telemetry::{CertificatePicture, Picture};
 use crate::{targets_json, write};
 
 impl App {
@@ -120,12 +120,25 @@ impl App {
             memory: usage.by_class.iter().map(|(class, bytes)| (class.as_str(), *bytes)).collect(),
             memory_limit: usage.limit,
             listeners: self.hub.listeners(),
+            certificates: self.certificate_pictures(),
             uptime_seconds: i64::try_from(self.clock.monotonic().saturating_sub(self.started).as_secs())
                 .unwrap_or(0),
             ..Picture::default()
         };
         picture.store = self.store.load().as_ref().map(|store| store.engine().stats());
         self.telemetry.gather(&picture)
+    }
+
+    fn certificate_pictures(&self) -> Vec<CertificatePicture> {
+        let pairs = self.certificates.all().into_iter();
+        let shown = pairs.filter_map(|(listener, keeper)| {
+            Some(CertificatePicture {
+                listener: listener.as_str(),
+                not_after_seconds: keeper.pair()?.not_after_ms / 1000,
+                has_problem: keeper.problem().is_some(),
+            })
+        });
+        shown.collect()
     }
 
     /// Writes own metrics into the own store: read by the decoder that reads everybody's, but neither counted

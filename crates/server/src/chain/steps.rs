@@ -52,9 +52,9 @@ impl<'a> Passage<'a> {
     /// Who asks: the token is authoritative; where tenant is named beside it, the names must agree (R25).
     async fn extract(&mut self) -> Result<(), Fault> {
         let headers = self.asked.headers;
-        access::refuse_strangers(self.app, headers)?;
+        access::refuse_strangers(self.app, headers, self.asked.is_allowed_origin)?;
         let open = self.need.open && self.app.is_open();
-        let caller = match access::credential(headers) {
+        let caller = match access::credential(headers, self.app.is_https()) {
             Some(Credential::Key(key)) => {
                 let principal = self.app.control()?.authenticate_key(&key).await?;
                 (Who::Key, principal)

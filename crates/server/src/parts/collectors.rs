@@ -83,7 +83,7 @@ fn register_syslog(app: &SharedApp) -> Result<(), ServiceError> {
             Registration::task(name, move |stop| {
                 write::syslog::serve_stream(owner.clone(), address, transport, stop)
             })
-            .depends_on(["store", "control"])
+            .depends_on(["store", "control", "tls"])
             .describe(description),
         )?;
     }

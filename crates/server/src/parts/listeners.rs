@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 
 use super::Listeners;
 use crate::app::SharedApp;
+use crate::tls::Door;
 use crate::{listen, routes};
 
 pub(super) fn register(app: &SharedApp, listeners: Listeners) -> Result<(), ServiceError> {
@@ -37,7 +38,7 @@ fn one(
     let owner = app.clone();
     let run = move |stop: Shutdown| serve(owner.clone(), setting, address, Arc::clone(&bound), router, stop);
     app.registry()
-        .register(Registration::task(name, run).depends_on(["store", "control"]).describe(description))
+        .register(Registration::task(name, run).depends_on(["store", "control", "tls"]).describe(description))
 }
 
 async fn serve(
@@ -54,6 +55,8 @@ async fn serve(
         (None, Some(address)) => listen::bind(setting, address).await?,
         (None, None) => return Err("the listener's address is not known".into()),
     };
-    listen::serve(listener, router(&app), stop, app.shutdown()).await;
+    let door = Door::new(app.settings().tls.mode, Arc::clone(&app.certificates().web));
+    let router = router(&app);
+    listen::serve(app, listener, door, router, stop).await;
     Ok(())
 }

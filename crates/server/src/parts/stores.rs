@@ -200,12 +200,18 @@ pub async fn open_control(
 }
 
 /// How tokens are made and judged: they are issued by, and for, this installation.
-fn token_settings(settings: &kit::Settings) -> control::TokenSettings {
+pub(crate) fn token_settings(settings: &kit::Settings) -> control::TokenSettings {
     let issuer = match settings.server.external_url.as_str() {
         "" => "bellwether".to_owned(),
         external => external.trim_end_matches('/').to_owned(),
     };
-    control::TokenSettings { audience: issuer.clone(), issuer, ..control::TokenSettings::default() }
+    control::TokenSettings {
+        audience: issuer.clone(),
+        issuer,
+        bind_address: settings.auth_tokens.bind_address,
+        bind_agent: settings.auth_tokens.bind_user_agent,
+        ..control::TokenSettings::default()
+    }
 }
 
 /// The file with the key that opens stored secrets.

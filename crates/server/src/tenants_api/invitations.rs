@@ -16,6 +16,7 @@ use crate::audited::audited;
 use crate::chain::Identity;
 use crate::error::ApiFault;
 use crate::json::Body;
+use crate::mail;
 use crate::prom::params::Params;
 use crate::realtime::timestamp;
 use crate::visitor::Visitor;
@@ -56,7 +57,8 @@ async fn list(
     Ok(paging.answer(&found, invitation_json, |invitation| &invitation.email))
 }
 
-/// Invites somebody. The address to be sent to them is in this answer and in no other.
+/// Invites somebody, by mail where there is a mail server. The address that accepts is in this answer and in no
+/// other.
 async fn create(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
@@ -70,8 +72,14 @@ async fn create(
     let detail = json!({ "role": invitation.role });
     audited(&app, &identity, &tenant.id, "members:invite", &invitation.email, &detail);
     let mut answer = invitation_json(&invitation);
-    let base = app.public_url(visitor.headers());
-    answer["url"] = json!(format!("{base}/invite/{}", token.expose()));
+    let base = visitor.public_url(&app);
+    let url = format!("{base}/invite/{}", token.expose());
+    let is_mailed = mail::is_on(&app);
+    if is_mailed {
+        mail::invite(&app, &invitation, &tenant.name, &url);
+    }
+    answer["url"] = json!(url);
+    answer["mailed"] = json!(is_mailed);
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 

@@ -168,7 +168,7 @@ async fn sign_in_link(
     let user = covered(&control, &identity, &tenant.id, &id).await?;
     let link = control.new_sign_in_link(&tenant.id, &user.id).await?;
     audited(&app, &identity, &tenant.id, "members:sign_in_link", &user.email, &Value::Null);
-    let url = format!("{}/signin?token={}", app.public_url(visitor.headers()), link.token.expose());
+    let url = format!("{}/signin?token={}", visitor.public_url(&app), link.token.expose());
     let answer = json!({ "url": url, "expires_at": timestamp(link.expires_at) });
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }

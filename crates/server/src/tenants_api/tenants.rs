@@ -121,7 +121,7 @@ async fn create(
         .iter()
         .map(|step| json!({ "name": step.name, "at": timestamp(step.done_at_ms) }))
         .collect();
-    let base = app.public_url(visitor.headers());
+    let base = visitor.public_url(&app);
     let answer = json!({
         "tenant": tenant_json(tenant),
         "steps": steps,

@@ -12,8 +12,8 @@ pub(super) const PASSWORD: &str = "a sentence of no one";
 /// Somebody who is signed in.
 pub(super) struct Person {
     pub(super) id: String,
-    cookie: String,
-    csrf: String,
+    pub(super) cookie: String,
+    pub(super) csrf: String,
 }
 
 impl Person {

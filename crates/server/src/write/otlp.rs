@@ -136,7 +136,8 @@ fn code(fault: &Fault) -> Code {
         | Fault::TooLarge(_)
         | Fault::Execution(_)
         | Fault::NotFound(_)
-        | Fault::Conflict(_) => Code::InvalidArgument,
+        | Fault::Conflict(_)
+        | Fault::TenantRequired => Code::InvalidArgument,
         Fault::Unsupported(_) => Code::Unimplemented,
         Fault::Unauthorized | Fault::WrongCredentials | Fault::SecondFactor => Code::Unauthenticated,
         Fault::Forbidden(_) => Code::PermissionDenied,

@@ -1,29 +1,24 @@
 //! Syslog over UDP, TCP and TLS. Syslog knows no answer, so a stream is read only as fast as it is stored, and
 //! what arrives while the store refuses waits: on a stream in the sender, for datagrams in a bounded batch.
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ingest::DecodedRecords;
 use ingest::syslog::{Batch, Framer};
+use kit::config::settings::TlsMode;
 use kit::{BoxError, Shutdown};
 use model::{Reason, Refusal, Refusals, TenantId};
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 use super::rows::{append, context};
 use crate::app::SharedApp;
 use crate::error::Fault;
+use crate::tls::{Accepted, Door};
 
 /// Largest datagram there is.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
@@ -39,15 +34,13 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 const RETRY: Duration = Duration::from_secs(1);
 /// A connection silent for this long is closed.
 const IDLE: Duration = Duration::from_secs(3600);
-/// Time for a TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How a stream listener talks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     /// In the clear.
     Tcp,
-    /// With the certificate of `syslog.certificate_file`.
+    /// With the certificate of `syslog.certificate_file`, or that of the web listeners.
     Tls,
 }
 
@@ -113,10 +106,11 @@ pub(crate) async fn serve_stream(
     transport: Transport,
     stop: Shutdown,
 ) -> Result<(), BoxError> {
-    let acceptor = match transport {
-        Transport::Tcp => None,
-        Transport::Tls => Some(acceptor(&app)?),
+    let mode = match transport {
+        Transport::Tcp => TlsMode::Off,
+        Transport::Tls => TlsMode::Required,
     };
+    let door = Door::new(mode, Arc::clone(&app.certificates().syslog));
     let listener = TcpListener::bind(address).await?;
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -130,16 +124,13 @@ pub(crate) async fn serve_stream(
             tokio::time::sleep(GATHER).await;
             continue;
         };
-        let (app, stop, acceptor) = (app.clone(), stop.clone(), acceptor.clone());
+        let (app, stop, door) = (app.clone(), stop.clone(), door.clone());
         kit::spawn::spawn("syslog connection", async move {
             let _slot = slot;
-            match acceptor {
-                None => read(&app, stream, &stop).await,
-                Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => read(&app, stream, &stop).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "a syslog sender's TLS handshake failed"),
-                    Err(_) => tracing::debug!("a syslog sender's TLS handshake took too long"),
-                },
+            match door.open(stream, app.telemetry()).await {
+                None => {}
+                Some(Accepted::Plain(stream)) => read(&app, stream, &stop).await,
+                Some(Accepted::Encrypted(stream)) => read(&app, stream, &stop).await,
             }
         });
     }
@@ -199,27 +190,6 @@ async fn store(app: &SharedApp, records: DecodedRecords, stop: &Shutdown) {
         tracing::warn!(reason = fault.message(), "syslog messages wait for the store");
         tokio::time::sleep(RETRY).await;
     }
-}
-
-fn acceptor(app: &SharedApp) -> Result<TlsAcceptor, BoxError> {
-    let settings = app.settings();
-    let (certificates, key) = (&settings.syslog.certificate_file, &settings.syslog.key_file);
-    if certificates.is_empty() || key.is_empty() {
-        return Err("syslog.tls needs syslog.certificate_file and syslog.key_file: name both".into());
-    }
-    let said = |setting: &str, file: &str, error: &dyn std::fmt::Display| -> BoxError {
-        format!("{setting}: {file:?}: {error}").into()
-    };
-    let chain: Result<Vec<CertificateDer<'static>>, _> =
-        CertificateDer::pem_file_iter(Path::new(certificates)).and_then(Iterator::collect);
-    let chain = chain.map_err(|e| said("syslog.certificate_file", certificates, &e))?;
-    let key_der =
-        PrivateKeyDer::from_pem_file(Path::new(key)).map_err(|e| said("syslog.key_file", key, &e))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key_der))
-        .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, format!("syslog TLS: {e}")))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 #[cfg(test)]

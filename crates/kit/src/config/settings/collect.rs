@@ -40,12 +40,12 @@ section! {
         udp: Option<SocketAddr> = "off";
         /// TCP address, or off; messages are framed by their length or by line ends.
         tcp: Option<SocketAddr> = "off";
-        /// TCP address for TLS, or off; it needs the certificate and its key.
+        /// TCP address for TLS, or off.
         tls: Option<SocketAddr> = "off";
-        /// PEM file with the certificate chain of the TLS listener.
-        certificate_file: String = "";
+        /// PEM file with the certificate chain of the TLS listener; empty: the certificate of `[tls]`.
+        certificate_file: String = "", live;
         /// PEM file with the private key of the TLS listener.
-        key_file: String = "";
+        key_file: String = "", live;
     }
 }
 

@@ -1,0 +1,146 @@
+//! The mail server, as `[smtp]` names it.
+
+use std::path::Path;
+
+use kit::config::settings::{Smtp, SmtpTls};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+
+use super::letter::Letter;
+
+/// Why a letter was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SendError {
+    /// It may be taken later.
+    Later(String),
+    /// It never will be.
+    Never(String),
+}
+
+/// The way to the mail server.
+pub(super) struct Post {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+}
+
+impl Post {
+    /// Checks the settings; the error names the one that is wrong. Talks to nobody.
+    pub(super) fn new(settings: &Smtp, external_url: &str) -> Result<Self, String> {
+        let from: Mailbox = settings.from.parse().map_err(|error| {
+            format!("smtp.from: {:?}: {error}; write Bellwether <bellwether@example.com>", settings.from)
+        })?;
+        let port = u16::try_from(settings.port).map_err(|error| format!("smtp.port: {error}"))?;
+        let tls = match settings.tls {
+            SmtpTls::Off if is_loopback(&settings.host) => Tls::None,
+            SmtpTls::Off => {
+                let host = &settings.host;
+                return Err(format!(
+                    "smtp.tls: \"off\" would send links and passwords in the clear to {host}: use \"starttls\" or \
+                     \"implicit\""
+                ));
+            }
+            SmtpTls::StartTls => Tls::Required(tls_of(settings)?),
+            SmtpTls::Implicit => Tls::Wrapper(tls_of(settings)?),
+        };
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(settings.host.as_str())
+            .port(port)
+            .tls(tls)
+            .timeout(Some(settings.timeout));
+        if let Some(name) =
+            url::Url::parse(external_url).ok().and_then(|url| url.host_str().map(str::to_owned))
+        {
+            builder = builder.hello_name(ClientId::Domain(name));
+        }
+        if !settings.username.is_empty() {
+            builder =
+                builder.credentials(Credentials::new(settings.username.clone(), password_of(settings)?));
+        }
+        Ok(Self { transport: builder.build(), from })
+    }
+
+    pub(super) async fn send(&self, letter: &Letter) -> Result<(), SendError> {
+        let never = |reason: String| SendError::Never(reason);
+        let to: Address =
+            letter.to.parse().map_err(|_| never("the address cannot be written to".to_owned()))?;
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(letter.subject.as_str())
+            .multipart(MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone()))
+            .map_err(|error| never(error.to_string()))?;
+        match self.transport.send(message).await {
+            Ok(_) => Ok(()),
+            // An address that is refused stays so; a wrong password is the operator's to mend.
+            Err(error) if error.is_permanent() && !is_about_us(&error) => Err(never(error.to_string())),
+            Err(error) => Err(SendError::Later(error.to_string())),
+        }
+    }
+}
+
+/// Permanent answers that are about the sign-in, not about the letter (RFC 4954).
+fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| matches!(u16::from(code), 530 | 534 | 535 | 538))
+}
+
+fn tls_of(settings: &Smtp) -> Result<TlsParameters, String> {
+    let mut builder = TlsParameters::builder(settings.host.clone());
+    if !settings.ca_file.is_empty() {
+        let said = |error: String| format!("smtp.ca_file: {}: {error}", settings.ca_file);
+        let pem = std::fs::read(Path::new(&settings.ca_file)).map_err(|error| said(error.to_string()))?;
+        let authority = Certificate::from_pem(&pem).map_err(|error| said(error.to_string()))?;
+        builder = builder.add_root_certificate(authority);
+    }
+    builder.build().map_err(|error| format!("smtp.tls: {error}"))
+}
+
+fn password_of(settings: &Smtp) -> Result<String, String> {
+    match (settings.password.expose(), settings.password_file.as_str()) {
+        ("", "") => Err("smtp.username needs smtp.password_file or smtp.password".to_owned()),
+        (password, "") => Ok(password.to_owned()),
+        ("", file) => {
+            let read = std::fs::read_to_string(Path::new(file));
+            let text = read.map_err(|error| format!("smtp.password_file: {file}: {error}"))?;
+            Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        _ => Err("name smtp.password or smtp.password_file, not both".to_owned()),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn smtp(change: impl Fn(&mut Smtp)) -> Result<(), String> {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut settings = kit::Settings::default().smtp;
+        settings.host = "127.0.0.1".to_owned();
+        settings.from = "Bellwether <bw@bw.example>".to_owned();
+        change(&mut settings);
+        Post::new(&settings, "https://bw.example").map(drop)
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_nothing_goes_out_in_the_clear() {
+        assert_eq!(smtp(|_| {}), Ok(()));
+        assert_eq!(smtp(|s| s.tls = SmtpTls::Off), Ok(()), "to this machine");
+        let rows: [(fn(&mut Smtp), &str); 6] = [
+            (|s| s.from = "nobody".into(), "smtp.from"),
+            (|s| (s.tls, s.host) = (SmtpTls::Off, "mail.example".into()), "smtp.tls"),
+            (|s| s.ca_file = "/nothing".into(), "smtp.ca_file"),
+            (|s| s.username = "u".into(), "smtp.password_file"),
+            (|s| (s.username, s.password_file) = ("u".into(), "/nothing".into()), "smtp.password_file"),
+            (|s| (s.tls, s.host) = (SmtpTls::Off, "localhost.evil.example".into()), "smtp.tls"),
+        ];
+        for (change, want) in rows {
+            let said = smtp(change).unwrap_err();
+            assert!(said.contains(want), "{want}: {said}");
+        }
+    }
+}
