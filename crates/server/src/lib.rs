@@ -19,6 +19,7 @@ mod limits; // what tenants may use
 mod listen; // sockets
 mod moment; // moments in JSON
 mod monitoring; // /api/v1/monitoring
+mod named; // names in paths
 mod objects; // saved objects
 mod openapi; // routes that say what they do
 mod outbound; // requests to addresses that tenants name
@@ -42,6 +43,7 @@ mod tests; // protocols, row by row
 mod traces_api; // traces and services for explorers
 mod ui; // embedded pages
 mod visitor; // whoever comes to a public route
+mod word; // words of closed sets in JSON
 mod write; // intakes
 
 pub use app::{App, SharedApp};
