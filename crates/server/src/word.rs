@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use control::audit::AuditResult;
 use control::sso::{Preset, ProviderKind};
 use control::{ActorKind, KeyScope, ObjectKind, Permission, SignInMethod, TenantState, UserState};
+use kit::{HealthState, ServiceStatus};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -14,7 +15,7 @@ pub(crate) trait Spelled: Copy + 'static {
     const NAME: &'static str;
 
     /// Every word.
-    const ALL: &'static [Self];
+    const WORDS: &'static [Self];
 
     /// How it is written.
     fn spelling(self) -> &'static str;
@@ -24,7 +25,7 @@ macro_rules! spelled {
     ($($set:ty as $name:literal),+ $(,)?) => {$(
         impl Spelled for $set {
             const NAME: &'static str = $name;
-            const ALL: &'static [Self] = &<$set>::ALL;
+            const WORDS: &'static [Self] = &<$set>::ALL;
 
             fn spelling(self) -> &'static str {
                 self.as_str()
@@ -36,11 +37,13 @@ macro_rules! spelled {
 spelled! {
     ActorKind as "ActorKind",
     AuditResult as "AuditResult",
+    HealthState as "HealthState",
     KeyScope as "KeyScope",
     ObjectKind as "ObjectKind",
     Permission as "Permission",
     Preset as "ProviderPreset",
     ProviderKind as "ProviderKind",
+    ServiceStatus as "ServiceStatus",
     SignInMethod as "SignInMethod",
     TenantState as "TenantState",
     UserState as "UserState",
@@ -59,7 +62,7 @@ impl<T: Spelled> Serialize for Word<T> {
 impl<'de, T: Spelled> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let found = T::ALL.iter().copied().find(|word| word.spelling() == text);
+        let found = T::WORDS.iter().copied().find(|word| word.spelling() == text);
         found.map(Self).ok_or_else(|| {
             let shown: String = text.chars().take(40).collect();
             serde::de::Error::custom(format!("{shown:?} is none of {}", spellings::<T>().join(", ")))
@@ -79,7 +82,7 @@ impl<T: Spelled> JsonSchema for Word<T> {
 
 /// Every word of a set.
 fn spellings<T: Spelled>() -> Vec<&'static str> {
-    T::ALL.iter().map(|word| word.spelling()).collect()
+    T::WORDS.iter().map(|word| word.spelling()).collect()
 }
 
 #[cfg(test)]
