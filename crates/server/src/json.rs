@@ -1,5 +1,5 @@
-//! JSON bodies of our own API: every malformed one is answered with the path of the field at fault. And answers that
-//! nobody keeps.
+//! JSON bodies of our own API: every malformed one is answered with the path of the field at fault. And answers
+//! that nobody keeps.
 
 use axum::Json;
 use axum::extract::{FromRequest, Request};

@@ -15,7 +15,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiFault> {
         match Path::from_request_parts(parts, state).await {
             Ok(Path(names)) => Ok(Self(names)),
-            Err(_) => Err(Fault::invalid("path", "is no text in UTF-8").into()),
+            Err(_) => Err(Fault::invalid("path", "the path is no text in UTF-8").into()),
         }
     }
 }

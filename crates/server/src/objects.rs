@@ -53,7 +53,7 @@ pub(crate) fn routes() -> Routes {
         .delete(object, delete, Op::new("deleteObject", "Removes a saved object").gives_nothing(204))
 }
 
-/// For agents: with what they collect come its secrets, so it is for keys that send, not for those that only read.
+/// For agents: what they collect holds secrets, so it is for keys that send, not for those that only read.
 pub(crate) fn agent_routes() -> Routes {
     Routes::new("Objects").get(
         "/api/v1/monitoring/agents/{host}/configuration",

@@ -133,7 +133,7 @@ struct SamlSettings {
 }
 
 impl SignInProvider {
-    /// A provider as the API shows it. With `sso` the addresses that the provider must be told are in it, too.
+    /// A provider as the API shows it; with `sso`, the addresses that the provider must be told are in it.
     pub(super) fn of(provider: Provider, sso: Option<&Sso>) -> Self {
         let kind = Word(provider.config.kind());
         let (config, preset) = match provider.config {

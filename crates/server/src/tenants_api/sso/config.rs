@@ -69,8 +69,8 @@ impl From<RoleRule> for control::sso::RoleRule {
     }
 }
 
-/// How a provider is reached, as a body says it: which of the two follows from `kind`, so that a fault in one is
-/// told in its words.
+/// How a provider is reached, as a body says it. Which of the two follows from `kind`, so that a fault in one
+/// is told in its words.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "NewSignInProviderConfig")]
