@@ -23,6 +23,9 @@ pub enum UserState {
 }
 
 impl UserState {
+    /// Both states.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Disabled];
+
     /// The spelling in the API and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,7 +36,7 @@ impl UserState {
 
     /// Reads the spelling.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Disabled].into_iter().find(|state| state.as_str() == text)
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 

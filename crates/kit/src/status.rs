@@ -24,6 +24,10 @@ pub enum ServiceStatus {
 }
 
 impl ServiceStatus {
+    /// Every status.
+    pub const ALL: [Self; 6] =
+        [Self::Registered, Self::Initializing, Self::Ready, Self::Failed, Self::Stopping, Self::Stopped];
+
     /// The spelling in the API and in messages.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -58,6 +62,9 @@ pub enum HealthState {
 }
 
 impl HealthState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Healthy, Self::Degraded, Self::Unhealthy, Self::Unknown];
+
     /// The spelling in the API.
     pub fn as_str(self) -> &'static str {
         match self {

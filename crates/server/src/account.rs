@@ -10,10 +10,8 @@ mod sign_in; // by link and by password
 mod sso; // through a provider
 mod tokens; // for programs
 
-use axum::Router;
 use control::ActorKind;
 
-use crate::app::SharedApp;
 use crate::chain::{Identity, Need};
 use crate::error::Fault;
 use crate::openapi::Routes;
@@ -22,9 +20,8 @@ pub(crate) use fetch::ProviderFetch;
 pub(crate) use sso::find_provider;
 
 /// What answers anyone. Each of these bounds how often it is asked.
-pub(crate) fn public_routes() -> Router<SharedApp> {
-    Router::new()
-        .merge(sign_in::routes())
+pub(crate) fn public_routes() -> Routes {
+    sign_in::routes()
         .merge(password::routes())
         .merge(invitations::routes())
         .merge(tokens::routes())
@@ -33,7 +30,7 @@ pub(crate) fn public_routes() -> Router<SharedApp> {
 
 /// What answers whoever is signed in, by what it needs.
 pub(crate) fn routes() -> Vec<(Need, Routes)> {
-    vec![(Need::SIGNED_IN, profile::routes().merge(second_factor::routes()).into())]
+    vec![(Need::SIGNED_IN, profile::routes().merge(second_factor::routes()))]
 }
 
 /// The person who asks, by identifier: keys have no account of their own.

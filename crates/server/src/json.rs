@@ -1,7 +1,11 @@
-//! JSON bodies of our own API: every malformed one is answered with the path of the field at fault.
+//! JSON bodies of our own API: every malformed one is answered with the path of the field at fault. And answers
+//! that nobody keeps.
 
+use axum::Json;
 use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::body;
@@ -19,6 +23,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, _state: &S) -> Result<Self, Response> {
         let bytes = body::read(request.into_body(), BYTES_MAX).await.map_err(|fault| fault.api())?;
         parse(&bytes).map(Self).map_err(|fault| fault.api().into_response())
+    }
+}
+
+/// An answer that is shown once, and so not for a cache.
+pub(crate) struct Unkept<T>(pub(crate) T);
+
+impl<T: Serialize> IntoResponse for Unkept<T> {
+    fn into_response(self) -> Response {
+        ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(self.0)).into_response()
     }
 }
 

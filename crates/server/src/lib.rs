@@ -21,6 +21,7 @@ mod listen; // sockets
 mod mail; // letters
 mod moment; // moments in JSON
 mod monitoring; // /api/v1/monitoring
+mod named; // names in paths
 mod objects; // saved objects
 mod openapi; // routes that say what they do
 mod outbound; // requests to addresses that tenants name
@@ -46,6 +47,7 @@ mod tls; // certificates of the listeners
 mod traces_api; // traces and services for explorers
 mod ui; // embedded pages
 mod visitor; // whoever comes to a public route
+mod word; // words of closed sets in JSON
 mod write; // intakes
 
 pub use app::{App, SharedApp};

@@ -13,6 +13,7 @@ use control::{Principal, Tenant};
 use hashbrown::HashMap;
 use model::TenantId;
 use parking_lot::{Mutex, RwLock};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
@@ -23,29 +24,36 @@ pub(crate) use visitors::Ask;
 use visitors::Visitors;
 
 /// Limits of one tenant, as its object says; what is absent is bounded by the configuration alone.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TenantLimits {
     /// Requests within `performance.rate_limit_window_ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub(crate) requests: Option<u64>,
     /// Of those, by one person, key or service account.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub(crate) requests_per_caller: Option<u64>,
     /// Bytes of bodies being received or decoded at once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub(crate) in_flight_bytes: Option<u64>,
     /// Series active at once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub(crate) series: Option<u64>,
     /// Bytes of telemetry on disk.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub(crate) stored_bytes: Option<u64>,
     /// Queries running at once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub(crate) concurrent_queries: Option<u32>,
     /// Longest run of a query, seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 86_400), extend("exclusiveMinimum" = 0))]
     pub(crate) query_seconds: Option<f64>,
 }
 

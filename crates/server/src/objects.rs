@@ -4,20 +4,97 @@
 mod secrets; // masked, and kept when they come back so
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use control::{ControlError, ObjectKind};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
+use crate::json::Body;
+use crate::moment::Moment;
+use crate::named::Named;
+use crate::openapi::{Op, Routes};
 use crate::outbound::Policy;
-use crate::realtime::timestamp;
 
 /// Objects of one page of a list.
 const PAGE: u32 = 1000;
+
+/// For whoever sees or changes saved objects.
+pub(crate) fn routes() -> Routes {
+    let base = "/api/v1/monitoring/objects/{kind}";
+    let object = &format!("{base}/{{name}}");
+    Routes::new("Objects")
+        .get(
+            base,
+            list,
+            Op::new("listObjects", "The saved objects of a kind, by name; at most 1000")
+                .about(KINDS)
+                .gives::<Objects>(),
+        )
+        .get(
+            object,
+            get,
+            Op::new("getObject", "A saved object")
+                .about("Secrets are masked for whoever may not change settings.")
+                .gives::<Object>(),
+        )
+        .put(
+            object,
+            put,
+            Op::new("putObject", "Creates or replaces a saved object")
+                .about("The body is its specification. A masked secret that comes back as it is stays.")
+                .takes::<Map<String, Value>>()
+                .gives::<Object>(),
+        )
+        .delete(object, delete, Op::new("deleteObject", "Removes a saved object").gives_nothing(204))
+}
+
+/// For agents: what they collect holds secrets, so it is for keys that send, not for those that only read.
+pub(crate) fn agent_routes() -> Routes {
+    Routes::new("Objects").get(
+        "/api/v1/monitoring/agents/{host}/configuration",
+        agent_configuration,
+        Op::new("getAgentConfiguration", "What an agent collects: the object of its host, else everybody's")
+            .gives::<Object>(),
+    )
+}
+
+const KINDS: &str = "Kinds are `dashboard`, `saved_query`, `rule`, `check`, `channel`, `route`, `schedule`, \
+    `runbook`, `slo`, `pipeline`, `preference` and `agent`.";
+
+/// Saved objects of a kind.
+#[derive(Serialize, JsonSchema)]
+struct Objects {
+    items: Vec<Object>,
+}
+
+/// A saved object.
+#[derive(Serialize, JsonSchema)]
+struct Object {
+    name: String,
+    /// What is inside belongs to the kind.
+    spec: Value,
+    /// 1, and one more with each change.
+    version: i64,
+    created_at: Moment,
+    updated_at: Moment,
+}
+
+impl From<control::Object> for Object {
+    fn from(object: control::Object) -> Self {
+        Self {
+            name: object.name,
+            spec: object.spec,
+            version: object.version,
+            created_at: Moment(object.created_at),
+            updated_at: Moment(object.updated_at),
+        }
+    }
+}
 
 fn kind_of(name: &str) -> Result<ObjectKind, Fault> {
     ObjectKind::parse(name).ok_or_else(|| {
@@ -27,54 +104,44 @@ fn kind_of(name: &str) -> Result<ObjectKind, Fault> {
 }
 
 /// An object as whoever asks may see it.
-fn shown(mut object: control::Object, identity: &Identity) -> Value {
+fn shown(mut object: control::Object, identity: &Identity) -> Object {
     if !identity.principal.may(control::Permission::SettingsManage) {
         secrets::mask(object.kind, &mut object.spec);
     }
-    to_json(&object)
-}
-
-fn to_json(object: &control::Object) -> Value {
-    json!({
-        "name": object.name,
-        "spec": object.spec,
-        "version": object.version,
-        "created_at": timestamp(object.created_at),
-        "updated_at": timestamp(object.updated_at),
-    })
+    object.into()
 }
 
 /// All of a kind, by name.
-pub(crate) async fn list(
+async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Path(kind): Path<String>,
-) -> Result<Response, ApiFault> {
+    Named(kind): Named<String>,
+) -> Result<Json<Objects>, ApiFault> {
     let objects = app.control()?.objects(&identity.tenant, kind_of(&kind)?, None, PAGE).await?;
-    let items: Vec<Value> = objects.into_iter().map(|object| shown(object, &identity)).collect();
-    Ok(Json(json!({ "items": items })).into_response())
+    let items = objects.into_iter().map(|object| shown(object, &identity)).collect();
+    Ok(Json(Objects { items }))
 }
 
 /// One by name.
-pub(crate) async fn get(
+async fn get(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Path((kind, name)): Path<(String, String)>,
-) -> Result<Response, ApiFault> {
+    Named((kind, name)): Named<(String, String)>,
+) -> Result<Json<Object>, ApiFault> {
     let object = app.control()?.object(&identity.tenant, kind_of(&kind)?, &name).await?;
-    Ok(Json(shown(object, &identity)).into_response())
+    Ok(Json(shown(object, &identity)))
 }
 
 /// What an agent collects: the object of its host, else everybody's, with its secrets.
-pub(crate) async fn agent_configuration(
+async fn agent_configuration(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Path(host): Path<String>,
-) -> Result<Response, ApiFault> {
+    Named(host): Named<String>,
+) -> Result<Json<Object>, ApiFault> {
     let control = app.control()?;
     for name in [host.as_str(), "default"] {
         match control.object(&identity.tenant, ObjectKind::Agent, name).await {
-            Ok(object) => return Ok(Json(to_json(&object)).into_response()),
+            Ok(object) => return Ok(Json(object.into())),
             Err(ControlError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -83,12 +150,12 @@ pub(crate) async fn agent_configuration(
 }
 
 /// Creates or replaces one.
-pub(crate) async fn put(
+async fn put(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Path((kind, name)): Path<(String, String)>,
-    body: crate::json::Body<Value>,
-) -> Result<Response, ApiFault> {
+    Named((kind, name)): Named<(String, String)>,
+    body: Body<Value>,
+) -> Result<Json<Object>, ApiFault> {
     if !body.0.is_object() {
         return Err(Fault::invalid("", "the body must be the object's specification, a JSON object").into());
     }
@@ -111,7 +178,7 @@ pub(crate) async fn put(
     }
     let object = control.put_object(&identity.tenant, kind, &name, &spec, None).await?;
     announce(&app, &identity, kind.as_str(), &name).await;
-    Ok(Json(shown(object, &identity)).into_response())
+    Ok(Json(shown(object, &identity)))
 }
 
 /// Tells open pages that a dashboard changed. A changed pipeline holds from the next write on.
@@ -127,10 +194,10 @@ async fn announce(app: &SharedApp, identity: &Identity, kind: &str, name: &str) 
 }
 
 /// Removes one.
-pub(crate) async fn delete(
+async fn delete(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Path((kind, name)): Path<(String, String)>,
+    Named((kind, name)): Named<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
     app.control()?.delete_object(&identity.tenant, kind_of(&kind)?, &name).await?;
     announce(&app, &identity, &kind, &name).await;

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, get, post};
 use control::Permission;
 use model::TenantId;
 use serde_json::json;
@@ -52,7 +52,7 @@ fn public() -> Routes {
         .route("/-/ready", get(health::ready))
         .route("/version", get(health::version))
         .route("/api/v1/monitoring/health", get(monitoring::health));
-    Routes::from(public).merge(account::public_routes().into())
+    Routes::from(public).merge(account::public_routes())
 }
 
 /// These pass the chain themselves, to refuse in their own protocol.
@@ -80,11 +80,7 @@ fn gated() -> Vec<(Need, Words, Routes)> {
         .route("/api/v1/monitoring/hosts", get(monitoring::hosts::list))
         .merge(rows_api::routes())
         .merge(traces_api::routes());
-    let operations = Router::new()
-        .route("/api/v1/services", get(services::list))
-        .route("/api/v1/services/{name}", get(services::get))
-        .route("/api/v1/services/{name}/restart", post(services::restart))
-        .route("/-/reload", post(health::reload).put(health::reload));
+    let operations = Router::new().route("/-/reload", post(health::reload).put(health::reload));
     let deletes = rows_api::admin_routes()
         .merge(prometheus_admin())
         .merge(Router::new().nest("/prometheus", prometheus_admin()));
@@ -92,13 +88,7 @@ fn gated() -> Vec<(Need, Words, Routes)> {
         .route("/api/v1/monitoring/metrics/collect", post(monitoring::collect))
         .route("/api/v1/monitoring/metrics/custom", post(json_intake::custom))
         .merge(intakes::protected_routes());
-    let saved = Router::new()
-        .route("/api/v1/monitoring/objects/{kind}", get(objects::list))
-        .route("/api/v1/monitoring/objects/{kind}/{name}", object())
-        .merge(rows_api::editor_routes());
-    // What an agent collects, with its secrets: for keys that send, not for those that only read.
-    let agents = Router::new()
-        .route("/api/v1/monitoring/agents/{host}/configuration", get(objects::agent_configuration));
+    let saved = objects::routes().merge(rows_api::editor_routes().into());
     vec![
         (reads, Words::Prometheus, prometheus.into()),
         (reads, Words::Api, Router::new().route("/api/v1/sql", post(sql::run)).into()),
@@ -106,11 +96,12 @@ fn gated() -> Vec<(Need, Words, Routes)> {
         (reads, Words::Text, tempo::routes().into()),
         (Need::INGEST, Words::Api, writes.into()),
         (Need::always(Permission::TelemetryRead), Words::Api, looks.into()),
+        (Need::OPERATE, Words::Api, services::routes()),
         (Need::OPERATE, Words::Api, operations.into()),
         (Need::always(Permission::DataDelete), Words::Api, deletes.into()),
         (Need::always(Permission::TelemetryWrite), Words::Api, protected_writes.into()),
-        (Need::protected(Permission::ObjectsRead, Permission::ObjectsWrite), Words::Api, saved.into()),
-        (Need::always(Permission::TelemetryWrite), Words::Api, agents.into()),
+        (Need::protected(Permission::ObjectsRead, Permission::ObjectsWrite), Words::Api, saved),
+        (Need::always(Permission::TelemetryWrite), Words::Api, objects::agent_routes()),
     ]
 }
 
@@ -179,10 +170,6 @@ where
     T: 'static,
 {
     get(handler).post(handler)
-}
-
-fn object() -> MethodRouter<SharedApp> {
-    put(objects::put).get(objects::get).merge(delete(objects::delete))
 }
 
 fn finish(router: Router<SharedApp>, app: &SharedApp) -> Router {

@@ -18,15 +18,11 @@ mod tenants; // the tenants themselves
 mod tend; // what is left to do
 mod usage; // what a tenant uses
 
-use std::sync::Arc;
-
-use control::{Permission, Tenant};
+use control::Permission;
 
 pub(crate) use tend::run as tend;
 
-use crate::app::SharedApp;
-use crate::chain::{Identity, Need};
-use crate::error::Fault;
+use crate::chain::Need;
 use crate::openapi::Routes;
 
 /// Every route, by what it needs.
@@ -34,27 +30,18 @@ pub(crate) fn routes() -> Vec<(Need, Routes)> {
     let settings = Need::protected(Permission::SettingsRead, Permission::SettingsManage);
     let members = Need::protected(Permission::MembersRead, Permission::MembersManage);
     vec![
-        (Need::always(Permission::PlatformManage), Routes::from(tenants::platform_routes())),
-        (settings, Routes::from(tenants::routes()).merge(Routes::from(usage::routes()))),
-        (Need::always(Permission::DataDelete), Routes::from(export::routes())),
+        (Need::always(Permission::PlatformManage), tenants::platform_routes()),
+        (settings, tenants::routes().merge(usage::routes())),
+        (Need::always(Permission::DataDelete), export::routes()),
         (
             members,
-            Routes::from(members::routes())
-                .merge(Routes::from(invitations::routes()))
-                .merge(Routes::from(roles::routes()))
+            members::routes()
+                .merge(invitations::routes())
+                .merge(roles::routes())
                 .merge(teams::routes())
-                .merge(Routes::from(projects::routes())),
+                .merge(projects::routes()),
         ),
-        (
-            Need::always(Permission::KeysManage),
-            Routes::from(keys::routes()).merge(Routes::from(service_accounts::routes())),
-        ),
-        (Need::always(Permission::SettingsManage), Routes::from(sso::routes())),
+        (Need::always(Permission::KeysManage), keys::routes().merge(service_accounts::routes())),
+        (Need::always(Permission::SettingsManage), sso::routes()),
     ]
-}
-
-/// The tenant that a path names, if the caller may know of it and it exists.
-async fn tenant_of(app: &SharedApp, identity: &Identity, named: &str) -> Result<Arc<Tenant>, Fault> {
-    let id = identity.tenant_of_path(named)?;
-    Ok(app.control()?.tenant(&id).await?)
 }

@@ -38,6 +38,9 @@ pub enum ProviderKind {
 }
 
 impl ProviderKind {
+    /// Both protocols.
+    pub const ALL: [Self; 2] = [Self::Oidc, Self::Saml];
+
     /// The spelling in the API and in the database.
     pub fn as_str(self) -> &'static str {
         match self {

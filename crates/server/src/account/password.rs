@@ -1,10 +1,9 @@
 //! A new password for whoever forgot theirs.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
 use control::audit::AuditResult;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,24 +14,45 @@ use crate::error::ApiFault;
 use crate::json::Body;
 use crate::limits::Ask;
 use crate::mail;
+use crate::openapi::{Op, Routes};
 use crate::visitor::Visitor;
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/auth/password/forgot", post(forgot))
-        .route("/api/v1/auth/password/reset", post(reset))
+pub(super) fn routes() -> Routes {
+    Routes::new("Sign-in")
+        .post(
+            "/api/v1/auth/password/forgot",
+            forgot,
+            Op::new(
+                "forgotPassword",
+                "Asks for a way to set a new password; every address is answered alike",
+            )
+            .takes::<ForgottenPassword>()
+            .gives_nothing(202)
+            .refuses(&[403]),
+        )
+        .post(
+            "/api/v1/auth/password/reset",
+            reset,
+            Op::new("resetPassword", "Sets a new password with a token; sessions and tokens of before end")
+                .takes::<PasswordReset>()
+                .gives_nothing(204)
+                .refuses(&[403, 404]),
+        )
 }
 
-#[derive(Deserialize)]
+/// Who forgot their password.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Forgot {
+struct ForgottenPassword {
     email: String,
+    /// The identifier of a tenant; without it, the one that the host names.
     tenant: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// A token that was given out, and the password to be.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Reset {
+struct PasswordReset {
     token: String,
     password: String,
 }
@@ -42,7 +62,7 @@ struct Reset {
 async fn forgot(
     State(app): State<SharedApp>,
     visitor: Visitor,
-    body: Body<Forgot>,
+    body: Body<ForgottenPassword>,
 ) -> Result<StatusCode, ApiFault> {
     visitor.count(&app, Ask::Forgot)?;
     let named = visitor.tenant(&app, body.0.tenant.as_deref())?;
@@ -67,7 +87,7 @@ async fn forgot(
 async fn reset(
     State(app): State<SharedApp>,
     visitor: Visitor,
-    body: Body<Reset>,
+    body: Body<PasswordReset>,
 ) -> Result<StatusCode, ApiFault> {
     visitor.count(&app, Ask::Forgot)?;
     let user = app.control()?.reset_password(&body.0.token, &body.0.password).await?;

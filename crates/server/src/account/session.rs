@@ -1,27 +1,34 @@
 //! The session's cookie, set and taken away.
 
-use axum::Json;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderName, HeaderValue, header};
 use control::audit::AuditResult;
 use control::{Actor, ActorKind, Session, User};
 use model::TenantId;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::access::{SECURE_SESSION_COOKIE, SESSION_COOKIE};
 use crate::app::SharedApp;
 use crate::audited::{Visit, audited_visit};
+use crate::json::Unkept;
 use crate::visitor::Visitor;
 
+/// A session that has begun; the cookie is beside it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct BegunSession {
+    /// What changes carry in `X-CSRF-Token`.
+    csrf: String,
+}
+
+/// The answer that begins a session.
+pub(super) type Begun = ([(HeaderName, HeaderValue); 1], Unkept<BegunSession>);
+
 /// A session has begun: writes it down and answers with its cookie and the token that changes need.
-pub(super) fn begun(app: &SharedApp, visitor: &Visitor, session: &Session, method: &str) -> Response {
+pub(super) fn begun(app: &SharedApp, visitor: &Visitor, session: &Session, method: &str) -> Begun {
     announce(app, visitor, session, method);
-    let body = Json(json!({ "csrf": session.csrf.expose() }));
-    let headers = [
-        (header::SET_COOKIE, cookie(app, visitor, session)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (headers, body).into_response()
+    let csrf = session.csrf.expose().to_owned();
+    ([(header::SET_COOKIE, cookie(app, visitor, session))], Unkept(BegunSession { csrf }))
 }
 
 /// Tells the audit log and open pages that somebody signed in.

@@ -1,56 +1,121 @@
 //! Signing in with a one-time link or a password, signing out, and which ways there are.
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::AppendHeaders;
 use control::audit::AuditResult;
-use control::sso::{Provider, SSO_ONLY};
-use control::{ControlError, Remedy, Session, SignIn, Tenant};
-use serde::Deserialize;
+use control::sso::{Provider, ProviderKind, SSO_ONLY};
+use control::{ControlError, Remedy, Session, SignIn};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::session;
+use super::session::{self, Begun, BegunSession};
 use crate::app::SharedApp;
 use crate::audited::{Visit, audited_visit, trail};
 use crate::error::ApiFault;
 use crate::json::Body;
 use crate::limits::Ask;
+use crate::openapi::{Op, Routes, string};
 use crate::prom::params::Params;
 use crate::visitor::Visitor;
+use crate::word::Word;
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/auth/link", post(redeem))
-        .route("/api/v1/auth/sign-in", post(sign_in))
-        .route("/api/v1/auth/logout", post(sign_out))
-        .route("/api/v1/auth/methods", get(methods))
+pub(super) fn routes() -> Routes {
+    Routes::new("Sign-in")
+        .post(
+            "/api/v1/auth/link",
+            redeem,
+            Op::new("redeemSignInLink", "Exchanges a link's token, once, for a session")
+                .takes::<LinkToken>()
+                .gives::<BegunSession>()
+                .refuses(&[401, 403]),
+        )
+        .post(
+            "/api/v1/auth/sign-in",
+            sign_in,
+            Op::new("signIn", "Exchanges an address and a password for a session")
+                .about("401 with `SECOND_FACTOR_REQUIRED` asks for the code of an authenticator.")
+                .takes::<Credentials>()
+                .gives::<BegunSession>()
+                .refuses(&[401, 403]),
+        )
+        .post(
+            "/api/v1/auth/logout",
+            sign_out,
+            Op::new("signOut", "Ends the session of the cookie, if there is one")
+                .gives_nothing(204)
+                .refuses(&[403]),
+        )
+        .get(
+            "/api/v1/auth/methods",
+            methods,
+            Op::new("listSignInMethods", "Which ways to sign in there are for an address")
+                .params(&[
+                    string("tenant", "The identifier of a tenant; without it, the one that the host names."),
+                    string("email", "Leaves out the providers of other domains."),
+                ])
+                .gives::<SignInMethods>()
+                .refuses(&[403]),
+        )
 }
 
 /// A one-time link's token.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Link {
+struct LinkToken {
     token: String,
 }
 
 /// What the sign-in page sends.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Given {
+struct Credentials {
     email: String,
     password: String,
+    /// The identifier of a tenant; without it, the one that the host names.
     tenant: Option<String>,
+    /// Of the authenticator, or a recovery code.
     code: Option<String>,
+}
+
+/// Which ways to sign in there are.
+#[derive(Serialize, JsonSchema)]
+struct SignInMethods {
+    /// Whether a password may be used.
+    password: bool,
+    providers: Vec<SignInOption>,
+}
+
+/// A provider to sign in through.
+#[derive(Serialize, JsonSchema)]
+struct SignInOption {
+    name: String,
+    kind: Word<ProviderKind>,
+    /// What the button says.
+    label: String,
+    /// Where the browser goes.
+    url: String,
+}
+
+impl From<Provider> for SignInOption {
+    fn from(provider: Provider) -> Self {
+        Self {
+            kind: Word(provider.config.kind()),
+            label: format!("Sign in with {}", provider.name),
+            url: format!("/api/v1/auth/sso/{}/{}", provider.tenant, provider.id),
+            name: provider.name,
+        }
+    }
 }
 
 /// Exchanges a link's token, once, for a session.
 async fn redeem(
     State(app): State<SharedApp>,
     visitor: Visitor,
-    body: Body<Link>,
-) -> Result<Response, ApiFault> {
+    body: Body<LinkToken>,
+) -> Result<Begun, ApiFault> {
     visitor.count(&app, Ask::Link)?;
     let found = app.control()?.redeem_link(&body.0.token, visitor.client()).await;
     let begun = match found {
@@ -67,9 +132,9 @@ async fn redeem(
 async fn sign_in(
     State(app): State<SharedApp>,
     visitor: Visitor,
-    body: Body<Given>,
-) -> Result<Response, ApiFault> {
-    let Given { email, password, tenant, code } = body.0;
+    body: Body<Credentials>,
+) -> Result<Begun, ApiFault> {
+    let Credentials { email, password, tenant, code } = body.0;
     let method = if code.is_some() { "password+code" } else { "password" };
     let proof =
         Proof { email: &email, password: &password, tenant: tenant.as_deref(), code: code.as_deref() };
@@ -136,7 +201,10 @@ async fn refused(
 }
 
 /// Ends the session; the cookie is worth nothing afterwards.
-async fn sign_out(State(app): State<SharedApp>, visitor: Visitor) -> Result<Response, ApiFault> {
+async fn sign_out(
+    State(app): State<SharedApp>,
+    visitor: Visitor,
+) -> Result<(StatusCode, AppendHeaders<[(HeaderName, HeaderValue); 2]>), ApiFault> {
     if let Some(token) = visitor.session_cookie(&app) {
         let control = app.control()?;
         let known = control.authenticate_session(&token).await;
@@ -156,7 +224,7 @@ async fn sign_out(State(app): State<SharedApp>, visitor: Visitor) -> Result<Resp
         }
     }
     let forget = session::no_cookies().map(|cookie| (header::SET_COOKIE, cookie));
-    Ok((StatusCode::NO_CONTENT, AppendHeaders(forget)).into_response())
+    Ok((StatusCode::NO_CONTENT, AppendHeaders(forget)))
 }
 
 /// Which ways to sign in a tenant has, for an address. What is answered follows from the tenant's settings
@@ -165,23 +233,21 @@ async fn methods(
     State(app): State<SharedApp>,
     visitor: Visitor,
     params: Params,
-) -> Result<Response, ApiFault> {
+) -> Result<Json<SignInMethods>, ApiFault> {
     visitor.count(&app, Ask::Methods)?;
     let named = visitor.tenant(&app, params.get("tenant"))?;
     let tenant = named.unwrap_or_else(model::TenantId::default_tenant);
     let control = app.control()?;
-    let nothing = || Json(json!({ "password": true, "providers": [] })).into_response();
-    let Ok(tenant) = control.active_tenant(&tenant).await else { return Ok(nothing()) };
+    let Ok(tenant) = control.active_tenant(&tenant).await else {
+        return Ok(Json(SignInMethods { password: true, providers: Vec::new() }));
+    };
     let email = params.get("email").unwrap_or("");
-    let providers: Vec<Value> = control
-        .sso_providers(&tenant.id)
-        .await?
-        .iter()
-        .filter(|provider| provider.enabled && is_for(provider, email))
-        .map(|provider| option_json(&tenant, provider))
-        .collect();
-    let is_sso_only = tenant.settings[SSO_ONLY] == true;
-    Ok(Json(json!({ "password": !is_sso_only, "providers": providers })).into_response())
+    let providers = control.sso_providers(&tenant.id).await?;
+    let usable = |provider: &Provider| provider.enabled && is_for(provider, email);
+    Ok(Json(SignInMethods {
+        password: tenant.settings[SSO_ONLY] != true,
+        providers: providers.into_iter().filter(usable).map(SignInOption::from).collect(),
+    }))
 }
 
 /// Providers of other domains than the address's are no use to whoever has it.
@@ -190,13 +256,4 @@ fn is_for(provider: &Provider, email: &str) -> bool {
     domain.is_empty()
         || provider.domains.is_empty()
         || provider.domains.iter().any(|allowed| allowed.eq_ignore_ascii_case(domain))
-}
-
-fn option_json(tenant: &Tenant, provider: &Provider) -> Value {
-    json!({
-        "name": provider.name,
-        "kind": provider.config.kind().as_str(),
-        "label": format!("Sign in with {}", provider.name),
-        "url": format!("/api/v1/auth/sso/{}/{}", tenant.id, provider.id),
-    })
 }

@@ -3,15 +3,14 @@
 //! Whatever fails on the way leads to the sign-in page with a word for it; the whole reason is in the audit
 //! log.
 
-use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use control::audit::AuditResult;
 use control::sso::{Callback, Provider, ProviderKind, SsoOutcome};
 use control::{ControlError, SsoError};
 use model::TenantId;
+use schemars::JsonSchema;
 use serde_json::json;
 
 use super::session;
@@ -20,6 +19,8 @@ use crate::audited::{Visit, audited_visit, trail};
 use crate::body;
 use crate::error::{ApiFault, Fault};
 use crate::limits::Ask;
+use crate::named::Named;
+use crate::openapi::{Op, Routes, json_as, string, text};
 use crate::prom::params::Params;
 use crate::visitor::{FromAnySite, Visitor};
 
@@ -36,15 +37,71 @@ const COOKIE_SECONDS: u32 = 600;
 /// Largest posted response.
 const POST_BYTES_MAX: usize = 1 << 20;
 
+/// What our metadata is.
+const METADATA: &str = "application/samlmetadata+xml";
+
 /// A provider is named by its identifier, as in the addresses that we give to providers, or by tenant and name.
-pub(super) fn routes() -> Router<SharedApp> {
+pub(super) fn routes() -> Routes {
     let base = "/api/v1/auth/sso";
-    Router::new()
-        .route(&format!("{base}/{{tenant}}/{{provider}}"), get(begin))
-        .route(&format!("{base}/{{provider}}/callback"), get(callback))
-        .route(&format!("{base}/{{provider}}/acs"), post(acs))
-        .route(&format!("{base}/{{provider}}/metadata"), get(metadata))
-        .route(&format!("{base}/{{tenant}}/{{provider}}/metadata"), get(metadata_of_tenant))
+    Routes::new("Sign-in")
+        .get(
+            &format!("{base}/{{tenant}}/{{provider}}"),
+            begin,
+            Op::new("beginSignIn", "Sends the browser to an identity provider")
+                .about("What fails leads to the sign-in page with a word for it.")
+                .params(&[string("return_to", "A path of ours to go to afterwards: `/` unless given.")])
+                .gives_nothing(302)
+                .refuses(&[403, 409]),
+        )
+        .get(
+            &format!("{base}/{{provider}}/callback"),
+            callback,
+            Op::new("finishOidcSignIn", "Where an OpenID provider sends the browser back to")
+                .params(&[
+                    string("state", "As it was sent to the provider."),
+                    string("code", "What the provider gives out for whoever signed in."),
+                    string("error", "Why the provider refuses."),
+                    string("error_description", "The same, for people."),
+                    string("iss", "Which provider it is."),
+                ])
+                .gives_nothing(302)
+                .refuses(&[403, 409]),
+        )
+        .post(
+            &format!("{base}/{{provider}}/acs"),
+            acs,
+            Op::new("finishSamlSignIn", "Where a SAML identity provider has the browser post its answer")
+                .takes_content(json_as::<SamlAnswer>("application/x-www-form-urlencoded"))
+                .body_is_optional()
+                .gives_nothing(302)
+                .refuses(&[409]),
+        )
+        .get(
+            &format!("{base}/{{provider}}/metadata"),
+            metadata,
+            Op::new("getSamlMetadata", "Our metadata, to be given to a SAML identity provider")
+                .gives_content(text(METADATA))
+                .refuses(&[409]),
+        )
+        .get(
+            &format!("{base}/{{tenant}}/{{provider}}/metadata"),
+            metadata_of_tenant,
+            Op::new("getSamlMetadataByName", "The same by tenant, and identifier or name")
+                .gives_content(text(METADATA))
+                .refuses(&[403, 409]),
+        )
+}
+
+/// What a SAML identity provider has a browser post. What is missing counts as empty.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes a form that is read field by field")]
+struct SamlAnswer {
+    /// In base64.
+    #[schemars(rename = "SAMLResponse")]
+    response: Option<String>,
+    /// As it was sent to the provider.
+    #[schemars(rename = "RelayState")]
+    state: Option<String>,
 }
 
 /// A provider of a tenant, by identifier or name.
@@ -65,7 +122,7 @@ pub(crate) async fn find_provider(
 async fn begin(
     State(app): State<SharedApp>,
     visitor: Visitor,
-    Path((tenant, named)): Path<(String, String)>,
+    Named((tenant, named)): Named<(String, String)>,
     params: Params,
 ) -> Result<Response, ApiFault> {
     visitor.count(&app, Ask::Sso)?;
@@ -107,7 +164,7 @@ fn cookie_name(kind: ProviderKind) -> &'static str {
 async fn callback(
     State(app): State<SharedApp>,
     visitor: Visitor,
-    Path(provider): Path<String>,
+    Named(provider): Named<String>,
     params: Params,
 ) -> Result<Response, ApiFault> {
     visitor.count(&app, Ask::Sso)?;
@@ -127,7 +184,7 @@ async fn callback(
 async fn acs(
     State(app): State<SharedApp>,
     FromAnySite(visitor): FromAnySite,
-    Path(provider): Path<String>,
+    Named(provider): Named<String>,
     request: Request,
 ) -> Result<Response, ApiFault> {
     visitor.count(&app, Ask::Sso)?;
@@ -226,25 +283,28 @@ fn word(error: &ControlError) -> &'static str {
 }
 
 /// Our metadata, to be given to a SAML identity provider. It follows from the identifier alone.
-async fn metadata(State(app): State<SharedApp>, Path(provider): Path<String>) -> Result<Response, ApiFault> {
+async fn metadata(
+    State(app): State<SharedApp>,
+    Named(provider): Named<String>,
+) -> Result<Response, ApiFault> {
     let digits = provider.strip_prefix("sso_").unwrap_or("");
     if digits.len() != 16 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Fault::NotFound("there is no such sign-in provider".to_owned()).into());
     }
     let xml = app.sso()?.saml_metadata(&provider);
-    Ok(([(header::CONTENT_TYPE, "application/samlmetadata+xml")], xml).into_response())
+    Ok(([(header::CONTENT_TYPE, METADATA)], xml).into_response())
 }
 
 async fn metadata_of_tenant(
     State(app): State<SharedApp>,
     visitor: Visitor,
-    Path((tenant, named)): Path<(String, String)>,
+    Named((tenant, named)): Named<(String, String)>,
 ) -> Result<Response, ApiFault> {
     visitor.count(&app, Ask::Sso)?;
     let unknown = |_| Fault::NotFound("there is no such tenant".to_owned());
     let tenant = TenantId::new(&tenant).map_err(unknown)?;
     let provider = find_provider(&app, &tenant, &named).await?;
-    metadata(State(app), Path(provider.id)).await
+    metadata(State(app), Named(provider.id)).await
 }
 
 /// Sends the browser elsewhere: to a path of ours, or to a provider.

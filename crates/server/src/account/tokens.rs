@@ -1,15 +1,14 @@
 //! Access and refresh tokens for programs: issued, refreshed, revoked; and the keys they are checked with.
 
+use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use control::audit::AuditResult;
 use control::{AccessPrincipal, ControlError, Remedy, TokenPair, User};
 use model::TenantId;
-use serde::Deserialize;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::sign_in::{Proof, by_password};
@@ -18,7 +17,9 @@ use crate::app::SharedApp;
 use crate::audited::{Visit, audited_visit};
 use crate::body;
 use crate::error::{ApiFault, Fault};
+use crate::json::Unkept;
 use crate::limits::Ask;
+use crate::openapi::{Op, Routes, json_as};
 use crate::visitor::Visitor;
 
 /// Largest body; an access token has about 1,000 bytes.
@@ -27,20 +28,75 @@ const BYTES_MAX: usize = 64 << 10;
 /// How long others may keep our keys. A key they do not know makes them ask again.
 const KEYS_CACHE: &str = "public, max-age=60";
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/auth/token", post(token))
-        .route("/api/v1/auth/token/revoke", post(revoke))
-        .route("/api/v1/auth/jwks", get(jwks))
-        .route("/.well-known/jwks.json", get(jwks))
+pub(super) fn routes() -> Routes {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let keys = |id| Op::new(id, "The public keys that access tokens are checked with").gives::<KeySet>();
+    Routes::new("Sign-in")
+        .post(
+            "/api/v1/auth/token",
+            token,
+            Op::new("issueToken", "Issues an access token and a refresh token, or the next pair (RFC 6749)")
+                .takes::<Grant>()
+                .takes_content(json_as::<Grant>(FORM))
+                .gives::<IssuedTokens>()
+                .refuses(&[401, 403]),
+        )
+        .post(
+            "/api/v1/auth/token/revoke",
+            revoke,
+            Op::new("revokeToken", "Ends an access token, or the family of a refresh token (RFC 7009)")
+                .about("A token that is not valid is as good as ended, so the answer is always the same.")
+                .takes::<TokenRevocation>()
+                .takes_content(json_as::<TokenRevocation>(FORM))
+                .gives_nothing(204)
+                .refuses(&[403]),
+        )
+        .get("/api/v1/auth/jwks", jwks, keys("getTokenKeys"))
+        .get("/.well-known/jwks.json", jwks, keys("getWellKnownTokenKeys"))
+}
+
+/// Public keys (RFC 7517).
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what control writes")]
+struct KeySet {
+    keys: Vec<PublicKey>,
+}
+
+/// A public key.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what control writes")]
+struct PublicKey {
+    kty: String,
+    #[schemars(rename = "use")]
+    usage: String,
+    alg: String,
+    kid: String,
+    n: String,
+    e: String,
+}
+
+/// An access token and a refresh token.
+#[derive(Serialize, JsonSchema)]
+struct IssuedTokens {
+    access_token: String,
+    /// `Bearer`.
+    token_type: &'static str,
+    /// Life of the access token in seconds.
+    expires_in: i64,
+    /// Good for one further pair.
+    refresh_token: String,
+    /// What the token permits: permissions, with blanks between.
+    scope: String,
 }
 
 /// What is exchanged for a pair.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "TokenGrant")]
 #[serde(tag = "grant_type", rename_all = "snake_case", deny_unknown_fields)]
 enum Grant {
     /// What a sign-in takes.
     Password {
+        /// Or `username`.
         #[serde(alias = "username")]
         email: String,
         password: String,
@@ -53,9 +109,10 @@ enum Grant {
     Session {},
 }
 
-#[derive(Deserialize)]
+/// A token to be ended.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Revoke {
+struct TokenRevocation {
     token: String,
     /// Whether it is an access or a refresh token shows by itself.
     #[serde(rename = "token_type_hint")]
@@ -67,7 +124,7 @@ async fn token(
     State(app): State<SharedApp>,
     visitor: Visitor,
     request: Request,
-) -> Result<Response, ApiFault> {
+) -> Result<Unkept<IssuedTokens>, ApiFault> {
     let grant = read(request).await?;
     let pair = match grant {
         Grant::Password { email, password, tenant, code } => {
@@ -133,16 +190,19 @@ fn refused(app: &SharedApp, visitor: &Visitor, error: &ControlError) {
 }
 
 /// As RFC 6749 has it; `scope` lists what the token permits.
-async fn answer(app: &SharedApp, visitor: &Visitor, pair: &TokenPair) -> Result<Response, ApiFault> {
+async fn answer(
+    app: &SharedApp,
+    visitor: &Visitor,
+    pair: &TokenPair,
+) -> Result<Unkept<IssuedTokens>, ApiFault> {
     let holder = app.tokens()?.authenticate_access(pair.access.expose(), visitor.binding()).await?;
-    let body = json!({
-        "access_token": pair.access.expose(),
-        "token_type": "Bearer",
-        "expires_in": pair.expires_in,
-        "refresh_token": pair.refresh.expose(),
-        "scope": holder.principal.permissions.names().join(" "),
-    });
-    Ok(([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(body)).into_response())
+    Ok(Unkept(IssuedTokens {
+        access_token: pair.access.expose().to_owned(),
+        token_type: "Bearer",
+        expires_in: pair.expires_in,
+        refresh_token: pair.refresh.expose().to_owned(),
+        scope: holder.principal.permissions.names().join(" "),
+    }))
 }
 
 /// Ends an access token, or the family of a refresh token. A token that is not valid is as good as ended, so
@@ -153,7 +213,7 @@ async fn revoke(
     request: Request,
 ) -> Result<StatusCode, ApiFault> {
     visitor.count(&app, Ask::Token)?;
-    let Revoke { token, .. } = read(request).await?;
+    let TokenRevocation { token, .. } = read(request).await?;
     match end(&app, &visitor, &token).await {
         Ok(holder) => {
             let visit = Visit {
@@ -189,9 +249,11 @@ async fn end(app: &SharedApp, visitor: &Visitor, token: &str) -> Result<AccessPr
 }
 
 /// The public keys.
-async fn jwks(State(app): State<SharedApp>) -> Result<Response, ApiFault> {
+async fn jwks(
+    State(app): State<SharedApp>,
+) -> Result<([(HeaderName, HeaderValue); 1], Json<Value>), ApiFault> {
     let keys = app.tokens()?.jwks().await?;
-    Ok(([(header::CACHE_CONTROL, HeaderValue::from_static(KEYS_CACHE))], Json(keys)).into_response())
+    Ok(([(header::CACHE_CONTROL, HeaderValue::from_static(KEYS_CACHE))], Json(keys)))
 }
 
 /// Reads a body of JSON, or a form, which is what libraries for OAuth send.

@@ -2,27 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
+use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use control::audit::{AuditRow, Start, StoredRow, verify};
+use axum::http::header;
+use axum::response::IntoResponse;
+use control::audit::{AuditResult, AuditRow, Start, StoredRow, verify};
+use control::{ActorKind, Permission};
 use model::record::audit;
 use model::{Field, Order, Predicate, Scalar, Signal, Test, TextMatch};
 use query::rows::{Ask, Cursor, Row, Sort};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::rows;
 use crate::app::SharedApp;
 use crate::chain::{Identity, Need};
 use crate::error::{ApiFault, Fault};
-use crate::openapi::Routes;
+use crate::moment::Moment;
+use crate::openapi::{Op, Param, Routes, choice, count, string, text, time};
 use crate::prom::params::Params;
 use crate::realtime::timestamp;
 use crate::rows_api::read;
 use crate::spans;
-use control::Permission;
+use crate::word::Word;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1000;
@@ -33,13 +36,130 @@ const PIECE: usize = 10_000;
 /// By default the last thirty days.
 const RANGE_NS: i64 = 30 * 86_400 * 1_000_000_000;
 
+/// Which span of time is asked for.
+const SPAN: [Param; 2] = [
+    time("start", "Unix seconds with a fraction, or RFC 3339; thirty days before `end` unless given."),
+    time("end", "Unix seconds with a fraction, or RFC 3339; now unless given."),
+];
+
+/// What else narrows.
+const FILTERS: [Param; 6] = [
+    string("actor", "Part of the name or identifier of who did it, in any case."),
+    string("action", "What was done, such as `members:invite`."),
+    string("target", "Part of what it was done to, in any case."),
+    choice("result", &["ok", "refused", "failed"], "How it ended."),
+    string("node", "Which server wrote it down."),
+    string("q", "Part of any text of a row, in any case."),
+];
+
 /// Every route, by what it needs.
 pub(crate) fn routes() -> Vec<(Need, Routes)> {
-    let router = Router::new()
-        .route("/api/v1/monitoring/audit", get(list))
-        .route("/api/v1/monitoring/audit/export", get(export))
-        .route("/api/v1/monitoring/audit/verify", get(verified));
-    vec![(Need::always(Permission::AuditRead), router.into())]
+    const LIMIT: Param = count("limit", "Rows of a page: 100 unless given, at most 1000.");
+    const CURSOR: Param = string("cursor", "Where the page before ended: its `next`.");
+    const FORMAT: Param = choice("format", &["jsonl", "csv"], "`jsonl` unless given.");
+    let routes = Routes::new("Audit")
+        .get(
+            "/api/v1/monitoring/audit",
+            list,
+            Op::new("listAuditEntries", "The audit log, newest first")
+                .params(&SPAN)
+                .params(&FILTERS)
+                .params(&[LIMIT, CURSOR])
+                .gives::<AuditPage>()
+                .refuses(&[422]),
+        )
+        .get(
+            "/api/v1/monitoring/audit/export",
+            export,
+            Op::new("exportAuditEntries", "The audit log as a file, oldest first; at most 500,000 rows")
+                .params(&SPAN)
+                .params(&FILTERS)
+                .params(&[FORMAT])
+                .gives_content(text("application/x-ndjson"))
+                .gives_content(text("text/csv"))
+                .refuses(&[422]),
+        )
+        .get(
+            "/api/v1/monitoring/audit/verify",
+            verified,
+            Op::new(
+                "verifyAudit",
+                "Whether rows were changed or taken out; the whole log unless `start` is given",
+            )
+            .params(&SPAN)
+            .gives::<AuditVerdict>()
+            .refuses(&[422]),
+        );
+    vec![(Need::always(Permission::AuditRead), routes)]
+}
+
+/// A page of the audit log.
+#[derive(Serialize, JsonSchema)]
+struct AuditPage {
+    items: Vec<AuditEntry>,
+    /// What to give as `cursor` for the page behind this one; `null` behind the last.
+    next: Option<String>,
+}
+
+/// One thing that happened.
+#[derive(Serialize, JsonSchema)]
+struct AuditEntry {
+    /// Its place in the chain of its node.
+    seq: u64,
+    /// Which server wrote it down.
+    node: String,
+    at: Moment,
+    /// Who did it; `null` for nobody we know, as at a refused sign-in.
+    actor: Option<AuditActor>,
+    /// What was done, `area:verb`.
+    action: String,
+    /// `GET`, `POST`, `gRPC`, …; empty outside requests.
+    method: String,
+    /// The route's pattern; empty outside requests.
+    route: String,
+    /// What it was done to; empty when that is plain from the route.
+    target: String,
+    result: Word<AuditResult>,
+    /// The HTTP status, 0 outside requests.
+    status: u16,
+    /// Where it came from.
+    address: String,
+    /// How often within the minute; 1 for everything but machine traffic.
+    count: u64,
+    /// An object by `action`, or `null`.
+    detail: Value,
+    /// Of the row and the one before.
+    hash: String,
+}
+
+/// Who did something.
+#[derive(Serialize, JsonSchema)]
+struct AuditActor {
+    kind: Word<ActorKind>,
+    id: String,
+    name: String,
+}
+
+/// Whether the log is as it was written.
+#[derive(Serialize, JsonSchema)]
+struct AuditVerdict {
+    ok: bool,
+    /// Rows whose hash fits.
+    rows: u64,
+    /// Anchors in the control database that fit; left out where rows could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchors: Option<u64>,
+    /// The first thing that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_bad: Option<AuditFault>,
+}
+
+/// What is wrong with a log.
+#[derive(Serialize, JsonSchema)]
+struct AuditFault {
+    /// In whose chain.
+    node: String,
+    what: String,
 }
 
 /// What is asked for: every parameter narrows.
@@ -72,18 +192,25 @@ fn ask(app: &SharedApp, params: &Params) -> Result<Ask, Fault> {
     Ok(Ask { predicate, start_ns, end_ns })
 }
 
-fn to_json(stored: &StoredRow, node: &str) -> Value {
+fn shown(stored: StoredRow, node: &str) -> AuditEntry {
     let StoredRow { seq, row, hash } = stored;
-    let actor = row
-        .actor
-        .as_ref()
-        .map(|actor| json!({ "kind": actor.kind.as_str(), "id": actor.id, "name": actor.name }));
-    let detail: Value = serde_json::from_str(&row.detail).unwrap_or(Value::Null);
-    json!({
-        "seq": seq, "node": node, "at": timestamp(row.at), "actor": actor, "action": row.action,
-        "method": row.method, "route": row.route, "target": row.target, "result": row.result.as_str(),
-        "status": row.status, "address": row.address, "count": row.count, "detail": detail, "hash": hash.hex(),
-    })
+    let actor = |actor: control::Actor| AuditActor { kind: Word(actor.kind), id: actor.id, name: actor.name };
+    AuditEntry {
+        seq,
+        node: node.to_owned(),
+        at: Moment(row.at),
+        actor: row.actor.map(actor),
+        action: row.action,
+        method: row.method,
+        route: row.route,
+        target: row.target,
+        result: Word(row.result),
+        status: row.status,
+        address: row.address,
+        count: row.count,
+        detail: serde_json::from_str(&row.detail).unwrap_or(Value::Null),
+        hash: hash.hex(),
+    }
 }
 
 fn node_of(row: &Row) -> &str {
@@ -94,7 +221,7 @@ async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
-) -> Result<Response, ApiFault> {
+) -> Result<Json<AuditPage>, ApiFault> {
     let ask = ask(&app, &params)?;
     let limit = params.count("limit")?.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
     let cursor = params.get("cursor").map(Cursor::parse).transpose().map_err(Fault::from)?;
@@ -102,13 +229,9 @@ async fn list(
         reader.page(&ask, Sort::Newest, limit, cursor.as_ref())
     })
     .await?;
-    let items: Vec<Value> = page
-        .rows
-        .iter()
-        .filter_map(|row| Some(to_json(&rows::stored(&identity.tenant, row)?, node_of(row))))
-        .collect();
-    let next = page.next.map(|cursor| cursor.to_string());
-    Ok(axum::Json(json!({ "items": items, "next": next })).into_response())
+    let entry = |row: &Row| Some(shown(rows::stored(&identity.tenant, row)?, node_of(row)));
+    let items = page.rows.iter().filter_map(entry).collect();
+    Ok(Json(AuditPage { items, next: page.next.map(|cursor| cursor.to_string()) }))
 }
 
 /// All rows of a question, oldest first, as far as one answer goes.
@@ -136,7 +259,7 @@ async fn export(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
-) -> Result<Response, ApiFault> {
+) -> Result<impl IntoResponse, ApiFault> {
     let format = params.get("format").unwrap_or("jsonl");
     if !matches!(format, "jsonl" | "csv") {
         let shown: String = format.chars().take(40).collect();
@@ -152,7 +275,8 @@ async fn export(
         match format {
             "csv" => csv_line(&mut text, &stored, node_of(row)),
             _ => {
-                text.push_str(&to_json(&stored, node_of(row)).to_string());
+                let entry = serde_json::to_string(&shown(stored, node_of(row)));
+                text.push_str(&entry.expect("entries are JSON"));
                 text.push('\n');
             }
         }
@@ -167,12 +291,8 @@ async fn export(
     );
     let content_type = if format == "csv" { "text/csv; charset=utf-8" } else { "application/x-ndjson" };
     let name = format!("attachment; filename=\"audit.{format}\"");
-    let mut response = (StatusCode::OK, text).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Ok(name) = HeaderValue::from_str(&name) {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-    }
-    Ok(response)
+    let headers = [(header::CONTENT_TYPE, content_type.to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, text))
 }
 
 fn csv_line(out: &mut String, stored: &StoredRow, node: &str) {
@@ -220,7 +340,7 @@ async fn verified(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
-) -> Result<Response, ApiFault> {
+) -> Result<Json<AuditVerdict>, ApiFault> {
     let is_whole = params.get("start").is_none();
     let mut ask = ask(&app, &params)?;
     ask.predicate = Predicate::TRUE;
@@ -233,8 +353,8 @@ async fn verified(
         let node = node_of(&row).to_owned();
         let Some(stored) = rows::stored(&identity.tenant, &row) else {
             let what = "a row does not read as one of the audit log";
-            let bad = json!({ "node": node, "seq": Value::Null, "what": what });
-            return Ok(axum::Json(json!({ "ok": false, "rows": 0, "first_bad": bad })).into_response());
+            let first_bad = Some(AuditFault { node, what: what.to_owned() });
+            return Ok(Json(AuditVerdict { ok: false, rows: 0, anchors: None, first_bad }));
         };
         by_node.entry(node).or_default().push(stored);
     }
@@ -242,7 +362,7 @@ async fn verified(
     for head in &heads {
         by_node.entry(head.node.clone()).or_default();
     }
-    let (mut count, mut anchors, mut bad) = (0, 0, None);
+    let (mut count, mut anchors, mut first_bad) = (0, 0, None);
     for (node, rows) in by_node {
         // Retention takes the oldest rows, so a chain need not begin at its first one.
         let start = match rows.first() {
@@ -253,13 +373,9 @@ async fn verified(
         count += verdict.rows;
         anchors += verdict.anchors;
         if let Some(fault) = verdict.fault {
-            bad = Some(json!({ "node": node, "what": fault.to_string() }));
+            first_bad = Some(AuditFault { node, what: fault.to_string() });
             break;
         }
     }
-    let mut answer = json!({ "ok": bad.is_none(), "rows": count, "anchors": anchors });
-    if let Some(bad) = bad {
-        answer["first_bad"] = bad;
-    }
-    Ok(axum::Json(answer).into_response())
+    Ok(Json(AuditVerdict { ok: first_bad.is_none(), rows: count, anchors: Some(anchors), first_bad }))
 }

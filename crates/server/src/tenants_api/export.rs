@@ -5,23 +5,20 @@ mod archive; // tar
 
 use std::io;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, Path, State};
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use control::{Control, ControlError, ObjectKind, Tenant};
+use axum::response::IntoResponse;
+use control::{Control, ControlError, ObjectKind};
 use futures::stream;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::tenant_of;
-use super::tenants::tenant_json;
-use crate::app::SharedApp;
-use crate::audited::audited;
-use crate::chain::Identity;
-use crate::error::ApiFault;
+use super::keys::ApiKey;
+use super::scope::InTenant;
+use super::sso::SignInProvider;
+use super::tenants::Tenant;
+use crate::openapi::{Op, Routes, bytes};
 use crate::realtime::timestamp;
 use archive::{END, entry};
 
@@ -31,20 +28,21 @@ const PAGE: u32 = 500;
 /// Parts that may wait for a slow reader.
 const PARTS_MAX: usize = 4;
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new().route("/api/v1/tenants/{tenant}/export", post(export))
+pub(super) fn routes() -> Routes {
+    let op = Op::new("exportTenant", "Everything there is of a tenant but its telemetry, as an archive")
+        .about("Secrets are not in it; of most only hashes exist.");
+    Routes::new("Tenants").post(
+        "/api/v1/tenants/{tenant}/export",
+        export,
+        op.gives_content(bytes("application/x-tar")),
+    )
 }
 
 /// Streams the archive; a failure on the way breaks the connection off, so that half of it is not taken for
 /// all of it.
-async fn export(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let control = app.control()?;
-    audited(&app, &identity, &tenant.id, "tenants:export", tenant.id.as_str(), &Value::Null);
+async fn export(scope: InTenant) -> impl IntoResponse {
+    scope.audited("tenants:export", scope.id().as_str(), &Value::Null);
+    let InTenant { app, control, tenant, .. } = scope;
     let (sender, receiver) = mpsc::channel(PARTS_MAX);
     let writer = Writer { control: Control::clone(&control), sender, at_s: app.now_ms() / 1000 };
     let name = format!("attachment; filename=\"{}.tar\"", tenant.id);
@@ -59,7 +57,7 @@ async fn export(
     });
     let headers =
         [(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, Body::from_stream(parts)).into_response())
+    (headers, Body::from_stream(parts))
 }
 
 /// Why the writing ended early.
@@ -83,8 +81,8 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write(&self, tenant: &Tenant) -> Result<(), Stopped> {
-        self.put("tenant.json", pretty(&tenant_json(tenant))).await?;
+    async fn write(&self, tenant: &control::Tenant) -> Result<(), Stopped> {
+        self.put("tenant.json", pretty(&Tenant::from(tenant.clone()))).await?;
         for kind in ObjectKind::ALL {
             self.objects(tenant, kind).await?;
         }
@@ -105,7 +103,7 @@ impl Writer {
     }
 
     /// One file each. The number keeps apart what reads the same as a file name; the name itself is inside.
-    async fn objects(&self, tenant: &Tenant, kind: ObjectKind) -> Result<(), Stopped> {
+    async fn objects(&self, tenant: &control::Tenant, kind: ObjectKind) -> Result<(), Stopped> {
         let (mut after, mut number): (Option<String>, u64) = (None, 0);
         loop {
             let page = self.control.objects(&tenant.id, kind, after.as_deref(), PAGE).await?;
@@ -120,7 +118,7 @@ impl Writer {
         }
     }
 
-    async fn people(&self, tenant: &Tenant) -> Result<(), Stopped> {
+    async fn people(&self, tenant: &control::Tenant) -> Result<(), Stopped> {
         let (mut after, mut lines): (Option<String>, Vec<u8>) = (None, Vec::new());
         loop {
             let page = self.control.users(&tenant.id, after.as_deref(), PAGE).await?;
@@ -140,7 +138,7 @@ impl Writer {
         self.put("members.jsonl", lines).await
     }
 
-    async fn roles(&self, tenant: &Tenant) -> Result<(), Stopped> {
+    async fn roles(&self, tenant: &control::Tenant) -> Result<(), Stopped> {
         let mut lines = Vec::new();
         for role in self.control.roles(&tenant.id).await? {
             line(
@@ -154,7 +152,7 @@ impl Writer {
         self.put("roles.jsonl", lines).await
     }
 
-    async fn groups(&self, tenant: &Tenant) -> Result<(), Stopped> {
+    async fn groups(&self, tenant: &control::Tenant) -> Result<(), Stopped> {
         let (mut after, mut lines): (Option<String>, Vec<u8>) = (None, Vec::new());
         loop {
             let page = self.control.teams(&tenant.id, after.as_deref(), PAGE).await?;
@@ -185,7 +183,7 @@ impl Writer {
         self.put("projects.jsonl", lines).await
     }
 
-    async fn programs(&self, tenant: &Tenant) -> Result<(), Stopped> {
+    async fn programs(&self, tenant: &control::Tenant) -> Result<(), Stopped> {
         let (mut after, mut lines): (Option<String>, Vec<u8>) = (None, Vec::new());
         loop {
             let page = self.control.service_accounts(&tenant.id, after.as_deref(), PAGE).await?;
@@ -207,28 +205,28 @@ impl Writer {
             let page = self.control.keys(&tenant.id, after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.id.clone());
-            for key in &page {
-                line(&mut lines, &super::keys::key_json(key));
+            for key in page {
+                line(&mut lines, &ApiKey::from(key));
             }
         }
         self.put("keys.jsonl", lines).await
     }
 
-    async fn providers(&self, tenant: &Tenant) -> Result<(), Stopped> {
+    async fn providers(&self, tenant: &control::Tenant) -> Result<(), Stopped> {
         let mut lines = Vec::new();
         for provider in self.control.sso_providers(&tenant.id).await? {
-            line(&mut lines, &super::sso::provider_json(&provider, None));
+            line(&mut lines, &SignInProvider::of(provider, None));
         }
         self.put("sign_in_providers.jsonl", lines).await
     }
 }
 
-fn line(lines: &mut Vec<u8>, value: &Value) {
-    lines.extend_from_slice(value.to_string().as_bytes());
+fn line(lines: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(&mut *lines, value).expect("values are JSON");
     lines.push(b'\n');
 }
 
-fn pretty(value: &Value) -> Vec<u8> {
+fn pretty(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("values are JSON")
 }
 

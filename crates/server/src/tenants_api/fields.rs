@@ -1,15 +1,11 @@
 //! What bodies and lists of these routes share.
 
 use axum::Json;
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
 
 use crate::error::Fault;
-pub(super) use crate::moment::Moment;
 use crate::openapi::Page;
 use crate::prom::params::Params;
-use crate::realtime::timestamp;
 
 /// Items of a page, unless asked for otherwise.
 const LIMIT: usize = 100;
@@ -51,33 +47,6 @@ impl Paging {
         let next = last.filter(|_| items.len() >= self.limit as usize);
         Json(Page { items, next })
     }
-
-    /// The answer, with the place of the last item for the next page. A full page may be the last one.
-    pub(super) fn answer<T>(
-        &self,
-        found: &[T],
-        item: impl Fn(&T) -> Value,
-        place: impl Fn(&T) -> &str,
-    ) -> Response {
-        let items: Vec<Value> = found.iter().map(item).collect();
-        self.answer_of(items, found.last().map(place))
-    }
-
-    /// The same for items that were made before.
-    pub(super) fn answer_of(&self, items: Vec<Value>, last: Option<&str>) -> Response {
-        let next = last.filter(|_| items.len() >= self.limit as usize);
-        Json(json!({ "items": items, "next": next })).into_response()
-    }
-}
-
-/// A whole list.
-pub(super) fn whole(items: Vec<Value>) -> Response {
-    Json(json!({ "items": items, "next": null })).into_response()
-}
-
-/// A moment that may not have come.
-pub(super) fn moment(at: Option<i64>) -> Value {
-    at.map_or(Value::Null, |at| json!(timestamp(at)))
 }
 
 /// For a field where `null` says something else than leaving it out.
@@ -92,6 +61,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::moment::Moment;
 
     #[derive(Deserialize)]
     struct Body {

@@ -1,95 +1,118 @@
 //! Who is to join a tenant.
 
-use axum::extract::{Extension, Path, State};
+use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
-use axum::{Json, Router};
-use control::Invitation;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fields::Paging;
-use super::tenant_of;
-use crate::app::SharedApp;
-use crate::audited::audited;
-use crate::chain::Identity;
+use super::scope::InTenant;
 use crate::error::ApiFault;
 use crate::json::Body;
 use crate::mail;
+use crate::moment::Moment;
+use crate::named::Named;
+use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
-use crate::realtime::timestamp;
 use crate::visitor::Visitor;
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/tenants/{tenant}/invitations", get(list).post(create))
-        .route("/api/v1/tenants/{tenant}/invitations/{id}", delete(revoke))
+pub(super) fn routes() -> Routes {
+    let base = "/api/v1/tenants/{tenant}/invitations";
+    Routes::new("Members")
+        .get(
+            base,
+            list,
+            Op::new("listInvitations", "Who was invited and has not come yet, by address")
+                .gives_page::<Invitation>(),
+        )
+        .post(
+            base,
+            create,
+            Op::new("createInvitation", "Invites somebody")
+                .takes::<NewInvitation>()
+                .creates::<IssuedInvitation>()
+                .refuses(&[409]),
+        )
+        .delete(
+            &format!("{base}/{{id}}"),
+            revoke,
+            Op::new("revokeInvitation", "Takes an invitation back").gives_nothing(204),
+        )
 }
 
-#[derive(Deserialize)]
+/// Who is to join, as what.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewInvitation {
     email: String,
+    /// The name of a role.
     role: String,
 }
 
-fn invitation_json(invitation: &Invitation) -> Value {
-    json!({
-        "id": invitation.id,
-        "email": invitation.email,
-        "role": invitation.role,
-        "invited_by": invitation.invited_by,
-        "created_at": timestamp(invitation.created_at),
-        "expires_at": timestamp(invitation.expires_at),
-    })
+/// An invitation that waits to be accepted.
+#[derive(Serialize, JsonSchema)]
+struct Invitation {
+    id: String,
+    email: String,
+    role: String,
+    /// As the audit log names them.
+    invited_by: String,
+    created_at: Moment,
+    expires_at: Moment,
 }
 
-async fn list(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    params: Params,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
+impl From<control::Invitation> for Invitation {
+    fn from(invitation: control::Invitation) -> Self {
+        Self {
+            id: invitation.id,
+            email: invitation.email,
+            role: invitation.role,
+            invited_by: invitation.invited_by,
+            created_at: Moment(invitation.created_at),
+            expires_at: Moment(invitation.expires_at),
+        }
+    }
+}
+
+/// An invitation with the address to be sent to whom it is for.
+#[derive(Serialize, JsonSchema)]
+struct IssuedInvitation {
+    #[serde(flatten)]
+    about: Invitation,
+    /// Works once, and is in this answer alone.
+    url: String,
+    /// Whether it was handed to a mail server, too.
+    mailed: bool,
+}
+
+async fn list(scope: InTenant, params: Params) -> Result<Json<Page<Invitation>>, ApiFault> {
     let paging = Paging::read(&params)?;
-    let found = app.control()?.invitations(&tenant.id, paging.after(), paging.limit()).await?;
-    Ok(paging.answer(&found, invitation_json, |invitation| &invitation.email))
+    let found = scope.control.invitations(scope.id(), paging.after(), paging.limit()).await?;
+    Ok(paging.page(found, |invitation| invitation.email.clone()))
 }
 
 /// Invites somebody, by mail where there is a mail server. The address that accepts is in this answer and in no
 /// other.
 async fn create(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
+    scope: InTenant,
     visitor: Visitor,
-    Path(tenant): Path<String>,
-    body: Body<New>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let New { email, role } = body.0;
-    let (invitation, token) = app.control()?.invite(&tenant.id, &identity.principal, &email, &role).await?;
-    let detail = json!({ "role": invitation.role });
-    audited(&app, &identity, &tenant.id, "members:invite", &invitation.email, &detail);
-    let mut answer = invitation_json(&invitation);
-    let base = visitor.public_url(&app);
+    body: Body<NewInvitation>,
+) -> Result<(StatusCode, Json<IssuedInvitation>), ApiFault> {
+    let NewInvitation { email, role } = body.0;
+    let (invitation, token) = scope.control.invite(scope.id(), scope.by(), &email, &role).await?;
+    scope.audited("members:invite", &invitation.email, &json!({ "role": invitation.role }));
+    let base = visitor.public_url(&scope.app);
     let url = format!("{base}/invite/{}", token.expose());
-    let is_mailed = mail::is_on(&app);
-    if is_mailed {
-        mail::invite(&app, &invitation, &tenant.name, &url);
+    let mailed = mail::is_on(&scope.app);
+    if mailed {
+        mail::invite(&scope.app, &invitation, &scope.tenant.name, &url);
     }
-    answer["url"] = json!(url);
-    answer["mailed"] = json!(is_mailed);
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    Ok((StatusCode::CREATED, Json(IssuedInvitation { about: invitation.into(), url, mailed })))
 }
 
-async fn revoke(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.revoke_invitation(&tenant.id, &id).await?;
-    audited(&app, &identity, &tenant.id, "members:uninvite", &id, &Value::Null);
+async fn revoke(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+    scope.control.revoke_invitation(scope.id(), &id).await?;
+    scope.audited("members:uninvite", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }

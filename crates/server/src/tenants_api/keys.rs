@@ -1,86 +1,146 @@
 //! API keys of a tenant: made, rotated with an overlap, revoked.
 
-use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post};
-use axum::{Json, Router};
-use control::{ApiKey, KeyChange, KeyGrant, KeyScope, KeyScopes, NewKey, Secret};
-use serde::Deserialize;
+use axum::Json;
+use axum::http::StatusCode;
+use control::{KeyGrant, KeyScope, KeyScopes, Secret};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::fields::{Moment, Paging, given, moment};
-use super::tenant_of;
-use crate::app::SharedApp;
-use crate::audited::audited;
-use crate::chain::Identity;
+use super::fields::{Paging, given};
+use super::scope::InTenant;
 use crate::error::{ApiFault, Fault};
-use crate::json::Body;
+use crate::json::{Body, Unkept};
+use crate::moment::Moment;
+use crate::named::Named;
+use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
-use crate::realtime::timestamp;
+use crate::word::Word;
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/tenants/{tenant}/keys", get(list).post(create))
-        .route("/api/v1/tenants/{tenant}/keys/{id}", patch(change).delete(revoke))
-        .route("/api/v1/tenants/{tenant}/keys/{id}/rotate", post(rotate))
+pub(super) fn routes() -> Routes {
+    let base = "/api/v1/tenants/{tenant}/keys";
+    let key = &format!("{base}/{{id}}");
+    Routes::new("Keys")
+        .get(base, list, Op::new("listKeys", "The keys of a tenant, by identifier").gives_page::<ApiKey>())
+        .post(
+            base,
+            create,
+            Op::new("createKey", "A new key")
+                .about("Either with scopes of its own or with the role of a service account.")
+                .takes::<NewKey>()
+                .creates::<IssuedKey>(),
+        )
+        .patch(
+            key,
+            change,
+            Op::new("updateKey", "Another name, other scopes, another end")
+                .takes::<KeyChange>()
+                .gives::<ApiKey>(),
+        )
+        .delete(key, revoke, Op::new("revokeKey", "Ends a key at once").gives_nothing(204))
+        .post(
+            &format!("{key}/rotate"),
+            rotate,
+            Op::new("rotateKey", "Another secret; the one before works on for a while")
+                .takes::<KeyRotation>()
+                .creates::<IssuedKey>(),
+        )
 }
 
-/// Scopes of its own, or a service account's identifier.
-#[derive(Deserialize)]
+/// A key to be made: with scopes of its own, or a service account's identifier.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewKey {
     name: String,
+    #[schemars(with = "Option<Vec<Word<KeyScope>>>")]
     scopes: Option<Vec<String>>,
+    /// The identifier of a service account.
     service_account: Option<String>,
+    /// Without it the key never expires.
     expires_at: Option<Moment>,
 }
 
-#[derive(Deserialize)]
+/// What of a key is to change.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct KeyChange {
     name: Option<String>,
+    #[schemars(with = "Option<Vec<Word<KeyScope>>>")]
     scopes: Option<Vec<String>>,
     /// `null` never expires.
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Moment>")]
     expires_at: Option<Option<Moment>>,
 }
 
-#[derive(Deserialize)]
+/// How a key's secret is replaced.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Rotate {
+struct KeyRotation {
     /// How long the secret before works beside the new one.
     #[serde(default)]
     overlap_seconds: u32,
 }
 
-pub(super) fn key_json(key: &ApiKey) -> Value {
-    let (scopes, account): (Vec<&str>, Option<&str>) = match &key.grant {
-        KeyGrant::Scopes(scopes) => (scopes.iter().map(KeyScope::as_str).collect(), None),
-        KeyGrant::ServiceAccount(id) => (Vec::new(), Some(id)),
-    };
-    json!({
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "scopes": scopes,
-        "service_account": account,
-        "created_at": timestamp(key.created_at),
-        "created_by": Some(&key.created_by).filter(|name| !name.is_empty()),
-        "rotated_at": moment(key.rotated_at),
-        "old_expires_at": moment(key.old_expires_at),
-        "expires_at": moment(key.expires_at),
-        "last_used_at": moment(key.last_used_at),
-        "revoked_at": moment(key.revoked_at),
-    })
+/// A key, without its secret.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ApiKey {
+    id: String,
+    name: String,
+    /// The beginning of the key.
+    prefix: String,
+    /// Empty for the key of a service account.
+    scopes: Vec<Word<KeyScope>>,
+    /// The identifier of the service account whose role it has.
+    service_account: Option<String>,
+    created_at: Moment,
+    /// As the audit log names them.
+    created_by: Option<String>,
+    rotated_at: Option<Moment>,
+    /// Until when the secret before works, too.
+    old_expires_at: Option<Moment>,
+    expires_at: Option<Moment>,
+    /// Behind by up to ten seconds.
+    last_used_at: Option<Moment>,
+    revoked_at: Option<Moment>,
 }
 
-/// With the key itself, which is shown this once.
-fn issued(key: &ApiKey, secret: &Secret) -> Response {
-    let mut answer = key_json(key);
-    answer["key"] = json!(secret.expose());
-    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    (StatusCode::CREATED, headers, Json(answer)).into_response()
+impl From<control::ApiKey> for ApiKey {
+    fn from(key: control::ApiKey) -> Self {
+        let (scopes, service_account) = match key.grant {
+            KeyGrant::Scopes(scopes) => (scopes.iter().map(Word).collect(), None),
+            KeyGrant::ServiceAccount(id) => (Vec::new(), Some(id)),
+        };
+        Self {
+            id: key.id,
+            name: key.name,
+            prefix: key.prefix,
+            scopes,
+            service_account,
+            created_at: Moment(key.created_at),
+            created_by: Some(key.created_by).filter(|name| !name.is_empty()),
+            rotated_at: key.rotated_at.map(Moment),
+            old_expires_at: key.old_expires_at.map(Moment),
+            expires_at: key.expires_at.map(Moment),
+            last_used_at: key.last_used_at.map(Moment),
+            revoked_at: key.revoked_at.map(Moment),
+        }
+    }
+}
+
+/// A key with its secret.
+#[derive(Serialize, JsonSchema)]
+struct IssuedKey {
+    #[serde(flatten)]
+    about: ApiKey,
+    /// The key itself, which is shown this once.
+    key: String,
+}
+
+impl IssuedKey {
+    fn of(about: ApiKey, secret: &Secret) -> Self {
+        Self { about, key: secret.expose().to_owned() }
+    }
 }
 
 fn scopes_of(names: &[String]) -> Result<KeyScopes, Fault> {
@@ -95,76 +155,56 @@ fn scopes_of(names: &[String]) -> Result<KeyScopes, Fault> {
         .ok_or_else(|| Fault::invalid("scopes", "name at least one of ingest, query, admin"))
 }
 
-async fn list(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    params: Params,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
+async fn list(scope: InTenant, params: Params) -> Result<Json<Page<ApiKey>>, ApiFault> {
     let paging = Paging::read(&params)?;
-    let found = app.control()?.keys(&tenant.id, paging.after(), paging.limit()).await?;
-    Ok(paging.answer(&found, key_json, |key| &key.id))
+    let found = scope.control.keys(scope.id(), paging.after(), paging.limit()).await?;
+    Ok(paging.page(found, |key| key.id.clone()))
 }
 
-async fn create(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    body: Body<New>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let New { name, scopes, service_account, expires_at } = body.0;
+async fn create(scope: InTenant, body: Body<NewKey>) -> Result<(StatusCode, Unkept<IssuedKey>), ApiFault> {
+    let NewKey { name, scopes, service_account, expires_at } = body.0;
     let grant = match (scopes, service_account) {
         (Some(scopes), None) => KeyGrant::Scopes(scopes_of(&scopes)?),
         (None, Some(account)) => KeyGrant::ServiceAccount(account),
         _ => return Err(Fault::invalid("scopes", "give either scopes or a service_account").into()),
     };
-    let new = NewKey { name: &name, grant, expires_at: expires_at.map(|at| at.0) };
-    let (key, secret) = app.control()?.create_key(&tenant.id, &identity.principal, new).await?;
-    audited(&app, &identity, &tenant.id, "keys:create", &key.id, &key_json(&key));
-    Ok(issued(&key, &secret))
+    let new = control::NewKey { name: &name, grant, expires_at: expires_at.map(|at| at.0) };
+    let (key, secret) = scope.control.create_key(scope.id(), scope.by(), new).await?;
+    let key = ApiKey::from(key);
+    scope.audited("keys:create", &key.id, &json!(key));
+    Ok((StatusCode::CREATED, Unkept(IssuedKey::of(key, &secret))))
 }
 
 async fn change(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-    body: Body<Change>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let Change { name, scopes, expires_at } = body.0;
-    let change = KeyChange {
+    scope: InTenant,
+    Named((_, id)): Named<(String, String)>,
+    body: Body<KeyChange>,
+) -> Result<Json<ApiKey>, ApiFault> {
+    let KeyChange { name, scopes, expires_at } = body.0;
+    let change = control::KeyChange {
         name: name.as_deref(),
         scopes: scopes.as_deref().map(scopes_of).transpose()?,
         expires_at: expires_at.map(|at| at.map(|at| at.0)),
     };
-    let key = app.control()?.change_key(&tenant.id, &identity.principal, &id, change).await?;
-    audited(&app, &identity, &tenant.id, "keys:update", &key.id, &key_json(&key));
-    Ok(Json(key_json(&key)).into_response())
+    let key = ApiKey::from(scope.control.change_key(scope.id(), scope.by(), &id, change).await?);
+    scope.audited("keys:update", &key.id, &json!(key));
+    Ok(Json(key))
 }
 
-async fn revoke(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.revoke_key(&tenant.id, &id).await?;
-    audited(&app, &identity, &tenant.id, "keys:revoke", &id, &Value::Null);
+async fn revoke(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+    scope.control.revoke_key(scope.id(), &id).await?;
+    scope.audited("keys:revoke", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn rotate(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-    body: Body<Rotate>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let overlap_ms = i64::from(body.0.overlap_seconds) * 1000;
-    let (key, secret) = app.control()?.rotate_key(&tenant.id, &identity.principal, &id, overlap_ms).await?;
-    let detail = json!({ "overlap_seconds": body.0.overlap_seconds });
-    audited(&app, &identity, &tenant.id, "keys:rotate", &key.id, &detail);
-    Ok(issued(&key, &secret))
+    scope: InTenant,
+    Named((_, id)): Named<(String, String)>,
+    body: Body<KeyRotation>,
+) -> Result<(StatusCode, Unkept<IssuedKey>), ApiFault> {
+    let KeyRotation { overlap_seconds } = body.0;
+    let overlap_ms = i64::from(overlap_seconds) * 1000;
+    let (key, secret) = scope.control.rotate_key(scope.id(), scope.by(), &id, overlap_ms).await?;
+    scope.audited("keys:rotate", &key.id, &json!({ "overlap_seconds": overlap_seconds }));
+    Ok((StatusCode::CREATED, Unkept(IssuedKey::of(key.into(), &secret))))
 }

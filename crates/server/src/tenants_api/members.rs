@@ -1,202 +1,224 @@
 //! People of a tenant.
 
-use axum::extract::{Extension, Path, State};
+use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post};
-use axum::{Json, Router};
 use control::{Control, NewUser, User, UserState};
-use model::TenantId;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::fields::{Paging, moment};
-use super::tenant_of;
-use crate::app::SharedApp;
-use crate::audited::audited;
-use crate::chain::Identity;
+use super::fields::Paging;
+use super::scope::InTenant;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
+use crate::moment::Moment;
+use crate::named::Named;
+use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
-use crate::realtime::timestamp;
 use crate::visitor::Visitor;
+use crate::word::Word;
 
-pub(super) fn routes() -> Router<SharedApp> {
+pub(super) fn routes() -> Routes {
     let base = "/api/v1/tenants/{tenant}/members";
-    Router::new()
-        .route(base, get(list).post(create))
-        .route(&format!("{base}/{{id}}"), patch(change).delete(remove))
-        .route(&format!("{base}/{{id}}/sign-in-link"), post(sign_in_link))
-        .route(&format!("{base}/{{id}}/reset-second-factor"), post(reset_second_factor))
-        .route(&format!("{base}/{{id}}/sessions"), delete(end_sessions))
+    let member = &format!("{base}/{{id}}");
+    Routes::new("Members")
+        .get(base, list, Op::new("listMembers", "The people of a tenant, by address").gives_page::<Member>())
+        .post(
+            base,
+            create,
+            Op::new("createMember", "Adds somebody without an invitation")
+                .about("A sign-in link is then how they come in.")
+                .takes::<NewMember>()
+                .creates::<Member>()
+                .refuses(&[409]),
+        )
+        .patch(
+            member,
+            change,
+            Op::new("updateMember", "Another name, role or state")
+                .takes::<MemberChange>()
+                .gives::<Member>()
+                .refuses(&[409]),
+        )
+        .delete(
+            member,
+            remove,
+            Op::new("deleteMember", "Removes somebody").gives_nothing(204).refuses(&[409]),
+        )
+        .post(
+            &format!("{member}/sign-in-link"),
+            sign_in_link,
+            Op::new("createSignInLink", "A link that signs somebody in once, within an hour")
+                .creates::<SignInLink>(),
+        )
+        .post(
+            &format!("{member}/reset-second-factor"),
+            reset_second_factor,
+            Op::new("resetSecondFactor", "Takes an authenticator away that was lost").gives_nothing(204),
+        )
+        .delete(
+            &format!("{member}/sessions"),
+            end_sessions,
+            Op::new("endMemberSessions", "Signs somebody out everywhere").gives_nothing(204),
+        )
 }
 
-#[derive(Deserialize)]
+/// Somebody to be added.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewMember {
     email: String,
     name: String,
+    /// The name of a role.
     role: String,
 }
 
-#[derive(Deserialize)]
+/// What of a person is to change.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct MemberChange {
     name: Option<String>,
+    /// The name of a role.
     role: Option<String>,
-    state: Option<String>,
+    state: Option<Word<UserState>>,
 }
 
-async fn member_json(control: &Control, user: &User) -> Result<Value, Fault> {
-    let second_factor = control.second_factor(&user.tenant, &user.id).await?.is_some();
-    let teams: Vec<String> =
-        control.teams_of(&user.tenant, &user.id).await?.into_iter().map(|team| team.name).collect();
-    Ok(json!({
-        "id": user.id,
-        "email": user.email,
-        "name": user.name,
-        "role": user.role,
-        "state": user.state.as_str(),
-        "second_factor": second_factor,
-        "last_sign_in_at": moment(user.last_sign_in_at),
-        "created_at": timestamp(user.created_at),
-        "teams": teams,
-    }))
+/// A person.
+#[derive(Serialize, JsonSchema)]
+struct Member {
+    id: String,
+    email: String,
+    name: String,
+    role: String,
+    /// Whether they may sign in.
+    state: Word<UserState>,
+    /// Whether an authenticator is set up.
+    second_factor: bool,
+    last_sign_in_at: Option<Moment>,
+    created_at: Moment,
+    /// Names of their teams.
+    teams: Vec<String>,
 }
 
-async fn list(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    params: Params,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let paging = Paging::read(&params)?;
-    let control = app.control()?;
-    let found = control.users(&tenant.id, paging.after(), paging.limit()).await?;
-    let mut items = Vec::with_capacity(found.len());
-    for user in &found {
-        items.push(member_json(&control, user).await?);
+impl Member {
+    async fn of(control: &Control, user: User) -> Result<Self, Fault> {
+        let second_factor = control.second_factor(&user.tenant, &user.id).await?.is_some();
+        let teams = control.teams_of(&user.tenant, &user.id).await?;
+        Ok(Self {
+            id: user.id,
+            email: user.email,
+            name: user.name,
+            role: user.role,
+            state: Word(user.state),
+            second_factor,
+            last_sign_in_at: user.last_sign_in_at.map(Moment),
+            created_at: Moment(user.created_at),
+            teams: teams.into_iter().map(|team| team.name).collect(),
+        })
     }
-    Ok(paging.answer_of(items, found.last().map(|user| user.email.as_str())))
+}
+
+/// A link that signs somebody in.
+#[derive(Serialize, JsonSchema)]
+struct SignInLink {
+    /// Works once, and is in this answer alone.
+    url: String,
+    expires_at: Moment,
+}
+
+async fn list(scope: InTenant, params: Params) -> Result<Json<Page<Member>>, ApiFault> {
+    let paging = Paging::read(&params)?;
+    let found = scope.control.users(scope.id(), paging.after(), paging.limit()).await?;
+    let last = found.last().map(|user| user.email.clone());
+    let mut items = Vec::with_capacity(found.len());
+    for user in found {
+        items.push(Member::of(&scope.control, user).await?);
+    }
+    Ok(paging.page_of(items, last))
 }
 
 /// Adds somebody without an invitation: a sign-in link is then how they come in.
-async fn create(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    body: Body<New>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let control = app.control()?;
+async fn create(scope: InTenant, body: Body<NewMember>) -> Result<(StatusCode, Json<Member>), ApiFault> {
     let new = NewUser { email: &body.0.email, name: &body.0.name, role: &body.0.role };
-    let user = control.create_user(&tenant.id, &identity.principal, new).await?;
-    audited(&app, &identity, &tenant.id, "members:create", &user.email, &json!({ "role": user.role }));
-    Ok((StatusCode::CREATED, Json(member_json(&control, &user).await?)).into_response())
+    let user = scope.control.create_user(scope.id(), scope.by(), new).await?;
+    scope.audited("members:create", &user.email, &json!({ "role": user.role }));
+    Ok((StatusCode::CREATED, Json(Member::of(&scope.control, user).await?)))
 }
 
 async fn change(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-    body: Body<Change>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let Change { name, role, state } = body.0;
-    let unknown = |text: &str| {
-        let shown: String = text.chars().take(40).collect();
-        Fault::invalid("state", format!("{shown:?} is neither active nor disabled"))
-    };
-    let state = match state.as_deref() {
-        Some(text) => Some(UserState::parse(text).ok_or_else(|| unknown(text))?),
-        None => None,
-    };
-    let (control, by) = (app.control()?, &identity.principal);
-    let mut user = control.user(&tenant.id, &id).await?;
+    scope: InTenant,
+    Named((_, id)): Named<(String, String)>,
+    body: Body<MemberChange>,
+) -> Result<Json<Member>, ApiFault> {
+    let MemberChange { name, role, state } = body.0;
+    let (control, tokens) = (&scope.control, scope.app.tokens()?);
+    let mut user = control.user(scope.id(), &id).await?;
     let id = user.id.clone();
     // What takes most comes first, so that a refusal leaves nothing half done but a name.
     if let Some(role) = &role {
-        user = control.set_role(&tenant.id, by, &id, role).await?;
-        app.tokens()?.forget_user(&id);
-        audited(&app, &identity, &tenant.id, "members:role", &user.email, &json!({ "role": user.role }));
+        user = control.set_role(scope.id(), scope.by(), &id, role).await?;
+        tokens.forget_user(&id);
+        scope.audited("members:role", &user.email, &json!({ "role": user.role }));
     }
-    if let Some(state) = state {
-        user = control.set_user_state(&tenant.id, by, &id, state).await?;
-        app.tokens()?.forget_user(&id);
-        let detail = json!({ "state": user.state.as_str() });
-        audited(&app, &identity, &tenant.id, "members:state", &user.email, &detail);
+    if let Some(Word(state)) = state {
+        user = control.set_user_state(scope.id(), scope.by(), &id, state).await?;
+        tokens.forget_user(&id);
+        scope.audited("members:state", &user.email, &json!({ "state": user.state.as_str() }));
     }
     if let Some(name) = &name {
-        user = control.rename_user(&tenant.id, by, &id, name).await?;
-        audited(&app, &identity, &tenant.id, "members:rename", &user.email, &json!({ "name": user.name }));
+        user = control.rename_user(scope.id(), scope.by(), &id, name).await?;
+        scope.audited("members:rename", &user.email, &json!({ "name": user.name }));
     }
-    Ok(Json(member_json(&control, &user).await?).into_response())
+    Ok(Json(Member::of(control, user).await?))
 }
 
-async fn remove(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let control = app.control()?;
-    let user = control.user(&tenant.id, &id).await?;
-    control.delete_user(&tenant.id, &identity.principal, &user.id).await?;
-    app.tokens()?.forget_user(&user.id);
-    audited(&app, &identity, &tenant.id, "members:delete", &user.email, &json!({ "role": user.role }));
+async fn remove(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+    let user = scope.control.user(scope.id(), &id).await?;
+    scope.control.delete_user(scope.id(), scope.by(), &user.id).await?;
+    scope.app.tokens()?.forget_user(&user.id);
+    scope.audited("members:delete", &user.email, &json!({ "role": user.role }));
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Somebody whom the caller may act for: nobody becomes, or signs out, those who may do more.
-async fn covered(control: &Control, identity: &Identity, tenant: &TenantId, id: &str) -> Result<User, Fault> {
-    let user = control.user(tenant, id).await?;
-    let theirs = control.principal(&user).await?;
-    identity.principal.need_cover(theirs.permissions, theirs.selector.as_deref())?;
+async fn covered(scope: &InTenant, id: &str) -> Result<User, Fault> {
+    let user = scope.control.user(scope.id(), id).await?;
+    let theirs = scope.control.principal(&user).await?;
+    scope.by().need_cover(theirs.permissions, theirs.selector.as_deref())?;
     Ok(user)
 }
 
 /// A link that signs somebody in once, within an hour: for whoever lost every other way.
 async fn sign_in_link(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
+    scope: InTenant,
     visitor: Visitor,
-    Path((tenant, id)): Path<(String, String)>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let control = app.control()?;
-    let user = covered(&control, &identity, &tenant.id, &id).await?;
-    let link = control.new_sign_in_link(&tenant.id, &user.id).await?;
-    audited(&app, &identity, &tenant.id, "members:sign_in_link", &user.email, &Value::Null);
-    let url = format!("{}/signin?token={}", visitor.public_url(&app), link.token.expose());
-    let answer = json!({ "url": url, "expires_at": timestamp(link.expires_at) });
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    Named((_, id)): Named<(String, String)>,
+) -> Result<(StatusCode, Json<SignInLink>), ApiFault> {
+    let user = covered(&scope, &id).await?;
+    let link = scope.control.new_sign_in_link(scope.id(), &user.id).await?;
+    scope.audited("members:sign_in_link", &user.email, &Value::Null);
+    let url = format!("{}/signin?token={}", visitor.public_url(&scope.app), link.token.expose());
+    Ok((StatusCode::CREATED, Json(SignInLink { url, expires_at: Moment(link.expires_at) })))
 }
 
 async fn reset_second_factor(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
+    scope: InTenant,
+    Named((_, id)): Named<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let control = app.control()?;
-    let user = control.user(&tenant.id, &id).await?;
-    control.reset_second_factor(&tenant.id, &identity.principal, &user.id).await?;
-    app.tokens()?.forget_user(&user.id);
-    audited(&app, &identity, &tenant.id, "members:reset_second_factor", &user.email, &Value::Null);
+    let user = scope.control.user(scope.id(), &id).await?;
+    scope.control.reset_second_factor(scope.id(), scope.by(), &user.id).await?;
+    scope.app.tokens()?.forget_user(&user.id);
+    scope.audited("members:reset_second_factor", &user.email, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn end_sessions(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
+    scope: InTenant,
+    Named((_, id)): Named<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let control = app.control()?;
-    let user = covered(&control, &identity, &tenant.id, &id).await?;
-    let ended = control.revoke_sessions(&tenant.id, &user.id, None).await?;
-    app.tokens()?.forget_user(&user.id);
-    audited(&app, &identity, &tenant.id, "members:end_sessions", &user.email, &json!({ "ended": ended }));
+    let user = covered(&scope, &id).await?;
+    let ended = scope.control.revoke_sessions(scope.id(), &user.id, None).await?;
+    scope.app.tokens()?.forget_user(&user.id);
+    scope.audited("members:end_sessions", &user.email, &json!({ "ended": ended }));
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,115 +1,126 @@
 //! What a tenant works on.
 
-use axum::extract::{Extension, Path, State};
+use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch};
-use axum::{Json, Router};
-use control::{NewProject, Project};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fields::{Paging, given};
-use super::tenant_of;
-use crate::app::SharedApp;
-use crate::audited::audited;
-use crate::chain::Identity;
+use super::scope::InTenant;
 use crate::error::ApiFault;
 use crate::json::Body;
+use crate::moment::Moment;
+use crate::named::Named;
+use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
-use crate::realtime::timestamp;
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/tenants/{tenant}/projects", get(list).post(create))
-        .route("/api/v1/tenants/{tenant}/projects/{id}", patch(change).delete(remove))
+pub(super) fn routes() -> Routes {
+    let base = "/api/v1/tenants/{tenant}/projects";
+    let project = &format!("{base}/{{id}}");
+    Routes::new("Projects")
+        .get(base, list, Op::new("listProjects", "The projects of a tenant, by name").gives_page::<Project>())
+        .post(
+            base,
+            create,
+            Op::new("createProject", "A new project")
+                .takes::<NewProject>()
+                .creates::<Project>()
+                .refuses(&[409]),
+        )
+        .patch(
+            project,
+            change,
+            Op::new("updateProject", "Another name, description or team")
+                .takes::<ProjectChange>()
+                .gives::<Project>()
+                .refuses(&[409]),
+        )
+        .delete(project, remove, Op::new("deleteProject", "Ends a project").gives_nothing(204))
 }
 
-#[derive(Deserialize)]
+/// A project to be made.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewProject {
     name: String,
     #[serde(default)]
     description: String,
+    /// The identifier of the team that owns it.
     team: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// What of a project is to change.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct ProjectChange {
     name: Option<String>,
     description: Option<String>,
     /// `null` takes the team away.
     #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<String>")]
     team: Option<Option<String>>,
 }
 
-fn project_json(project: &Project) -> Value {
-    json!({
-        "id": project.id,
-        "name": project.name,
-        "description": project.description,
-        "team": project.team,
-        "created_at": timestamp(project.created_at),
-        "updated_at": timestamp(project.updated_at),
-    })
+/// A project.
+#[derive(Serialize, JsonSchema)]
+struct Project {
+    id: String,
+    name: String,
+    description: String,
+    /// The identifier of the team that owns it.
+    team: Option<String>,
+    created_at: Moment,
+    updated_at: Moment,
 }
 
-async fn list(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    params: Params,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
+impl From<control::Project> for Project {
+    fn from(project: control::Project) -> Self {
+        Self {
+            id: project.id,
+            name: project.name,
+            description: project.description,
+            team: project.team,
+            created_at: Moment(project.created_at),
+            updated_at: Moment(project.updated_at),
+        }
+    }
+}
+
+async fn list(scope: InTenant, params: Params) -> Result<Json<Page<Project>>, ApiFault> {
     let paging = Paging::read(&params)?;
-    let found = app.control()?.projects(&tenant.id, paging.after(), paging.limit()).await?;
-    Ok(paging.answer(&found, project_json, |project| &project.name))
+    let found = scope.control.projects(scope.id(), paging.after(), paging.limit()).await?;
+    Ok(paging.page(found, |project| project.name.clone()))
 }
 
-async fn create(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    body: Body<New>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let New { name, description, team } = &body.0;
-    let new = NewProject { name, description, team: team.as_deref() };
-    let project = app.control()?.create_project(&tenant.id, new).await?;
-    audited(&app, &identity, &tenant.id, "projects:create", &project.name, &Value::Null);
-    Ok((StatusCode::CREATED, Json(project_json(&project))).into_response())
+async fn create(scope: InTenant, body: Body<NewProject>) -> Result<(StatusCode, Json<Project>), ApiFault> {
+    let NewProject { name, description, team } = &body.0;
+    let new = control::NewProject { name, description, team: team.as_deref() };
+    let project = scope.control.create_project(scope.id(), new).await?;
+    scope.audited("projects:create", &project.name, &Value::Null);
+    Ok((StatusCode::CREATED, Json(project.into())))
 }
 
 async fn change(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-    body: Body<Change>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let control = app.control()?;
-    let before = control.project(&tenant.id, &id).await?;
-    let Change { name, description, team } = body.0;
+    scope: InTenant,
+    Named((_, id)): Named<(String, String)>,
+    body: Body<ProjectChange>,
+) -> Result<Json<Project>, ApiFault> {
+    let before = scope.control.project(scope.id(), &id).await?;
+    let ProjectChange { name, description, team } = body.0;
     let team = team.unwrap_or(before.team);
-    let new = NewProject {
+    let new = control::NewProject {
         name: name.as_deref().unwrap_or(&before.name),
         description: description.as_deref().unwrap_or(&before.description),
         team: team.as_deref(),
     };
-    let project = control.update_project(&tenant.id, &id, new).await?;
-    let detail = json!({ "name": project.name, "team": project.team });
-    audited(&app, &identity, &tenant.id, "projects:update", &id, &detail);
-    Ok(Json(project_json(&project)).into_response())
+    let project = scope.control.update_project(scope.id(), &id, new).await?;
+    scope.audited("projects:update", &id, &json!({ "name": project.name, "team": project.team }));
+    Ok(Json(project.into()))
 }
 
-async fn remove(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.delete_project(&tenant.id, &id).await?;
-    audited(&app, &identity, &tenant.id, "projects:delete", &id, &Value::Null);
+async fn remove(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+    scope.control.delete_project(scope.id(), &id).await?;
+    scope.audited("projects:delete", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,43 +1,64 @@
 //! What people and programs of a tenant may do: roles that come with the product, roles of its own.
 
-use axum::extract::{Extension, Path, State};
+use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
-use axum::{Json, Router};
-use control::{CustomRole, NewRole, Permission, Permissions, Role};
-use serde::Deserialize;
+use control::{CustomRole, Permission, Permissions};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::fields::whole;
-use super::tenant_of;
-use crate::app::SharedApp;
-use crate::audited::audited;
-use crate::chain::Identity;
+use super::scope::InTenant;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
-use crate::realtime::timestamp;
+use crate::moment::Moment;
+use crate::named::Named;
+use crate::openapi::{Op, Page, Routes};
+use crate::word::Word;
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/tenants/{tenant}/permissions", get(permissions))
-        .route("/api/v1/tenants/{tenant}/roles", get(list).post(create))
-        .route("/api/v1/tenants/{tenant}/roles/{name}", put(replace).delete(remove))
+pub(super) fn routes() -> Routes {
+    let base = "/api/v1/tenants/{tenant}/roles";
+    let role = &format!("{base}/{{name}}");
+    Routes::new("Roles")
+        .get(
+            "/api/v1/tenants/{tenant}/permissions",
+            permissions,
+            Op::new("listPermissions", "What a role may permit").gives::<Page<DescribedPermission>>(),
+        )
+        .get(
+            base,
+            list,
+            Op::new("listRoles", "The built-in roles, then the tenant's own").gives::<Page<Role>>(),
+        )
+        .post(
+            base,
+            create,
+            Op::new("createRole", "A new role").takes::<NewRole>().creates::<Role>().refuses(&[409]),
+        )
+        .put(
+            role,
+            replace,
+            Op::new("replaceRole", "Replaces what a role permits, at once for everyone who carries it")
+                .takes::<NewRole>()
+                .gives::<Role>(),
+        )
+        .delete(role, remove, Op::new("deleteRole", "Ends a role that nobody carries").gives_nothing(204))
 }
 
-#[derive(Deserialize)]
+/// A role to be made, or what one is to become.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Given {
+struct NewRole {
     /// In a replacement it may be left out, since the path says it.
     name: Option<String>,
     #[serde(default)]
     description: String,
+    #[schemars(with = "Vec<Word<Permission>>")]
     permissions: Vec<String>,
-    /// Which telemetry the role shows; without one, all.
+    /// Which telemetry the role shows; without one, all. Queries do not enforce it yet, so none is accepted.
     selector: Option<String>,
 }
 
-impl Given {
+impl NewRole {
     /// The selector, if it is one; an empty text is none.
     fn selector(&self) -> Result<Option<&str>, Fault> {
         let selector = self.selector.as_deref().map(str::trim).filter(|text| !text.is_empty());
@@ -51,38 +72,80 @@ impl Given {
         Ok(selector)
     }
 
-    fn permissions(&self) -> Result<Permissions, Fault> {
-        Ok(Permissions::parse(self.permissions.iter().map(String::as_str))?)
+    /// The role that is meant.
+    fn named<'a>(&'a self, name: &'a str) -> Result<control::NewRole<'a>, Fault> {
+        Ok(control::NewRole {
+            name,
+            description: &self.description,
+            permissions: Permissions::parse(self.permissions.iter().map(String::as_str))?,
+            selector: self.selector()?,
+        })
     }
 }
 
-fn role_json(role: &CustomRole) -> Value {
-    json!({
-        "name": role.name,
-        "description": role.description,
-        "permissions": role.permissions.names(),
-        "selector": role.selector,
-        "builtin": false,
-        "created_at": timestamp(role.created_at),
-        "updated_at": timestamp(role.updated_at),
-    })
+/// A role: one that comes with the product, or one of the tenant's own.
+#[derive(Serialize, JsonSchema)]
+struct Role {
+    name: String,
+    description: String,
+    permissions: Vec<Word<Permission>>,
+    /// Which telemetry it shows; `null` shows all.
+    selector: Option<String>,
+    /// Whether it comes with the product.
+    builtin: bool,
+    /// Of the tenant's own roles only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<Moment>,
+    /// Of the tenant's own roles only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Moment>,
 }
 
-fn built_in_json(role: Role) -> Value {
-    let description = match role {
-        Role::Viewer => "Sees everything but the audit log.",
-        Role::Responder => "Acknowledges and silences alerts, too.",
-        Role::Editor => "Changes dashboards, rules and other objects and sends telemetry, too.",
-        Role::Admin => "May do everything within the organisation.",
-        Role::PlatformAdmin => "May do everything, other organisations included.",
-    };
-    json!({
-        "name": role.as_str(),
-        "description": description,
-        "permissions": role.permissions().names(),
-        "selector": null,
-        "builtin": true,
-    })
+impl From<CustomRole> for Role {
+    fn from(role: CustomRole) -> Self {
+        Self {
+            name: role.name,
+            description: role.description,
+            permissions: words(role.permissions),
+            selector: role.selector,
+            builtin: false,
+            created_at: Some(Moment(role.created_at)),
+            updated_at: Some(Moment(role.updated_at)),
+        }
+    }
+}
+
+impl From<control::Role> for Role {
+    fn from(role: control::Role) -> Self {
+        use control::Role as BuiltIn;
+        let description = match role {
+            BuiltIn::Viewer => "Sees everything but the audit log.",
+            BuiltIn::Responder => "Acknowledges and silences alerts, too.",
+            BuiltIn::Editor => "Changes dashboards, rules and other objects and sends telemetry, too.",
+            BuiltIn::Admin => "May do everything within the organisation.",
+            BuiltIn::PlatformAdmin => "May do everything, other organisations included.",
+        };
+        Self {
+            name: role.as_str().to_owned(),
+            description: description.to_owned(),
+            permissions: words(role.permissions()),
+            selector: None,
+            builtin: true,
+            created_at: None,
+            updated_at: None,
+        }
+    }
+}
+
+fn words(permissions: Permissions) -> Vec<Word<Permission>> {
+    permissions.iter().map(Word).collect()
+}
+
+/// A permission, in words.
+#[derive(Serialize, JsonSchema)]
+struct DescribedPermission {
+    name: Word<Permission>,
+    description: &'static str,
 }
 
 /// What a permission is for, in words.
@@ -104,79 +167,44 @@ fn described(permission: Permission) -> &'static str {
     }
 }
 
-async fn permissions(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-) -> Result<Response, ApiFault> {
-    tenant_of(&app, &identity, &tenant).await?;
-    let item =
-        |permission: Permission| json!({ "name": permission.as_str(), "description": described(permission) });
-    Ok(whole(Permission::ALL.into_iter().map(item).collect()))
+async fn permissions(_: InTenant) -> Json<Page<DescribedPermission>> {
+    let item = |name: Permission| DescribedPermission { name: Word(name), description: described(name) };
+    Json(Page::whole(Permission::ALL.into_iter().map(item).collect()))
 }
 
-async fn list(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let own = app.control()?.roles(&tenant.id).await?;
-    let built_in = Role::ALL.into_iter().map(built_in_json);
-    Ok(whole(built_in.chain(own.iter().map(role_json)).collect()))
+async fn list(scope: InTenant) -> Result<Json<Page<Role>>, ApiFault> {
+    let own = scope.control.roles(scope.id()).await?;
+    let built_in = control::Role::ALL.into_iter().map(Role::from);
+    Ok(Json(Page::whole(built_in.chain(own.into_iter().map(Role::from)).collect())))
 }
 
-async fn create(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    body: Body<Given>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
+async fn create(scope: InTenant, body: Body<NewRole>) -> Result<(StatusCode, Json<Role>), ApiFault> {
     let given = body.0;
     let name = given.name.as_deref().ok_or_else(|| Fault::invalid("name", "is missing"))?;
-    let new = NewRole {
-        name,
-        description: &given.description,
-        permissions: given.permissions()?,
-        selector: given.selector()?,
-    };
-    let role = app.control()?.create_role(&tenant.id, &identity.principal, new).await?;
-    audited(&app, &identity, &tenant.id, "roles:create", &role.name, &detail(&role));
-    Ok((StatusCode::CREATED, Json(role_json(&role))).into_response())
+    let new = given.named(name)?;
+    let role = scope.control.create_role(scope.id(), scope.by(), new).await?;
+    scope.audited("roles:create", &role.name, &detail(&role));
+    Ok((StatusCode::CREATED, Json(role.into())))
 }
 
 /// Replaces what a role permits and shows, at once for everyone who carries it.
 async fn replace(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, name)): Path<(String, String)>,
-    body: Body<Given>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
+    scope: InTenant,
+    Named((_, name)): Named<(String, String)>,
+    body: Body<NewRole>,
+) -> Result<Json<Role>, ApiFault> {
     let given = body.0;
     if given.name.as_deref().is_some_and(|other| other != name) {
         return Err(Fault::invalid("name", "is not the one in the path; a role keeps its name").into());
     }
-    let new = NewRole {
-        name: &name,
-        description: &given.description,
-        permissions: given.permissions()?,
-        selector: given.selector()?,
-    };
-    let role = app.control()?.update_role(&tenant.id, &identity.principal, new).await?;
-    audited(&app, &identity, &tenant.id, "roles:update", &role.name, &detail(&role));
-    Ok(Json(role_json(&role)).into_response())
+    let role = scope.control.update_role(scope.id(), scope.by(), given.named(&name)?).await?;
+    scope.audited("roles:update", &role.name, &detail(&role));
+    Ok(Json(role.into()))
 }
 
-async fn remove(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, name)): Path<(String, String)>,
-) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.delete_role(&tenant.id, &identity.principal, &name).await?;
-    audited(&app, &identity, &tenant.id, "roles:delete", &name, &Value::Null);
+async fn remove(scope: InTenant, Named((_, name)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+    scope.control.delete_role(scope.id(), scope.by(), &name).await?;
+    scope.audited("roles:delete", &name, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::RequestPartsExt;
 use axum::extract::{Extension, FromRequestParts, Path};
 use axum::http::request::Parts;
-use control::{Control, Tenant};
+use control::{Control, Principal, Tenant};
 use model::TenantId;
 use serde_json::Value;
 
@@ -28,6 +28,11 @@ impl InTenant {
     /// The tenant's identifier.
     pub(super) fn id(&self) -> &TenantId {
         &self.tenant.id
+    }
+
+    /// Who asks, as control checks it.
+    pub(super) fn by(&self) -> &Principal {
+        &self.identity.principal
     }
 
     /// Writes down what the caller did.

@@ -1,109 +1,133 @@
 //! Programs with a role of their own.
 
-use axum::extract::{Extension, Path, State};
+use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch};
-use axum::{Json, Router};
-use control::{ServiceAccount, ServiceAccountChange, UserState};
-use serde::Deserialize;
+use control::UserState;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fields::Paging;
-use super::tenant_of;
-use crate::app::SharedApp;
-use crate::audited::audited;
-use crate::chain::Identity;
-use crate::error::{ApiFault, Fault};
+use super::scope::InTenant;
+use crate::error::ApiFault;
 use crate::json::Body;
+use crate::moment::Moment;
+use crate::named::Named;
+use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
-use crate::realtime::timestamp;
+use crate::word::Word;
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/tenants/{tenant}/service-accounts", get(list).post(create))
-        .route("/api/v1/tenants/{tenant}/service-accounts/{id}", patch(change).delete(remove))
+pub(super) fn routes() -> Routes {
+    let base = "/api/v1/tenants/{tenant}/service-accounts";
+    let account = &format!("{base}/{{id}}");
+    Routes::new("Keys")
+        .get(
+            base,
+            list,
+            Op::new("listServiceAccounts", "The service accounts of a tenant, by name")
+                .gives_page::<ServiceAccount>(),
+        )
+        .post(
+            base,
+            create,
+            Op::new("createServiceAccount", "A new service account")
+                .takes::<NewServiceAccount>()
+                .creates::<ServiceAccount>()
+                .refuses(&[409]),
+        )
+        .patch(
+            account,
+            change,
+            Op::new("updateServiceAccount", "Another name, role or state")
+                .takes::<ServiceAccountChange>()
+                .gives::<ServiceAccount>()
+                .refuses(&[409]),
+        )
+        .delete(
+            account,
+            remove,
+            Op::new("deleteServiceAccount", "Ends a service account and its keys").gives_nothing(204),
+        )
 }
 
-#[derive(Deserialize)]
+/// A service account to be made.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewServiceAccount {
     name: String,
+    /// The name of a role.
     role: String,
 }
 
-#[derive(Deserialize)]
+/// What of a service account is to change.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct ServiceAccountChange {
     name: Option<String>,
+    /// The name of a role.
     role: Option<String>,
-    state: Option<String>,
+    state: Option<Word<UserState>>,
 }
 
-fn account_json(account: &ServiceAccount) -> Value {
-    json!({
-        "id": account.id,
-        "name": account.name,
-        "role": account.role,
-        "state": account.state.as_str(),
-        "created_at": timestamp(account.created_at),
-    })
+/// A program that has a role.
+#[derive(Serialize, JsonSchema)]
+struct ServiceAccount {
+    id: String,
+    name: String,
+    role: String,
+    /// Whether its keys work.
+    state: Word<UserState>,
+    created_at: Moment,
 }
 
-async fn list(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    params: Params,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
+impl From<control::ServiceAccount> for ServiceAccount {
+    fn from(account: control::ServiceAccount) -> Self {
+        Self {
+            id: account.id,
+            name: account.name,
+            role: account.role,
+            state: Word(account.state),
+            created_at: Moment(account.created_at),
+        }
+    }
+}
+
+async fn list(scope: InTenant, params: Params) -> Result<Json<Page<ServiceAccount>>, ApiFault> {
     let paging = Paging::read(&params)?;
-    let found = app.control()?.service_accounts(&tenant.id, paging.after(), paging.limit()).await?;
-    Ok(paging.answer(&found, account_json, |account| &account.name))
+    let found = scope.control.service_accounts(scope.id(), paging.after(), paging.limit()).await?;
+    Ok(paging.page(found, |account| account.name.clone()))
 }
 
 async fn create(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    body: Body<New>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let New { name, role } = &body.0;
-    let made = app.control()?.create_service_account(&tenant.id, &identity.principal, name, role).await?;
-    let detail = json!({ "name": made.name, "role": made.role });
-    audited(&app, &identity, &tenant.id, "service_accounts:create", &made.id, &detail);
-    Ok((StatusCode::CREATED, Json(account_json(&made))).into_response())
+    scope: InTenant,
+    body: Body<NewServiceAccount>,
+) -> Result<(StatusCode, Json<ServiceAccount>), ApiFault> {
+    let NewServiceAccount { name, role } = &body.0;
+    let made = scope.control.create_service_account(scope.id(), scope.by(), name, role).await?;
+    scope.audited("service_accounts:create", &made.id, &json!({ "name": made.name, "role": made.role }));
+    Ok((StatusCode::CREATED, Json(made.into())))
 }
 
 async fn change(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-    body: Body<Change>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let Change { name, role, state } = &body.0;
-    let unknown = || Fault::invalid("state", "is neither active nor disabled");
-    let state = match state {
-        Some(text) => Some(UserState::parse(text).ok_or_else(unknown)?),
-        None => None,
+    scope: InTenant,
+    Named((_, id)): Named<(String, String)>,
+    body: Body<ServiceAccountChange>,
+) -> Result<Json<ServiceAccount>, ApiFault> {
+    let ServiceAccountChange { name, role, state } = &body.0;
+    let change = control::ServiceAccountChange {
+        name: name.as_deref(),
+        role: role.as_deref(),
+        state: state.map(|state| state.0),
     };
-    let change = ServiceAccountChange { name: name.as_deref(), role: role.as_deref(), state };
-    let control = app.control()?;
-    let account = control.change_service_account(&tenant.id, &identity.principal, &id, change).await?;
-    audited(&app, &identity, &tenant.id, "service_accounts:update", &id, &account_json(&account));
-    Ok(Json(account_json(&account)).into_response())
+    let account = scope.control.change_service_account(scope.id(), scope.by(), &id, change).await?;
+    let account = ServiceAccount::from(account);
+    scope.audited("service_accounts:update", &id, &json!(account));
+    Ok(Json(account))
 }
 
 /// Its keys go with it.
-async fn remove(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path((tenant, id)): Path<(String, String)>,
-) -> Result<StatusCode, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.delete_service_account(&tenant.id, &identity.principal, &id).await?;
-    audited(&app, &identity, &tenant.id, "service_accounts:delete", &id, &Value::Null);
+async fn remove(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+    scope.control.delete_service_account(scope.id(), scope.by(), &id).await?;
+    scope.audited("service_accounts:delete", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,69 +1,114 @@
 //! The tenants themselves: created, changed, limited, suspended, deleted.
 
-use axum::extract::{Extension, Path, State};
+use axum::Json;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
-use axum::{Json, Router};
 use control::sso::SSO_ONLY;
-use control::{Defaults, NewTenant, Permission, Tenant};
+use control::{Defaults, Permission, TenantState};
 use model::TenantId;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::fields::Paging;
-use super::tenant_of;
+use super::scope::InTenant;
 use crate::app::SharedApp;
 use crate::audited::audited;
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
 use crate::limits::TenantLimits;
+use crate::moment::Moment;
+use crate::openapi::{Op, Page, Routes, json_as};
 use crate::prom::params::Params;
-use crate::realtime::timestamp;
 use crate::visitor::Visitor;
+use crate::word::Word;
 
 /// The name of the key that a new tenant begins with.
 const FIRST_KEY: &str = "first";
 
 /// For whoever manages the platform.
-pub(super) fn platform_routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/tenants", get(list).post(create))
-        .route("/api/v1/tenants/{tenant}", delete(remove))
-        .route("/api/v1/tenants/{tenant}/limits", put(put_limits))
-        .route("/api/v1/tenants/{tenant}/suspend", post(suspend))
-        .route("/api/v1/tenants/{tenant}/activate", post(activate))
+pub(super) fn platform_routes() -> Routes {
+    let base = "/api/v1/tenants";
+    let tenant = &format!("{base}/{{tenant}}");
+    Routes::new("Tenants")
+        .get(base, list, Op::new("listTenants", "Every tenant, by identifier").gives_page::<Tenant>())
+        .post(
+            base,
+            create,
+            Op::new("createTenant", "A new tenant, ready to be used")
+                .about("With a link for its first administrator and a first key, both shown once.")
+                .takes::<NewTenant>()
+                .creates::<CreatedTenant>()
+                .refuses(&[409]),
+        )
+        .delete(
+            tenant,
+            remove,
+            Op::new("deleteTenant", "Ends a tenant at once, and removes its data in the background")
+                .gives_status(202, json_as::<TenantDeletion>("application/json")),
+        )
+        .put(
+            &format!("{tenant}/limits"),
+            put_limits,
+            Op::new("setTenantLimits", "Replaces what a tenant may use")
+                .takes::<TenantLimits>()
+                .gives::<Tenant>(),
+        )
+        .post(
+            &format!("{tenant}/suspend"),
+            suspend,
+            Op::new("suspendTenant", "Answers nobody of a tenant any more; everything is kept")
+                .gives::<Tenant>(),
+        )
+        .post(
+            &format!("{tenant}/activate"),
+            activate,
+            Op::new("activateTenant", "Ends a suspension").gives::<Tenant>(),
+        )
 }
 
 /// For whoever sees or manages a tenant's settings.
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new().route("/api/v1/tenants/{tenant}", get(show).patch(change))
+pub(super) fn routes() -> Routes {
+    let tenant = "/api/v1/tenants/{tenant}";
+    Routes::new("Tenants").get(tenant, show, Op::new("getTenant", "A tenant").gives::<Tenant>()).patch(
+        tenant,
+        change,
+        Op::new("updateTenant", "Another name, other settings").takes::<TenantChange>().gives::<Tenant>(),
+    )
 }
 
-#[derive(Deserialize)]
+/// A tenant to be made.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewTenant {
+    /// Lower-case letters, digits and dashes; also its subdomain.
     id: String,
     name: String,
     #[serde(default = "empty")]
+    #[schemars(with = "Map<String, Value>")]
     settings: Value,
     #[serde(default = "empty")]
+    #[schemars(with = "TenantLimits")]
     limits: Value,
-    admin: Admin,
+    admin: FirstAdmin,
 }
 
-#[derive(Deserialize)]
+/// Who administers a tenant first.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Admin {
+struct FirstAdmin {
     email: String,
     name: String,
 }
 
-#[derive(Deserialize)]
+/// What of a tenant is to change.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct TenantChange {
     name: Option<String>,
+    /// All of them: those that are left out are gone.
+    #[schemars(with = "Option<Map<String, Value>>")]
     settings: Option<Value>,
 }
 
@@ -71,25 +116,68 @@ fn empty() -> Value {
     json!({})
 }
 
-/// A tenant as the API shows it.
-pub(super) fn tenant_json(tenant: &Tenant) -> Value {
-    json!({
-        "id": tenant.id.as_str(),
-        "name": tenant.name,
-        "state": tenant.state.as_str(),
-        "settings": tenant.settings,
-        "limits": tenant.limits,
-        "created_at": timestamp(tenant.created_at),
-        "updated_at": timestamp(tenant.updated_at),
-    })
+/// A tenant, which is an organisation.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Tenant {
+    /// Also its subdomain.
+    id: String,
+    name: String,
+    state: Word<TenantState>,
+    /// The tenant's own, but for `sso_only`, which leaves only providers to sign in with.
+    #[schemars(with = "Map<String, Value>")]
+    settings: Value,
+    #[schemars(with = "TenantLimits")]
+    limits: Value,
+    created_at: Moment,
+    updated_at: Moment,
 }
 
-async fn list(State(app): State<SharedApp>, params: Params) -> Result<Response, ApiFault> {
+impl From<control::Tenant> for Tenant {
+    fn from(tenant: control::Tenant) -> Self {
+        Self {
+            id: tenant.id.to_string(),
+            name: tenant.name,
+            state: Word(tenant.state),
+            settings: tenant.settings,
+            limits: tenant.limits,
+            created_at: Moment(tenant.created_at),
+            updated_at: Moment(tenant.updated_at),
+        }
+    }
+}
+
+/// A tenant that was made.
+#[derive(Serialize, JsonSchema)]
+struct CreatedTenant {
+    tenant: Tenant,
+    /// What was done, in order.
+    steps: Vec<ProvisionStep>,
+    /// How the first administrator signs in: works once, within seven days, and is in this answer alone.
+    sign_in_link: String,
+    /// The first key, which is in this answer alone.
+    key: Option<String>,
+}
+
+/// A step of making a tenant.
+#[derive(Serialize, JsonSchema)]
+struct ProvisionStep {
+    name: &'static str,
+    at: Moment,
+}
+
+/// A tenant that is being removed.
+#[derive(Serialize, JsonSchema)]
+struct TenantDeletion {
+    /// `deleting`.
+    state: Word<TenantState>,
+}
+
+async fn list(State(app): State<SharedApp>, params: Params) -> Result<Json<Page<Tenant>>, ApiFault> {
     let paging = Paging::read(&params)?;
     let wrong = |error: model::InvalidTenantId| Fault::invalid("after", error.to_string());
     let after = paging.after().map(TenantId::new).transpose().map_err(wrong)?;
     let found = app.control()?.tenants(after.as_ref(), paging.limit()).await?;
-    Ok(paging.answer(&found, tenant_json, |tenant| tenant.id.as_str()))
+    Ok(paging.page(found, |tenant| tenant.id.to_string()))
 }
 
 /// A tenant, ready to be used, with a link for its first administrator and a first key, both shown once.
@@ -97,13 +185,13 @@ async fn create(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     visitor: Visitor,
-    body: Body<New>,
-) -> Result<Response, ApiFault> {
-    let New { id, name, settings, limits, admin } = body.0;
+    body: Body<NewTenant>,
+) -> Result<(StatusCode, Json<CreatedTenant>), ApiFault> {
+    let NewTenant { id, name, settings, limits, admin } = body.0;
     let id = TenantId::new(&id).map_err(|error| Fault::invalid("id", error.to_string()))?;
     TenantLimits::parse(&limits)?;
     check_settings(&settings)?;
-    let new = NewTenant {
+    let new = control::NewTenant {
         id,
         name,
         settings,
@@ -113,55 +201,38 @@ async fn create(
         key_name: Some(FIRST_KEY.to_owned()),
     };
     let made = app.control()?.create_tenant(new, Defaults::default()).await?;
-    let tenant = &made.tenant;
-    let detail = json!({ "name": tenant.name, "admin": made.admin.email });
-    audited(&app, &identity, &tenant.id, "tenants:create", tenant.id.as_str(), &detail);
-    let steps: Vec<Value> = made
-        .steps
-        .iter()
-        .map(|step| json!({ "name": step.name, "at": timestamp(step.done_at_ms) }))
-        .collect();
+    let id = &made.tenant.id;
+    let detail = json!({ "name": made.tenant.name, "admin": made.admin.email });
+    audited(&app, &identity, id, "tenants:create", id.as_str(), &detail);
+    let step = |step: control::ProvisionStep| ProvisionStep { name: step.name, at: Moment(step.done_at_ms) };
     let base = visitor.public_url(&app);
-    let answer = json!({
-        "tenant": tenant_json(tenant),
-        "steps": steps,
-        "sign_in_link": format!("{base}/signin?token={}", made.link.token.expose()),
-        "key": made.key.as_ref().map(control::Secret::expose),
-    });
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
+    let answer = CreatedTenant {
+        tenant: made.tenant.into(),
+        steps: made.steps.into_iter().map(step).collect(),
+        sign_in_link: format!("{base}/signin?token={}", made.link.token.expose()),
+        key: made.key.map(|key| key.expose().to_owned()),
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
 }
 
-async fn show(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    Ok(Json(tenant_json(&tenant)).into_response())
+async fn show(scope: InTenant) -> Json<Tenant> {
+    Json(control::Tenant::clone(&scope.tenant).into())
 }
 
-async fn change(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    body: Body<Change>,
-) -> Result<Response, ApiFault> {
-    let before = tenant_of(&app, &identity, &tenant).await?;
-    let Change { name, settings } = body.0;
+async fn change(scope: InTenant, body: Body<TenantChange>) -> Result<Json<Tenant>, ApiFault> {
+    let TenantChange { name, settings } = body.0;
     if let Some(settings) = &settings {
         check_settings(settings)?;
     }
-    let control = app.control()?;
-    let mut after = Tenant::clone(&before);
+    let mut after = control::Tenant::clone(&scope.tenant);
     if let Some(name) = &name {
-        after = control.rename_tenant(&before.id, name).await?;
+        after = scope.control.rename_tenant(scope.id(), name).await?;
     }
     if let Some(settings) = &settings {
-        after = control.put_tenant_settings(&before.id, settings).await?;
+        after = scope.control.put_tenant_settings(scope.id(), settings).await?;
     }
-    let detail = json!({ "name": name, "settings": settings });
-    audited(&app, &identity, &after.id, "tenants:update", after.id.as_str(), &detail);
-    Ok(Json(tenant_json(&after)).into_response())
+    scope.audited("tenants:update", scope.id().as_str(), &json!({ "name": name, "settings": settings }));
+    Ok(Json(after.into()))
 }
 
 /// Settings are the tenant's own, but for those that the server acts on.
@@ -172,52 +243,32 @@ fn check_settings(settings: &Value) -> Result<(), Fault> {
     }
 }
 
-async fn put_limits(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-    body: Body<Value>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
+async fn put_limits(scope: InTenant, body: Body<Value>) -> Result<Json<Tenant>, ApiFault> {
     TenantLimits::parse(&body.0)?;
-    let after = app.control()?.put_tenant_limits(&tenant.id, &body.0).await?;
-    audited(&app, &identity, &tenant.id, "tenants:limit", tenant.id.as_str(), &json!({ "limits": body.0 }));
-    Ok(Json(tenant_json(&after)).into_response())
+    let after = scope.control.put_tenant_limits(scope.id(), &body.0).await?;
+    scope.audited("tenants:limit", scope.id().as_str(), &json!({ "limits": body.0 }));
+    Ok(Json(after.into()))
 }
 
-async fn suspend(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let after = app.control()?.suspend_tenant(&tenant.id).await?;
-    audited(&app, &identity, &tenant.id, "tenants:suspend", tenant.id.as_str(), &Value::Null);
-    Ok(Json(tenant_json(&after)).into_response())
+async fn suspend(scope: InTenant) -> Result<Json<Tenant>, ApiFault> {
+    let after = scope.control.suspend_tenant(scope.id()).await?;
+    scope.audited("tenants:suspend", scope.id().as_str(), &Value::Null);
+    Ok(Json(after.into()))
 }
 
-async fn activate(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    let after = app.control()?.activate_tenant(&tenant.id).await?;
-    audited(&app, &identity, &tenant.id, "tenants:activate", tenant.id.as_str(), &Value::Null);
-    Ok(Json(tenant_json(&after)).into_response())
+async fn activate(scope: InTenant) -> Result<Json<Tenant>, ApiFault> {
+    let after = scope.control.activate_tenant(scope.id()).await?;
+    scope.audited("tenants:activate", scope.id().as_str(), &Value::Null);
+    Ok(Json(after.into()))
 }
 
 /// From now on nobody of the tenant is answered. Its data goes next, by the same work that finishes deletions
 /// which a stop of the server cut short. The trail of who did it is that of whoever did, since the tenant's
 /// own goes with it.
-async fn remove(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-) -> Result<Response, ApiFault> {
+async fn remove(scope: InTenant) -> Result<(StatusCode, Json<TenantDeletion>), ApiFault> {
+    let InTenant { app, identity, .. } = &scope;
     identity.need(Permission::PlatformManage)?;
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.begin_delete(&tenant.id).await?;
-    audited(&app, &identity, &identity.tenant, "tenants:delete", tenant.id.as_str(), &Value::Null);
-    Ok((StatusCode::ACCEPTED, Json(json!({ "state": "deleting" }))).into_response())
+    scope.control.begin_delete(scope.id()).await?;
+    audited(app, identity, &identity.tenant, "tenants:delete", scope.id().as_str(), &Value::Null);
+    Ok((StatusCode::ACCEPTED, Json(TenantDeletion { state: Word(TenantState::Deleting) })))
 }

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::extract::{Extension, Path, State};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use model::{Predicate, Signal, TenantId};
 use query::Control;
 use query::rows::{Ask, RowReader, StoredRows};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use store::SignalStats;
 
-use super::tenant_of;
+use super::scope::InTenant;
 use crate::app::{CancelOnDrop, SharedApp};
-use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
+use crate::limits::TenantLimits;
+use crate::openapi::{Op, Routes};
 
 /// Entries of each list.
 const TOP: usize = 20;
@@ -28,16 +28,82 @@ const SERVICES_NS: i64 = 3_600 * 1_000_000_000;
 /// Keys and accounts whose names are looked up.
 const NAMES_MAX: u32 = 1_000;
 
-pub(super) fn routes() -> Router<SharedApp> {
-    Router::new().route("/api/v1/tenants/{tenant}/usage", get(usage))
+pub(super) fn routes() -> Routes {
+    let op = Op::new("getUsage", "What a tenant uses of what it may, and what costs most");
+    Routes::new("Tenants").get("/api/v1/tenants/{tenant}/usage", usage, op.gives::<Usage>().refuses(&[422]))
 }
 
-async fn usage(
-    State(app): State<SharedApp>,
-    Extension(identity): Extension<Identity>,
-    Path(tenant): Path<String>,
-) -> Result<Response, ApiFault> {
-    let tenant = tenant_of(&app, &identity, &tenant).await?;
+/// What a tenant uses of what it may.
+#[derive(Serialize, JsonSchema)]
+struct Usage {
+    #[schemars(with = "TenantLimits")]
+    limits: Value,
+    #[serde(rename = "use")]
+    used: UsedNow,
+    refused: Refused,
+    top: CostsMost,
+}
+
+/// What is in use now.
+#[derive(Serialize, JsonSchema)]
+struct UsedNow {
+    requests_per_second: f64,
+    /// Of bodies being received or decoded.
+    in_flight_bytes: u64,
+    /// Active ones.
+    series: usize,
+    /// On disk and in memory, by signal: `metrics`, `logs`, `traces`, `events`.
+    stored_bytes: BTreeMap<&'static str, u64>,
+    concurrent_queries: u64,
+}
+
+/// What was refused since the start of the server, since it was over a limit.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RefusedUse")]
+struct Refused {
+    requests: u64,
+    bytes: u64,
+    series: u64,
+    queries: u64,
+}
+
+/// What costs most, at most 20 of each.
+#[derive(Serialize, JsonSchema)]
+struct CostsMost {
+    metrics: Vec<MetricCost>,
+    services: Vec<ServiceCost>,
+    keys: Vec<CallerCost>,
+}
+
+/// A metric by its active series.
+#[derive(Serialize, JsonSchema)]
+struct MetricCost {
+    name: String,
+    series: usize,
+}
+
+/// A service by its rows of logs and traces within the last hour.
+#[derive(Serialize, JsonSchema)]
+struct ServiceCost {
+    name: String,
+    rows: u64,
+    /// Its share of what is stored.
+    bytes: u64,
+}
+
+/// A key or a service account by what it sent since the start of the server.
+#[derive(Serialize, JsonSchema)]
+struct CallerCost {
+    id: String,
+    /// Empty for what is gone.
+    name: String,
+    requests: u64,
+    /// Of bodies that were taken in.
+    bytes: u64,
+}
+
+async fn usage(scope: InTenant) -> Result<Json<Usage>, ApiFault> {
+    let InTenant { app, tenant, .. } = scope;
     let store = app.store()?;
     let id = tenant.id.clone();
     let look = move || (store.engine().cardinality(&id, TOP), store.engine().tenant_stats(&id));
@@ -46,35 +112,32 @@ async fn usage(
         .map_err(|_| Fault::Internal("the figures could not be read; the log has the reason".into()))?;
     let state = app.tenant_limits().get(&tenant.id);
     let count = |of: fn(&crate::limits::Use) -> u64| state.as_ref().map_or(0, |state| of(&state.used));
-    let rate = state.as_ref().map_or(0.0, |state| state.rate(app.clock().monotonic()));
-    let bytes: BTreeMap<&str, u64> = [Signal::Metrics, Signal::Logs, Signal::Traces, Signal::Events]
+    let stored_bytes = [Signal::Metrics, Signal::Logs, Signal::Traces, Signal::Events]
         .into_iter()
         .map(|signal| (signal.as_str(), stored.get(&signal).map_or(0, bytes_of)))
         .collect();
-    let metrics: Vec<Value> =
-        cardinality.metrics.iter().map(|(name, series)| json!({ "name": name, "series": series })).collect();
-    let answer = json!({
-        "limits": tenant.limits,
-        "use": {
-            "requests_per_second": rate,
-            "in_flight_bytes": count(|used| used.in_flight_bytes.load(Ordering::Relaxed)),
-            "series": cardinality.active_series,
-            "stored_bytes": bytes,
-            "concurrent_queries": count(|used| used.queries.load(Ordering::Relaxed)),
+    let metric = |(name, series)| MetricCost { name, series };
+    Ok(Json(Usage {
+        limits: tenant.limits.clone(),
+        used: UsedNow {
+            requests_per_second: state.as_ref().map_or(0.0, |state| state.rate(app.clock().monotonic())),
+            in_flight_bytes: count(|used| used.in_flight_bytes.load(Ordering::Relaxed)),
+            series: cardinality.active_series,
+            stored_bytes,
+            concurrent_queries: count(|used| used.queries.load(Ordering::Relaxed)),
         },
-        "refused": {
-            "requests": count(|used| used.refused_requests.load(Ordering::Relaxed)),
-            "bytes": count(|used| used.refused_bytes.load(Ordering::Relaxed)),
-            "series": count(|used| used.refused_series.load(Ordering::Relaxed)),
-            "queries": count(|used| used.refused_queries.load(Ordering::Relaxed)),
+        refused: Refused {
+            requests: count(|used| used.refused_requests.load(Ordering::Relaxed)),
+            bytes: count(|used| used.refused_bytes.load(Ordering::Relaxed)),
+            series: count(|used| used.refused_series.load(Ordering::Relaxed)),
+            queries: count(|used| used.refused_queries.load(Ordering::Relaxed)),
         },
-        "top": {
-            "metrics": metrics,
-            "services": services(&app, &tenant.id, &stored).await?,
-            "keys": keys(&app, &tenant.id).await?,
+        top: CostsMost {
+            metrics: cardinality.metrics.into_iter().map(metric).collect(),
+            services: services(&app, &tenant.id, &stored).await?,
+            keys: keys(&app, &tenant.id).await?,
         },
-    });
-    Ok(Json(answer).into_response())
+    }))
 }
 
 fn bytes_of(stats: &SignalStats) -> u64 {
@@ -87,7 +150,7 @@ async fn services(
     app: &SharedApp,
     tenant: &TenantId,
     stored: &BTreeMap<Signal, SignalStats>,
-) -> Result<Vec<Value>, Fault> {
+) -> Result<Vec<ServiceCost>, Fault> {
     let mut all: HashMap<String, (u64, f64)> = HashMap::new();
     for signal in [Signal::Logs, Signal::Traces] {
         let Some(stats) = stored.get(&signal) else { continue };
@@ -102,8 +165,9 @@ async fn services(
     let mut all: Vec<_> = all.into_iter().collect();
     all.sort_by(|a, b| b.1.1.total_cmp(&a.1.1).then_with(|| a.0.cmp(&b.0)));
     all.truncate(TOP);
-    let item = |(name, (rows, bytes)): (String, (u64, f64))| json!({ "name": name, "rows": rows, "bytes": bytes.round() as u64 });
-    Ok(all.into_iter().map(item).collect())
+    let cost =
+        |(name, (rows, bytes)): (String, (u64, f64))| ServiceCost { name, rows, bytes: bytes.round() as u64 };
+    Ok(all.into_iter().map(cost).collect())
 }
 
 async fn rows_by_service(
@@ -126,7 +190,7 @@ async fn rows_by_service(
 }
 
 /// The keys and service accounts that sent most since the start of the server.
-async fn keys(app: &SharedApp, tenant: &TenantId) -> Result<Vec<Value>, Fault> {
+async fn keys(app: &SharedApp, tenant: &TenantId) -> Result<Vec<CallerCost>, Fault> {
     let Some(state) = app.tenant_limits().get(tenant) else { return Ok(Vec::new()) };
     let control = app.control()?;
     let keys = control.keys(tenant, None, NAMES_MAX).await?;
@@ -135,9 +199,9 @@ async fn keys(app: &SharedApp, tenant: &TenantId) -> Result<Vec<Value>, Fault> {
     names.extend(accounts.into_iter().map(|account| (account.id, account.name)));
     let top = state.callers().into_iter();
     let of_programs = top.filter(|(id, _)| id.starts_with("key_") || id.starts_with("sa_"));
-    let item = |(id, done): (String, crate::limits::CallerUse)| {
-        let name = names.get(&id).map_or("", String::as_str);
-        json!({ "id": id, "name": name, "requests": done.requests, "bytes": done.bytes })
+    let cost = |(id, done): (String, crate::limits::CallerUse)| {
+        let name = names.remove(&id).unwrap_or_default();
+        CallerCost { id, name, requests: done.requests, bytes: done.bytes }
     };
-    Ok(of_programs.take(TOP).map(item).collect())
+    Ok(of_programs.take(TOP).map(cost).collect())
 }

@@ -1,33 +1,44 @@
 //! What bodies say of a provider, and the configuration that follows from it.
 
 use control::Secret;
-use control::sso::{NewProvider, OidcConfig, Preset, Provider, ProviderConfig, RoleRule, SamlConfig};
+use control::sso::{NewProvider, OidcConfig, Preset, Provider, ProviderConfig, ProviderKind, SamlConfig};
 use model::TenantId;
-use serde::Deserialize;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::SharedApp;
 use crate::error::Fault;
+use crate::word::Word;
 
 /// What is asked of a provider that no preset knows.
 const SCOPES: [&str; 3] = ["openid", "email", "profile"];
 
 const GOOGLE: &str = "https://accounts.google.com";
 
-/// A provider as a body gives it.
-#[derive(Deserialize)]
+/// A provider to be set up, or what one is to become.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Given {
+pub(super) struct NewSignInProvider {
+    /// What people read on the sign-in page.
     name: String,
-    kind: Kind,
+    kind: Word<ProviderKind>,
+    /// Fills in what is the same for everyone who uses it; an empty text is none.
+    #[schemars(with = "Option<Word<Preset>>")]
     preset: Option<String>,
+    /// By `kind`.
+    #[schemars(with = "GivenConfig")]
     config: Value,
+    /// In order: the first rule that fits counts.
     #[serde(default)]
     role_mapping: Vec<RoleRule>,
+    /// For those no rule fits; without one they may not sign in.
     default_role: Option<String>,
+    /// Whose addresses may sign in; none for all.
     #[serde(default)]
     domains: Vec<String>,
+    /// False hides it and refuses sign-ins.
     #[serde(default = "yes")]
     enabled: bool,
 }
@@ -36,15 +47,43 @@ fn yes() -> bool {
     true
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Oidc,
-    Saml,
+/// Whoever is in this group gets this role.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleRule {
+    /// As the provider spells it.
+    group: String,
+    /// The name of a role.
+    role: String,
 }
 
-#[derive(Deserialize)]
+impl From<control::sso::RoleRule> for RoleRule {
+    fn from(rule: control::sso::RoleRule) -> Self {
+        Self { group: rule.group, role: rule.role }
+    }
+}
+
+impl From<RoleRule> for control::sso::RoleRule {
+    fn from(rule: RoleRule) -> Self {
+        Self { group: rule.group, role: rule.role }
+    }
+}
+
+/// How a provider is reached, as a body says it. Which of the two follows from `kind`, so that a fault in one
+/// is told in its words.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "NewSignInProviderConfig")]
+#[expect(dead_code, reason = "it describes what is read by kind")]
+enum GivenConfig {
+    Oidc(OidcGiven),
+    Saml(SamlGiven),
+}
+
+/// An OpenID provider.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewOidcSettings")]
 struct OidcGiven {
     /// With a preset it follows from `organisation`.
     #[serde(default)]
@@ -62,9 +101,10 @@ struct OidcGiven {
     trust_email: Option<bool>,
 }
 
-/// From metadata, pasted or to be fetched, or field by field.
-#[derive(Deserialize)]
+/// A SAML identity provider, from metadata, pasted or to be fetched, or field by field.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewSamlSettings")]
 struct SamlGiven {
     metadata_xml: Option<String>,
     metadata_url: Option<String>,
@@ -76,7 +116,7 @@ struct SamlGiven {
     groups_attribute: Option<String>,
 }
 
-impl Given {
+impl NewSignInProvider {
     /// The provider that is meant; what a change leaves out is as before.
     pub(super) async fn provider(
         self,
@@ -84,8 +124,8 @@ impl Given {
         tenant: &TenantId,
         before: Option<&Provider>,
     ) -> Result<NewProvider, Fault> {
-        let (config, client_secret) = match self.kind {
-            Kind::Oidc => {
+        let (config, client_secret) = match self.kind.0 {
+            ProviderKind::Oidc => {
                 let given: OidcGiven = fields(self.config)?;
                 let before = match before.map(|provider| &provider.config) {
                     Some(ProviderConfig::Oidc(config)) => Some(config),
@@ -95,7 +135,7 @@ impl Given {
                 let config = oidc(&given, preset.transpose()?, before)?;
                 (ProviderConfig::Oidc(config), given.client_secret.map(Secret::of))
             }
-            Kind::Saml => {
+            ProviderKind::Saml => {
                 let before = match before.map(|provider| &provider.config) {
                     Some(ProviderConfig::Saml(config)) => Some(config),
                     _ => None,
@@ -108,7 +148,7 @@ impl Given {
             enabled: self.enabled,
             config,
             client_secret,
-            role_mapping: self.role_mapping,
+            role_mapping: self.role_mapping.into_iter().map(Into::into).collect(),
             default_role: self.default_role.filter(|role| !role.is_empty()),
             domains: self.domains,
         })
