@@ -173,6 +173,11 @@ impl Routes {
         self.asking(None, Words::Api)
     }
 
+    /// The router alone, for a port that serves no description.
+    pub(crate) fn undescribed(self) -> Router<SharedApp> {
+        self.router
+    }
+
     fn asking(mut self, need: Option<Need>, words: Words) -> Self {
         for one in &mut self.described {
             one.access.get_or_insert(Access { need, words });
