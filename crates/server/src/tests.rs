@@ -2,6 +2,7 @@
 
 mod access; // who may ask what
 mod identity; // signing in, tokens, accounts
+mod openapi; // the description
 mod people; // of tests
 mod reads; // questions
 mod tenants; // tenants and roles

@@ -244,7 +244,7 @@ impl Schemas {
                 assert_eq!(other, schema, "two schemas are called {name}");
             }
         }
-        for words in [Words::Api, Words::Prometheus, Words::Jaeger] {
+        for words in Words::WITH_SCHEMA {
             let (name, schema) = words.schema().expect("these have one");
             assert!(all.insert(name.to_owned(), schema).is_none(), "two schemas are called {name}");
         }
