@@ -4,18 +4,57 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
+use crate::openapi::{Op, Routes, text};
+
+/// What answers anyone.
+pub(crate) fn public_routes() -> Routes {
+    let plain = text("text/plain");
+    let lives = |id| Op::new(id, "Whether the process answers").gives_content(plain);
+    let of_ready = Op::new("isReady", "Whether writes are taken and queries answered")
+        .gives_content(plain)
+        .gives_status(503, plain);
+    Routes::new("Server")
+        .get("/healthz", healthy, lives("isAlive"))
+        .get("/-/healthy", healthy, lives("isHealthy"))
+        .get("/-/ready", ready, of_ready)
+        .get("/version", version, Op::new("getVersion", "What runs here").gives::<Version>())
+}
+
+/// Own metrics, for a Prometheus.
+pub(crate) fn metrics_routes() -> Routes {
+    let op = Op::new("getOwnMetrics", "Metrics of the server itself as OpenMetrics text")
+        .gives_content(text("application/openmetrics-text"));
+    Routes::new("Server").get("/metrics", metrics, op)
+}
+
+/// What operators do.
+pub(crate) fn operator_routes() -> Routes {
+    let op = |id| Op::new(id, "Reads the configuration and the scrape file anew").gives_nothing(200);
+    Routes::new("Server").post("/-/reload", reload, op("reload")).put("/-/reload", reload, op("reloadByPut"))
+}
+
+/// What runs here.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ServerVersion")]
+struct Version {
+    name: &'static str,
+    version: &'static str,
+    /// The commit it was built from; empty where that is not known.
+    revision: &'static str,
+}
 
 /// The process answers.
-pub(crate) async fn healthy() -> &'static str {
+async fn healthy() -> &'static str {
     "Bellwether is healthy.\n"
 }
 
 /// The log is open and the manifest loaded: writes are taken and queries answered.
-pub(crate) async fn ready(State(app): State<SharedApp>) -> Response {
+async fn ready(State(app): State<SharedApp>) -> Response {
     if app.is_ready() {
         "Bellwether is ready.\n".into_response()
     } else {
@@ -23,15 +62,13 @@ pub(crate) async fn ready(State(app): State<SharedApp>) -> Response {
     }
 }
 
-/// What runs here.
-pub(crate) async fn version() -> Response {
+async fn version() -> Json<Version> {
     let revision = option_env!("BELLWETHER_REVISION").unwrap_or("");
-    Json(json!({ "name": "bellwether", "version": env!("CARGO_PKG_VERSION"), "revision": revision }))
-        .into_response()
+    Json(Version { name: "bellwether", version: env!("CARGO_PKG_VERSION"), revision })
 }
 
 /// Own metrics as OpenMetrics text.
-pub(crate) async fn metrics(State(app): State<SharedApp>) -> Response {
+async fn metrics(State(app): State<SharedApp>) -> Response {
     let mut response = app.own_metrics().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -39,7 +76,7 @@ pub(crate) async fn metrics(State(app): State<SharedApp>) -> Response {
 }
 
 /// Reads the configuration and the scrape file anew. A bad one changes nothing and says why.
-pub(crate) async fn reload(State(app): State<SharedApp>) -> Result<StatusCode, ApiFault> {
+async fn reload(State(app): State<SharedApp>) -> Result<StatusCode, ApiFault> {
     app.reload().await?;
     Ok(StatusCode::OK)
 }

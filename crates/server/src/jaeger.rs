@@ -3,6 +3,7 @@
 //! Shapes follow Jaeger's `model/json/model.go` and, for v3, `packages/jaeger-ui/src/api/v3/schemas.ts` of its UI;
 //! what is asked follows `pkg/tsdb/jaeger/{client,grpc_client}.go` of Grafana.
 
+mod answers; // what answers look like
 mod search; // what is asked for
 mod v3; // the API of newer UIs
 mod view; // traces in Jaeger's JSON
@@ -10,37 +11,79 @@ mod view; // traces in Jaeger's JSON
 #[cfg(test)]
 mod tests; // requests as clients send them
 
+use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use query::traces::{Keys, TopologyBuilder, TraceOrder, Want};
 use serde_json::{Value, json};
 
+use self::answers::{
+    Envelope, JaegerDependency, JaegerOperation, JaegerOperationName, JaegerService, JaegerTrace,
+};
 use self::search::Search;
+pub(crate) use self::v3::{refusal as gateway_refusal, routes as v3_routes};
 use self::view::trace_json;
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::Fault;
+use crate::openapi::{Op, Param, Routes, count, string};
 use crate::prom::params::Params;
 use crate::spans;
 
 /// How far back services and operations are looked for, as Jaeger does.
 const SERVICES_BACK_NS: i64 = 72 * spans::HOUR_NS;
 
-/// Every route, each with its full path.
-pub(crate) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/jaeger/api/services", get(services))
-        .route("/jaeger/api/services/{service}/operations", get(operation_names))
-        .route("/jaeger/api/operations", get(operations))
-        .route("/jaeger/api/traces", get(traces))
+/// Traces to find, as [`Search::of_v1`] reads them.
+const SEARCH: [Param; 11] = [
+    string("traceID", "A trace; with any of them, nothing else is asked.").repeated(),
+    string("service", "The name of a service; required unless traces are named."),
+    string("operation", "The name of an operation; `all` for every one."),
+    string("tags", "A JSON object of keys and texts."),
+    string("tag", "`key:value`.").repeated(),
+    string("minDuration", "How long a span took at least, such as `100ms`."),
+    string("maxDuration", "How long a span took at most."),
+    string("lookback", "How far before `end`, such as `1h`, unless `start` is given; two days unless given."),
+    string("start", "First time, microseconds since 1970."),
+    string("end", "Last time, likewise; now unless given."),
+    count("limit", "Traces: 100 unless given, at most 1500."),
+];
+
+/// The first API, each route with its full path.
+pub(crate) fn routes() -> Routes {
+    let op = |id, summary| Op::new(id, summary).refuses(&[422]);
+    let of_traces =
+        |id| op(id, "Traces that have what is searched for").params(&SEARCH).gives::<Envelope<JaegerTrace>>();
+    let of_services = op("listJaegerServices", "Names of services").gives::<Envelope<JaegerService>>();
+    let of_names = op("listJaegerOperationNames", "Names of a service's operations")
+        .gives::<Envelope<JaegerOperationName>>();
+    let of_operations = op("listJaegerOperations", "A service's operations with their kinds")
+        .params(&[
+            string("service", "The service's name.").required(),
+            string("spanKind", "Operations of this kind only."),
+        ])
+        .gives::<Envelope<JaegerOperation>>();
+    let of_trace = op("getJaegerTrace", "A trace")
+        .params(&[
+            string("start", "Where it is looked for, microseconds since 1970; everywhere unless given."),
+            string("end", "Where it is not looked for any more, likewise."),
+        ])
+        .gives::<Envelope<JaegerTrace>>();
+    let of_dependencies = op("listJaegerDependencies", "Who calls whom")
+        .params(&[
+            count("endTs", "Last time, milliseconds since 1970; now unless given."),
+            count("lookback", "How far before it, milliseconds; a day unless given."),
+        ])
+        .gives::<Envelope<JaegerDependency>>();
+    Routes::new("Jaeger")
+        .get("/jaeger/api/services", services, of_services)
+        .get("/jaeger/api/services/{service}/operations", operation_names, of_names)
+        .get("/jaeger/api/operations", operations, of_operations)
+        .get("/jaeger/api/traces", traces, of_traces("findJaegerTraces"))
         // Where older Grafana looks, whatever the path of the data source.
-        .route("/api/traces", get(traces))
-        .route("/jaeger/api/traces/{id}", get(trace))
-        .route("/jaeger/api/dependencies", get(dependencies))
-        .merge(v3::routes())
+        .get("/api/traces", traces, of_traces("findJaegerTracesAtRoot"))
+        .get("/jaeger/api/traces/{id}", trace, of_trace)
+        .get("/jaeger/api/dependencies", dependencies, of_dependencies)
 }
 
 /// A fault that is answered as Jaeger's API does.

@@ -21,7 +21,7 @@ use axum::routing::{MethodFilter, on};
 use document::document;
 pub(crate) use operation::{Op, Page, bytes, json_as, text};
 pub(crate) use param::{Param, choice, count, flag, number, string, time};
-pub(crate) use words::Words;
+pub(crate) use words::{ErrorAnswer, Words};
 
 use crate::app::SharedApp;
 use crate::chain::{self, Gate, Need};
@@ -173,6 +173,11 @@ impl Routes {
         self.asking(None, Words::Api)
     }
 
+    /// The router alone, for a port that serves no description.
+    pub(crate) fn undescribed(self) -> Router<SharedApp> {
+        self.router
+    }
+
     fn asking(mut self, need: Option<Need>, words: Words) -> Self {
         for one in &mut self.described {
             one.access.get_or_insert(Access { need, words });
@@ -198,11 +203,5 @@ impl Routes {
         let all = self.merge(own);
         let _ = described.set(all.described);
         all.router
-    }
-}
-
-impl From<Router<SharedApp>> for Routes {
-    fn from(router: Router<SharedApp>) -> Self {
-        Self { router, ..Self::default() }
     }
 }

@@ -6,6 +6,7 @@ mod socket; // one connection
 mod tail; // rows as they come
 
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, State};
 use axum::response::Response;
 
@@ -14,17 +15,35 @@ pub(crate) use hub::Hub;
 
 use crate::app::SharedApp;
 use crate::chain::Identity;
+use crate::error::Fault;
+use crate::openapi::{Op, Routes};
 
 /// Largest message a client may send: a subscription of many selectors.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 10;
 
+/// The one route.
+pub(crate) fn routes() -> Routes {
+    let op = Op::new("openWebSocket", "Subscriptions to what was just accepted, over a WebSocket")
+        .about("The messages are described in the documentation.")
+        .gives_nothing(101)
+        .refuses(&[426]);
+    Routes::new("Realtime").get("/api/v1/ws", upgrade, op)
+}
+
 /// Upgrades an authenticated request.
-pub(crate) async fn upgrade(
+async fn upgrade(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    upgrade
-        .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| socket::serve(app, identity.tenant, socket))
+    match upgrade {
+        Ok(upgrade) => upgrade
+            .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
+            .on_upgrade(move |socket| socket::serve(app, identity.tenant, socket)),
+        Err(rejection) => {
+            let mut response = Fault::invalid("", rejection.body_text()).api();
+            *response.status_mut() = rejection.status();
+            response
+        }
+    }
 }

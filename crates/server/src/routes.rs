@@ -7,7 +7,6 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
 use control::Permission;
 use model::TenantId;
 use serde_json::json;
@@ -18,13 +17,11 @@ use crate::app::SharedApp;
 use crate::chain::{Need, Note};
 use crate::error::Fault;
 use crate::openapi::{Routes, Words};
-use crate::prom::{admin, federate, metadata, query, remote_read, status, targets, text};
 use crate::security::Sign;
-use crate::write::otlp::Export;
-use crate::write::{import, intakes, json as json_intake, otlp, remote_write};
+use crate::write::otlp::{self, Export};
 use crate::{
-    account, audit, headers, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql,
-    tempo, tenants_api, traces_api, ui,
+    account, audit, headers, health, jaeger, monitoring, objects, own, prom, realtime, rows_api, services, sql,
+    tempo, tenants_api, traces_api, ui, write,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
@@ -46,60 +43,36 @@ const OPENAPI: &str = "/api/v1/monitoring/openapi.json";
 
 /// What answers anyone.
 fn public() -> Routes {
-    let public = Router::new()
-        .route("/healthz", get(health::healthy))
-        .route("/-/healthy", get(health::healthy))
-        .route("/-/ready", get(health::ready))
-        .route("/version", get(health::version))
-        .route("/api/v1/monitoring/health", get(monitoring::health));
-    Routes::from(public).merge(account::public_routes())
+    health::public_routes().merge(monitoring::public_routes()).merge(account::public_routes())
 }
 
 /// These pass the chain themselves, to refuse in their own protocol.
 fn intakes() -> Routes {
-    let prometheus = Router::new()
-        .route("/api/v1/write", post(remote_write::write))
-        .route("/prometheus/api/v1/write", post(remote_write::write))
-        .route("/api/v1/otlp/v1/metrics", post(otlp::metrics))
-        .route("/prometheus/api/v1/otlp/v1/metrics", post(otlp::metrics));
-    Routes::from(prometheus).merge(otlp_over_http().into()).merge(intakes::routes().into())
+    prom::intakes().merge(write::intakes())
 }
 
 /// Routes behind the chain: what they need, in which words they refuse.
 fn gated() -> Vec<(Need, Words, Routes)> {
     let reads = Need::open(Permission::TelemetryRead);
-    let prometheus = prometheus()
-        .merge(Router::new().nest("/prometheus", prometheus()))
-        .route("/metrics", get(health::metrics));
-    let writes = Router::new()
-        .route("/api/metrics", post(json_intake::batch))
-        .route("/api/v1/import/prometheus", post(import::prometheus));
-    let looks = Router::new()
-        .route("/api/v1/ws", get(realtime::upgrade))
-        .route("/api/v1/monitoring/metrics", get(monitoring::metrics))
-        .route("/api/v1/monitoring/hosts", get(monitoring::hosts::list))
-        .merge(rows_api::routes())
-        .merge(traces_api::routes());
-    let operations = Router::new().route("/-/reload", post(health::reload).put(health::reload));
-    let deletes = rows_api::admin_routes()
-        .merge(prometheus_admin())
-        .merge(Router::new().nest("/prometheus", prometheus_admin()));
-    let protected_writes = Router::new()
-        .route("/api/v1/monitoring/metrics/collect", post(monitoring::collect))
-        .route("/api/v1/monitoring/metrics/custom", post(json_intake::custom))
-        .merge(intakes::protected_routes());
-    let saved = objects::routes().merge(rows_api::editor_routes().into());
+    let looks =
+        realtime::routes().merge(monitoring::routes()).merge(rows_api::routes()).merge(traces_api::routes());
+    let operations = services::routes().merge(health::operator_routes());
+    let protected_writes = monitoring::collect_routes().merge(write::protected_routes());
+    let saved = objects::routes().merge(rows_api::editor_routes());
+    let deletes = Need::always(Permission::DataDelete);
     vec![
-        (reads, Words::Prometheus, prometheus.into()),
-        (reads, Words::Api, Router::new().route("/api/v1/sql", post(sql::run)).into()),
-        (reads, Words::Jaeger, jaeger::routes().into()),
-        (reads, Words::Text, tempo::routes().into()),
-        (Need::INGEST, Words::Api, writes.into()),
-        (Need::always(Permission::TelemetryRead), Words::Api, looks.into()),
-        (Need::OPERATE, Words::Api, services::routes()),
-        (Need::OPERATE, Words::Api, operations.into()),
-        (Need::always(Permission::DataDelete), Words::Api, deletes.into()),
-        (Need::always(Permission::TelemetryWrite), Words::Api, protected_writes.into()),
+        (reads, Words::Prometheus, prom::routes().merge(health::metrics_routes())),
+        (reads, Words::Text, prom::remote_read_routes()),
+        (reads, Words::Api, sql::routes()),
+        (reads, Words::Jaeger, jaeger::routes()),
+        (reads, Words::Gateway, jaeger::v3_routes()),
+        (reads, Words::Text, tempo::routes()),
+        (Need::INGEST, Words::Api, write::routes()),
+        (Need::always(Permission::TelemetryRead), Words::Api, looks),
+        (Need::OPERATE, Words::Api, operations),
+        (deletes, Words::Api, rows_api::admin_routes()),
+        (deletes, Words::Prometheus, prom::admin_routes()),
+        (Need::always(Permission::TelemetryWrite), Words::Api, protected_writes),
         (Need::protected(Permission::ObjectsRead, Permission::ObjectsWrite), Words::Api, saved),
         (Need::always(Permission::TelemetryWrite), Words::Api, objects::agent_routes()),
     ]
@@ -107,69 +80,18 @@ fn gated() -> Vec<(Need, Words, Routes)> {
 
 /// Port 4318.
 pub(crate) fn otlp_http(app: &SharedApp) -> Router {
-    finish(otlp_over_http().fallback(no_such_route), app)
+    finish(otlp::routes().undescribed().fallback(no_such_route), app)
 }
 
 /// Port 4317.
 pub(crate) fn otlp_grpc(app: &SharedApp) -> Router {
-    finish(otlp_over_grpc(app).fallback(crate::write::unknown_method), app)
-}
-
-fn otlp_over_http() -> Router<SharedApp> {
-    Router::new()
-        .route(Export::Metrics.path(), post(otlp::metrics))
-        .route(Export::Logs.path(), post(otlp::logs))
-        .route(Export::Traces.path(), post(otlp::traces))
+    finish(otlp_over_grpc(app).fallback(write::unknown_method), app)
 }
 
 fn otlp_over_grpc(app: &SharedApp) -> Router<SharedApp> {
     Export::ALL.into_iter().fold(Router::new(), |router, export| {
-        router.route_service(export.grpc_path(), crate::write::grpc_service(app.clone(), export))
+        router.route_service(export.grpc_path(), write::grpc_service(app.clone(), export))
     })
-}
-
-/// What Prometheus keeps behind a flag.
-fn prometheus_admin() -> Router<SharedApp> {
-    let (delete, clean) = (admin::delete_series, admin::clean_tombstones);
-    Router::new()
-        .route("/api/v1/admin/tsdb/delete_series", post(delete).put(delete))
-        .route("/api/v1/admin/tsdb/clean_tombstones", post(clean).put(clean))
-}
-
-/// Prometheus's read API, served at the root and under `/prometheus`.
-fn prometheus() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/query", both(query::instant))
-        .route("/api/v1/query_range", both(query::range))
-        .route("/api/v1/query_exemplars", both(metadata::exemplars))
-        .route("/api/v1/labels", both(metadata::labels))
-        .route("/api/v1/label/{name}/values", both(metadata::label_values))
-        .route("/api/v1/series", both(metadata::series))
-        .route("/api/v1/metadata", get(metadata::metadata))
-        .route("/api/v1/format_query", both(text::format))
-        .route("/api/v1/parse_query", both(text::parse_query))
-        .route("/api/v1/read", post(remote_read::read))
-        .route("/api/v1/rules", get(status::rules))
-        .route("/api/v1/alerts", get(status::alerts))
-        .route("/api/v1/alertmanagers", get(status::alertmanagers))
-        .route("/api/v1/targets", get(targets::targets))
-        .route("/api/v1/targets/metadata", get(targets::metadata))
-        .route("/api/v1/scrape_pools", get(targets::pools))
-        .route("/api/v1/status/buildinfo", get(status::buildinfo))
-        .route("/api/v1/status/config", get(status::config))
-        .route("/api/v1/status/flags", get(status::flags))
-        .route("/api/v1/status/runtimeinfo", get(status::runtimeinfo))
-        .route("/api/v1/status/tsdb", get(status::tsdb))
-        .route("/api/v1/status/walreplay", get(status::walreplay))
-        .route("/federate", get(federate::federate))
-}
-
-fn both<H, T>(handler: H) -> MethodRouter<SharedApp>
-where
-    H: axum::handler::Handler<T, SharedApp> + Copy,
-    T: 'static,
-{
-    get(handler).post(handler)
 }
 
 fn finish(router: Router<SharedApp>, app: &SharedApp) -> Router {
@@ -250,7 +172,7 @@ async fn fallback(headers: HeaderMap, request: Request) -> Response {
         return ui::page(&headers);
     }
     if path == "/" {
-        return crate::write::elastic_version().await;
+        return write::elastic_version().await;
     }
     no_such_route().await
 }

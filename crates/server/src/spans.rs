@@ -12,7 +12,6 @@ use std::time::Instant;
 use model::Signal;
 use query::traces::{Trace, TraceId, Want, load_traces};
 use query::{Control, QueryFault, StoredSpans};
-use serde_json::{Value, json};
 use store::rows::Cost;
 
 use crate::app::{CancelOnDrop, SharedApp};
@@ -20,6 +19,7 @@ use crate::chain::Identity;
 use crate::error::Fault;
 use crate::prom::params::Params;
 use crate::prom::query::outcome_label;
+use crate::rows_api::QueryCost;
 
 /// What was found, and what it took.
 #[derive(Debug)]
@@ -31,9 +31,8 @@ pub(crate) struct Answered<T> {
 
 impl<T> Answered<T> {
     /// The cost as our own API shows it.
-    pub(crate) fn cost_json(&self) -> Value {
-        let Cost { rows, bytes, slices, .. } = self.cost;
-        json!({ "rows": rows, "bytes": bytes, "slices": slices, "ms": self.millis })
+    pub(crate) fn cost(&self) -> QueryCost {
+        QueryCost::new(&self.cost, self.millis)
     }
 }
 

@@ -12,39 +12,81 @@ use model::Signal;
 use query::Control;
 use query::rows::{Ask, RowReader, RowSource, Sort, StoredRows, row_json};
 use query::sql::{SqlRequest, SqlResult, Tables, push_csv_record};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::app::{CancelOnDrop, SharedApp};
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
-use crate::rows_api::{cost_json, search, time_ns};
+use crate::moment::AnyTime;
+use crate::openapi::{Op, Routes, bytes, text};
+use crate::rows_api::{QueryCost, search, time_ns};
 
 /// Rows of an answer where no limit is given.
 const ROWS_DEFAULT: usize = 100_000;
 /// Rows of an answer at most.
 pub(crate) const ROWS_MAX: usize = 1_000_000;
 
+/// The one route.
+pub(crate) fn routes() -> Routes {
+    let op = Op::new("runSql", "Answers a statement or a search over logs, spans, events and metrics")
+        .about(
+            "`Accept` says how the answer is written. `X-Bellwether-Truncated: true` says that there were more \
+             rows than the limit allows.",
+        )
+        .takes::<Asked>()
+        .gives::<SqlAnswer>()
+        .gives_content(text("application/x-ndjson"))
+        .gives_content(text("text/csv"))
+        .gives_content(bytes("application/vnd.apache.arrow.stream"))
+        .refuses(&[422]);
+    Routes::new("SQL").post("/api/v1/sql", run, op)
+}
+
 /// What is asked.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+#[schemars(rename = "SqlQuestion")]
+struct Asked {
     /// A statement.
     #[serde(default)]
     query: String,
     /// Instead of a statement: a search, whose rows come newest first.
     search: Option<String>,
     /// Where the search looks: logs (the default), spans or events.
+    #[schemars(extend("enum" = ["logs", "spans", "traces", "events", null]))]
     table: Option<String>,
     /// Only count what the search finds.
     #[serde(default)]
     count: bool,
     /// First time looked at; a statement may narrow it further.
-    start: Option<Value>,
+    start: Option<AnyTime>,
     /// First time not looked at any more.
-    end: Option<Value>,
-    /// Rows of the answer at most.
+    end: Option<AnyTime>,
+    /// Rows of the answer at most: 100000 unless given, never more than 1000000.
     limit: Option<usize>,
+}
+
+/// Rows of an answer.
+#[derive(Serialize, JsonSchema)]
+struct SqlAnswer {
+    columns: Vec<String>,
+    /// What the columns hold; left out for the rows of a search.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    types: Option<Vec<String>>,
+    /// A list of cells a row.
+    rows: Vec<Value>,
+    /// Whether there were more rows than the limit allows; left out for a count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<bool>,
+    cost: QueryCost,
+}
+
+impl SqlAnswer {
+    fn written(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("JSON values are writable")
+    }
 }
 
 /// How the answer is written.
@@ -86,7 +128,7 @@ impl Format {
 }
 
 /// Answers a statement or a search.
-pub(crate) async fn run(
+async fn run(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
@@ -97,10 +139,8 @@ pub(crate) async fn run(
         // Rows of a search have no schema of their own, and the answer says what it is.
         format = Format::Json;
     }
-    let time = |field: &str, value: &Option<Value>| match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => time_ns(field, text).map(Some),
-        Some(other) => time_ns(field, &other.to_string()).map(Some),
+    let time = |field: &str, given: &Option<AnyTime>| {
+        given.as_ref().map(|given| time_ns(field, &given.text())).transpose()
     };
     let start_ns = time("start", &asked.start)?.unwrap_or(i64::MIN);
     let end_ns = time("end", &asked.end)?.unwrap_or(i64::MAX);
@@ -183,9 +223,14 @@ fn found(
             Format::JsonLines => return Ok((format!("{}\n", json!({ "count": count })).into_bytes(), false)),
             Format::Json | Format::Arrow => {}
         }
-        let cost = cost_json(&cost, started);
-        let answer = json!({ "columns": ["count"], "types": ["bigint"], "rows": [[count]], "cost": cost });
-        return Ok((answer.to_string().into_bytes(), false));
+        let answer = SqlAnswer {
+            columns: vec!["count".into()],
+            types: Some(vec!["bigint".into()]),
+            rows: vec![json!([count])],
+            truncated: None,
+            cost: QueryCost::since(&cost, started),
+        };
+        return Ok((answer.written(), false));
     }
     let page = reader.page(ask, Sort::Newest, limit, None)?;
     let truncated = page.next.is_some();
@@ -203,9 +248,14 @@ fn found(
     }
     let row = |object: &Value| Value::Array(columns.iter().map(|name| object[*name].clone()).collect());
     let rows: Vec<Value> = objects.iter().map(row).collect();
-    let cost = cost_json(&page.cost, started);
-    let answer = json!({ "columns": columns, "rows": rows, "truncated": truncated, "cost": cost });
-    Ok((answer.to_string().into_bytes(), truncated))
+    let answer = SqlAnswer {
+        columns: columns.into_iter().map(str::to_owned).collect(),
+        types: None,
+        rows,
+        truncated: Some(truncated),
+        cost: QueryCost::since(&page.cost, started),
+    };
+    Ok((answer.written(), truncated))
 }
 
 /// Objects as CSV with a header; what is no text is the JSON of it, nothing where it is null.
@@ -242,14 +292,14 @@ fn write(result: &SqlResult, format: Format, started: Instant) -> Result<(Vec<u8
             }))
         }
         Format::Json => {
-            let answer = json!({
-                "columns": result.columns(),
-                "types": result.types(),
-                "rows": result.json_rows(),
-                "truncated": result.truncated,
-                "cost": cost_json(&result.cost, started),
-            });
-            answer.to_string().into_bytes()
+            let answer = SqlAnswer {
+                columns: result.columns(),
+                types: Some(result.types()),
+                rows: result.json_rows(),
+                truncated: Some(result.truncated),
+                cost: QueryCost::since(&result.cost, started),
+            };
+            answer.written()
         }
     };
     Ok((body, result.truncated))

@@ -3,6 +3,7 @@
 //! Shapes follow Tempo's documentation and `pkg/tempopb/tempo.proto` in the JSON of protobuf (64-bit integers are
 //! texts, bytes Base64); what is asked follows `pkg/tsdb/tempo/trace.go` of Grafana, which wants traces in protobuf.
 
+mod answers; // what answers look like
 mod metrics; // functions over time
 mod search; // traces by query
 mod tags; // names and values to complete
@@ -10,11 +11,10 @@ mod tags; // names and values to complete
 #[cfg(test)]
 mod tests; // requests as clients send them
 
+use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use query::traceql::{Query, Value as QueryValue, parse};
 use query::traces::Trace;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::Fault;
+use crate::openapi::{Op, Param, Routes, bytes, text, time};
 use crate::prom::params::Params;
 use crate::spans;
 use crate::spans::otlp::{Flavour, resource_spans};
@@ -31,21 +32,46 @@ use crate::spans::protobuf::{Message, write_traces};
 const TEMPO_VERSION: &str = "2.9.0";
 const PROTOBUF: &str = "application/protobuf";
 
+/// The time that is looked at, as [`spans::range`] reads it.
+const TIMES: [Param; 2] = [
+    time("start", "First time: Unix seconds or RFC 3339. An hour before `end` unless given."),
+    time("end", "First time not looked at any more, likewise. Now unless given."),
+];
+
 /// Every route, each with its full path.
-pub(crate) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/tempo/ready", get(|| async { "ready\n" }))
-        .route("/tempo/api/echo", get(|| async { "echo" }))
-        .route("/tempo/api/status/buildinfo", get(buildinfo))
-        .route("/tempo/api/traces/{id}", get(trace))
-        .route("/tempo/api/v2/traces/{id}", get(trace_v2))
-        .route("/tempo/api/search", get(search::search))
-        .route("/tempo/api/search/tags", get(tags::names))
-        .route("/tempo/api/v2/search/tags", get(tags::names_v2))
-        .route("/tempo/api/search/tag/{tag}/values", get(tags::values))
-        .route("/tempo/api/v2/search/tag/{tag}/values", get(tags::values_v2))
-        .route("/tempo/api/metrics/query_range", get(metrics::range))
-        .route("/tempo/api/metrics/query", get(metrics::instant))
+pub(crate) fn routes() -> Routes {
+    let of_trace = |id, summary| {
+        Op::new(id, summary)
+            .params(&[
+                time("start", "Where it is looked for: Unix seconds or RFC 3339. Everywhere unless given."),
+                time("end", "Where it is not looked for any more, likewise."),
+            ])
+            .gives_content(bytes(PROTOBUF))
+            .refuses(&[422])
+    };
+    let plain = |id, summary| Op::new(id, summary).gives_content(text("text/plain"));
+    Routes::new("Tempo")
+        .get("/tempo/ready", || async { "ready\n" }, plain("isTempoReady", "Always `ready`"))
+        .get("/tempo/api/echo", || async { "echo" }, plain("echoTempo", "Always `echo`"))
+        .get(
+            "/tempo/api/status/buildinfo",
+            buildinfo,
+            Op::new("getTempoBuildInfo", "The version of Tempo whose API this is, and ours")
+                .gives::<answers::BuildInfo>(),
+        )
+        .get(
+            "/tempo/api/traces/{id}",
+            trace,
+            of_trace("getTempoTrace", "A trace as JSON or protobuf, by `Accept`").gives::<answers::Trace>(),
+        )
+        .get(
+            "/tempo/api/v2/traces/{id}",
+            trace_v2,
+            of_trace("getTempoTraceV2", "The same in an envelope").gives::<answers::TraceV2>(),
+        )
+        .merge(search::routes())
+        .merge(tags::routes())
+        .merge(metrics::routes())
 }
 
 /// A fault that is answered as Tempo does: in plain text.

@@ -3,6 +3,7 @@
 mod access; // who may ask what
 mod browser; // what browsers are told, other sites, cookies
 mod identity; // signing in, tokens, accounts
+mod openapi; // the description
 mod people; // of tests
 mod reads; // questions
 mod tenants; // tenants and roles

@@ -7,20 +7,23 @@ mod topology; // who calls whom
 #[cfg(test)]
 mod tests; // requests as clients send them
 
+use axum::Json;
 use axum::extract::{Extension, State};
-use axum::routing::get;
-use axum::{Json, Router};
 use model::Signal;
 use query::search::Search;
 use query::traceql::SearchSpec;
 use query::traces::{Find, Heatmap, HeatmapSpec, Summary, TraceOrder, Want, find_traces, hex};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 pub(crate) use self::topology::topology;
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
+use crate::moment::FineMoment;
+use crate::openapi::{Op, Param, Routes, choice, count, string, time};
 use crate::prom::params::Params;
+use crate::rows_api::QueryCost;
 use crate::spans;
 
 /// Traces of a list.
@@ -32,17 +35,47 @@ const BUCKETS_MAX: usize = 1000;
 const ROWS_DEFAULT: usize = 30;
 const ROWS_MAX: usize = 200;
 
+/// Spans of a time, as [`spans::range`] reads it.
+const TIMES: [Param; 2] = [
+    time(
+        "start",
+        "First time: RFC 3339 or a Unix time in s, ms, µs or ns. An hour before `end` unless given.",
+    ),
+    time("end", "First time not looked at any more, likewise. Now unless given."),
+];
+
+/// What [`Question::parse`] reads.
+const QUERY: Param = string("query", "A search, or TraceQL in braces; every span unless given.");
+
 /// Every route, each with its full path.
-pub(crate) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/monitoring/traces", get(list))
-        .route("/api/v1/monitoring/traces/{id}", get(single::trace))
-        .route("/api/v1/monitoring/topology", get(topology::map))
-        .route("/api/v1/monitoring/topology/impact", get(topology::impact))
-        .route("/api/v1/monitoring/topology.dot", get(topology::dot))
-        .route("/api/v1/monitoring/services", get(services::list))
-        .route("/api/v1/monitoring/services/{name}", get(services::service))
-        .route("/api/v1/monitoring/spans/heatmap", get(heatmap))
+pub(crate) fn routes() -> Routes {
+    let base = "/api/v1/monitoring";
+    let of_list = Op::new("listTraces", "Traces that have what is searched for")
+        .params(&[QUERY])
+        .params(&TIMES)
+        .params(&[
+            count("limit", "Traces at most: 50 unless given, no more than 1000."),
+            choice("order", &["recent", "slowest"], "Which come first; `recent` unless given."),
+            string("min_duration", "How long a trace took at least, such as `100ms`."),
+            string("max_duration", "How long a trace took at most."),
+        ])
+        .gives::<TraceList>()
+        .refuses(&[422]);
+    let of_heatmap = Op::new("getSpanHeatmap", "How long spans took, over time")
+        .params(&[QUERY])
+        .params(&TIMES)
+        .params(&[
+            count("buckets", "Columns: 60 unless given, at most 1000."),
+            count("rows", "Rows: 30 unless given, at most 200."),
+        ])
+        .gives::<SpanHeatmap>()
+        .refuses(&[422]);
+    Routes::new("Traces")
+        .get(&format!("{base}/traces"), list, of_list)
+        .get(&format!("{base}/spans/heatmap"), heatmap, of_heatmap)
+        .merge(single::routes())
+        .merge(topology::routes())
+        .merge(services::routes())
 }
 
 /// What is searched for, in either language.
@@ -67,12 +100,66 @@ impl Question {
     }
 }
 
+/// Traces of a list.
+#[derive(Serialize, JsonSchema)]
+struct TraceList {
+    traces: Vec<TraceSummary>,
+    cost: QueryCost,
+}
+
+/// A line about a trace.
+#[derive(Serialize, JsonSchema)]
+struct TraceSummary {
+    trace_id: String,
+    /// The service of the span that began it; empty where that is missing.
+    root_service: String,
+    root_name: String,
+    start: FineMoment,
+    duration_ns: i64,
+    spans: u64,
+    /// Spans that ended badly.
+    errors: u64,
+    services: Vec<TraceServiceCount>,
+    /// Whether every span that others name is stored.
+    complete: bool,
+}
+
+/// Spans of a service in a trace.
+#[derive(Serialize, JsonSchema)]
+struct TraceServiceCount {
+    name: String,
+    spans: u64,
+    /// Spans that ended badly.
+    errors: u64,
+}
+
+impl From<&Summary> for TraceSummary {
+    fn from(summary: &Summary) -> Self {
+        let services = summary
+            .services
+            .iter()
+            .map(|one| TraceServiceCount { name: one.name.to_string(), spans: one.spans, errors: one.errors })
+            .collect();
+        Self {
+            trace_id: hex(&summary.trace_id),
+            root_service: summary.root_service.to_string(),
+            root_name: summary.root_name.to_string(),
+            start: FineMoment(summary.start_ns),
+            duration_ns: summary.duration_ns,
+            spans: summary.spans,
+            errors: summary.errors,
+            services,
+            complete: summary.complete,
+        }
+    }
+}
+
 /// Traces that have what is searched for, newest or slowest first.
 async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
-) -> Result<Json<Value>, ApiFault> {
+) -> Result<Json<TraceList>, ApiFault> {
     let question = Question::parse(params.get("query").unwrap_or(""))?;
     let (start_ns, end_ns) = spans::range(&params, app.now_ms(), spans::HOUR_NS)?;
     let limit = spans::count(&params, "limit", TRACES_DEFAULT, TRACES_MAX)?;
@@ -98,27 +185,26 @@ async fn list(
         }
     })
     .await?;
-    let traces: Vec<Value> = found.value.iter().map(summary_json).collect();
-    Ok(Json(json!({ "traces": traces, "cost": found.cost_json() })))
+    let traces = found.value.iter().map(TraceSummary::from).collect();
+    Ok(Json(TraceList { traces, cost: found.cost() }))
 }
 
-fn summary_json(summary: &Summary) -> Value {
-    let services: Vec<Value> = summary
-        .services
-        .iter()
-        .map(|one| json!({ "name": &*one.name, "spans": one.spans, "errors": one.errors }))
-        .collect();
-    json!({
-        "trace_id": hex(&summary.trace_id),
-        "root_service": &*summary.root_service,
-        "root_name": &*summary.root_name,
-        "start": rfc3339(summary.start_ns),
-        "duration_ns": summary.duration_ns,
-        "spans": summary.spans,
-        "errors": summary.errors,
-        "services": services,
-        "complete": summary.complete,
-    })
+/// How long spans took, over time.
+#[derive(Serialize, JsonSchema)]
+struct SpanHeatmap {
+    /// Start of the first column.
+    start: FineMoment,
+    /// Width of a column, milliseconds.
+    step_ms: i64,
+    /// Number of columns.
+    buckets: usize,
+    /// Bounds of the rows in nanoseconds, the shortest first.
+    edges_ns: Vec<f64>,
+    /// For every column how many spans are in each of its rows, the shortest first.
+    counts: Vec<Vec<u64>>,
+    /// The same of spans that ended badly.
+    errors: Vec<Vec<u64>>,
+    cost: QueryCost,
 }
 
 /// Durations over time: for every column the counts of its rows, shortest first.
@@ -126,7 +212,7 @@ async fn heatmap(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
-) -> Result<Json<Value>, ApiFault> {
+) -> Result<Json<SpanHeatmap>, ApiFault> {
     let question = Question::parse(params.get("query").unwrap_or(""))?;
     let (start_ns, end_ns) = spans::range(&params, app.now_ms(), spans::HOUR_NS)?;
     let buckets = spans::count(&params, "buckets", BUCKETS_DEFAULT, BUCKETS_MAX)?.max(1);
@@ -150,30 +236,21 @@ async fn heatmap(
     })
     .await?;
     let (counts, errors) = found.value.counts();
-    Ok(Json(json!({
-        "start": rfc3339(start_ns),
-        "step_ms": step_ns / 1_000_000,
-        "buckets": buckets,
-        "edges_ns": found.value.edges_ns(),
-        "counts": counts,
-        "errors": errors,
-        "cost": found.cost_json(),
-    })))
+    Ok(Json(SpanHeatmap {
+        start: FineMoment(start_ns),
+        step_ms: step_ns / 1_000_000,
+        buckets,
+        edges_ns: found.value.edges_ns(),
+        counts,
+        errors,
+        cost: found.cost(),
+    }))
 }
 
 /// The shortest step of whole milliseconds with which so many cover a length of time.
 fn whole_step(length_ns: i64, steps: usize) -> i64 {
     let step_ns = (length_ns as u64).div_ceil(steps as u64);
     (step_ns.div_ceil(1_000_000) * 1_000_000).min(i64::MAX as u64) as i64
-}
-
-/// Nanoseconds since the Unix epoch as text.
-fn rfc3339(t_ns: i64) -> String {
-    match jiff::Timestamp::from_nanosecond(i128::from(t_ns)) {
-        Ok(t) => format!("{t:.9}"),
-        // No calendar reaches that far.
-        Err(_) => t_ns.to_string(),
-    }
 }
 
 /// A number without what a double adds to it.

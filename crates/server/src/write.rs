@@ -1,11 +1,12 @@
 //! Intakes. Every one is the same walk: read the body within its bounds, decode, accumulate increments,
 //! append durably, count the outcome, tell the listeners, answer in the protocol's own words.
 
+mod bodies; // what is taken
 mod elastic; // Elasticsearch's bulk
 mod grpc; // OTLP over gRPC
-pub(crate) mod import; // text exposition with timestamps
-pub(crate) mod intakes; // rows in other systems' protocols
-pub(crate) mod json; // our own batches
+mod import; // text exposition with timestamps
+mod intakes; // rows in other systems' protocols
+mod json; // our own batches
 pub(crate) mod otlp; // OTLP over HTTP
 pub(crate) mod remote_write; // Prometheus remote write
 pub(crate) mod rows; // logs, spans and events into the store
@@ -21,6 +22,22 @@ use model::{Refusals, TenantId};
 
 use crate::app::{Admission, SharedApp};
 use crate::error::Fault;
+use crate::openapi::Routes;
+
+/// Intakes that pass the chain themselves, to refuse in their own protocol; those of Prometheus are with its API.
+pub(crate) fn intakes() -> Routes {
+    otlp::routes().merge(intakes::routes())
+}
+
+/// Our own intakes of metrics.
+pub(crate) fn routes() -> Routes {
+    json::routes().merge(import::routes())
+}
+
+/// Our own intakes that always need a credential.
+pub(crate) fn protected_routes() -> Routes {
+    json::protected_routes().merge(intakes::protected_routes())
+}
 
 /// What became of a request: items stored, items refused.
 #[derive(Debug, Default)]

@@ -13,6 +13,7 @@ use store::Store;
 
 use super::{App, millis};
 use crate::error::Fault;
+use crate::monitoring::Overall;
 use crate::telemetry::{CertificatePicture, Picture};
 use crate::{targets_json, write};
 
@@ -71,18 +72,18 @@ impl App {
     }
 
     /// One word for all services, and the status that load balancers look at.
-    pub(crate) fn overall_health(&self) -> (&'static str, StatusCode) {
+    pub(crate) fn overall_health(&self) -> (Overall, StatusCode) {
         let services = self.registry.list();
         let essential = |name: &str| matches!(name, "store" | "control" | "http");
         let well = |info: &kit::ServiceInfo| {
             info.status == kit::ServiceStatus::Ready && info.health != kit::HealthState::Unhealthy
         };
         if services.iter().any(|info| essential(&info.name) && !well(info)) {
-            ("unhealthy", StatusCode::SERVICE_UNAVAILABLE)
+            (Overall::Unhealthy, StatusCode::SERVICE_UNAVAILABLE)
         } else if services.iter().any(|info| !well(info)) {
-            ("degraded", StatusCode::OK)
+            (Overall::Degraded, StatusCode::OK)
         } else {
-            ("healthy", StatusCode::OK)
+            (Overall::Healthy, StatusCode::OK)
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::routes;
+use super::{routes, v3_routes};
 use crate::spans::testing::{Asked, BROKEN, WHOLE};
 
 /// Ids of the traces of an answer.
@@ -104,7 +104,7 @@ async fn lists_complete_the_search_form() {
 /// Rows: `packages/jaeger-ui/src/api/v3/client.ts`.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_third_version_speaks_otlp() {
-    let asked = Asked::new(routes).await;
+    let asked = Asked::new(v3_routes).await;
     assert_eq!(asked.json("/jaeger/api/v3/services").await["services"].to_string(), r#"["api","web"]"#);
     let operations = asked.json("/jaeger/api/v3/operations?service=web").await;
     assert_eq!(operations["operations"][0]["spanKind"], "server");

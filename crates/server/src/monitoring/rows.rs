@@ -5,13 +5,118 @@ use std::collections::BTreeMap;
 use model::{Labels, SampleColumns, TenantId, TimeRange};
 use promql::source::{SelectRequest, SeriesSource, SourceError};
 use promql::{QueryContext, Value as QueryValue};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::SharedApp;
 use crate::error::Fault;
-use crate::prom::metadata::labels_json;
+use crate::moment::Moment;
 use crate::prom::query::fault;
-use crate::realtime::timestamp;
+
+/// Figures of this host at a moment. A figure that nobody collects here is left out.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct SystemMetric {
+    id: String,
+    timestamp: Moment,
+    #[schemars(with = "shapes::Cpu")]
+    cpu: Map<String, Value>,
+    #[schemars(with = "shapes::Memory")]
+    memory: Map<String, Value>,
+    #[schemars(with = "shapes::Process")]
+    process: Map<String, Value>,
+    #[schemars(with = "Vec<shapes::Disk>")]
+    disk: Vec<Map<String, Value>>,
+    #[schemars(with = "Vec<shapes::Network>")]
+    network: Vec<Map<String, Value>>,
+}
+
+/// A sample of a metric that was asked for by its name.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct NamedSample {
+    timestamp: Moment,
+    labels: BTreeMap<String, String>,
+    /// `null` where it is no finite number.
+    value: Option<f64>,
+}
+
+/// What [`FIELDS`] and [`Row::finish`] make, for the description of the API.
+mod shapes {
+    #![expect(dead_code, reason = "they only describe maps")]
+
+    use schemars::JsonSchema;
+
+    /// The processors.
+    #[derive(JsonSchema)]
+    #[schemars(rename = "CpuFigures")]
+    pub(super) struct Cpu {
+        /// Percent of all processors that are busy.
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        usage: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        cores: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        load1: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        load5: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        load15: Option<f64>,
+    }
+
+    /// Memory in bytes.
+    #[derive(JsonSchema)]
+    #[schemars(rename = "MemoryFigures")]
+    pub(super) struct Memory {
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        total: Option<f64>,
+        /// What programs could get without swapping.
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        free: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        used: Option<f64>,
+        /// Percent that is used.
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        percentage: Option<f64>,
+    }
+
+    /// This server.
+    #[derive(JsonSchema)]
+    #[schemars(rename = "ProcessFigures")]
+    pub(super) struct Process {
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        resident_bytes: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        cpu_seconds: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        open_fds: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        threads: Option<f64>,
+    }
+
+    /// A file system in bytes.
+    #[derive(JsonSchema)]
+    #[schemars(rename = "DiskFigures")]
+    pub(super) struct Disk {
+        mountpoint: String,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        total: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        available: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        used: Option<f64>,
+    }
+
+    /// A network device.
+    #[derive(JsonSchema)]
+    #[schemars(rename = "NetworkFigures")]
+    pub(super) struct Network {
+        device: String,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        receive_bytes: Option<f64>,
+        #[schemars(skip_serializing_if = "Option::is_none")]
+        transmit_bytes: Option<f64>,
+    }
+}
 
 /// A column's field and the expression of its value. Labels that remain name entries of a list.
 const FIELDS: &[(&str, &str, &str)] = &[
@@ -44,7 +149,7 @@ pub(super) async fn system(
     start_ms: i64,
     end_ms: i64,
     limit: usize,
-) -> Result<Vec<(i64, Value)>, Fault> {
+) -> Result<Vec<(i64, SystemMetric)>, Fault> {
     let step_ms = app.collect_interval_ms();
     // Rows stand on whole intervals, so that a row keeps its id whenever it is asked for; the newest stands at
     // the end that was asked for, so that what was just collected is there.
@@ -74,7 +179,7 @@ pub(super) async fn system(
             }
         }
         let whole = rows.into_iter().rev().filter(|(_, row)| row.is_whole());
-        Ok(whole.take(limit).map(|(t_ms, row)| (t_ms, row.into_json(t_ms))).collect())
+        Ok(whole.take(limit).map(|(t_ms, row)| (t_ms, row.finish(t_ms))).collect())
     };
     app.in_slot(tenant, "system metrics", deadline, work).await
 }
@@ -105,7 +210,7 @@ impl Row {
         self.fields.contains_key("memory") || self.fields.contains_key("cpu")
     }
 
-    fn into_json(mut self, t_ms: i64) -> Value {
+    fn finish(mut self, t_ms: i64) -> SystemMetric {
         let number = |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_f64);
         if let Some(memory) = self.fields.get_mut("memory")
             && let (Some(total), Some(free)) = (number(memory, "total"), number(memory, "free"))
@@ -122,15 +227,19 @@ impl Row {
                 disk.insert("used".into(), json!(total - available));
             }
         }
-        let mut row = json!({ "id": format!("sm{t_ms:x}"), "timestamp": timestamp(t_ms) });
-        for column in ["cpu", "memory", "process"] {
-            row[column] = Value::Object(self.fields.remove(column).unwrap_or_default());
+        let mut of = |column| self.fields.remove(column).unwrap_or_default();
+        let (cpu, memory, process) = (of("cpu"), of("memory"), of("process"));
+        let mut of = |column| self.lists.remove(column).unwrap_or_default().into_values().collect();
+        let (disk, network) = (of("disk"), of("network"));
+        SystemMetric {
+            id: format!("sm{t_ms:x}"),
+            timestamp: Moment(t_ms),
+            cpu,
+            memory,
+            process,
+            disk,
+            network,
         }
-        for column in ["disk", "network"] {
-            let list = self.lists.remove(column).unwrap_or_default();
-            row[column] = Value::Array(list.into_values().map(Value::Object).collect());
-        }
-        row
     }
 }
 
@@ -142,7 +251,7 @@ pub(super) async fn named(
     start_ms: i64,
     end_ms: i64,
     limit: usize,
-) -> Result<Vec<(i64, Value)>, Fault> {
+) -> Result<Vec<(i64, NamedSample)>, Fault> {
     let deadline = app.query_deadline(tenant);
     let source = app.source(tenant, deadline).await?;
     let matcher = model::Matcher::new(model::METRIC_NAME, model::MatchOp::Equal, name)
@@ -168,10 +277,9 @@ pub(super) async fn named(
         Ok(newest)
     };
     let rows = app.in_slot(tenant, "samples by name", deadline, work).await?;
-    Ok(rows
-        .into_iter()
-        .map(|(t, labels, v)| {
-            (t, json!({ "timestamp": timestamp(t), "labels": labels_json(&labels), "value": v }))
-        })
-        .collect())
+    let sample = |(t_ms, labels, value): (i64, Labels, f64)| {
+        let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        (t_ms, NamedSample { timestamp: Moment(t_ms), labels, value: Some(value).filter(|v| v.is_finite()) })
+    };
+    Ok(rows.into_iter().map(sample).collect())
 }

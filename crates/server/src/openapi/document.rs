@@ -20,8 +20,9 @@ pub(super) fn document(described: &[Described]) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
     let mut ids = BTreeMap::new();
     for one in described {
-        let twice = ids.insert(&one.id, &one.path);
-        assert!(twice.is_none(), "two operations are called {}: {twice:?} and {}", one.id, one.path);
+        let id = operation_id(one);
+        let twice = ids.insert(id.clone(), &one.path);
+        assert!(twice.is_none(), "two operations are called {id}: {twice:?} and {}", one.path);
         let method = one.method.as_str().to_ascii_lowercase();
         paths.entry(&one.path).or_default().insert(method, operation(one, &mut schemas));
     }
@@ -69,6 +70,11 @@ fn security_schemes() -> Value {
     })
 }
 
+/// A route that takes its parameters in a form has a second method that takes them in the query string.
+fn operation_id(one: &Described) -> String {
+    if one.op.takes_form { format!("{}ByForm", one.id) } else { one.id.clone() }
+}
+
 fn operation(one: &Described, schemas: &mut Schemas) -> Value {
     let access = one.access.unwrap_or_else(|| panic!("{} does not say who may ask", one.id));
     let op = &one.op;
@@ -77,7 +83,7 @@ fn operation(one: &Described, schemas: &mut Schemas) -> Value {
         parameters.extend(op.params.iter().map(query_parameter));
     }
     let mut value = json!({
-        "operationId": if op.takes_form { format!("{}ByForm", one.id) } else { one.id.clone() },
+        "operationId": operation_id(one),
         "summary": op.summary,
         "tags": [one.area],
         "parameters": parameters,
@@ -238,10 +244,14 @@ impl Schemas {
                 assert_eq!(other, schema, "two schemas are called {name}");
             }
         }
-        for words in [Words::Api, Words::Prometheus, Words::Jaeger] {
+        for words in Words::WITH_SCHEMA {
             let (name, schema) = words.schema().expect("these have one");
             assert!(all.insert(name.to_owned(), schema).is_none(), "two schemas are called {name}");
         }
+        // The generator numbers types that share a name, which no reader could tell apart.
+        let base = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let numbered = all.keys().find(|name| base(name) != **name && all.contains_key(&base(name)));
+        assert!(numbered.is_none(), "two types are called {}", base(numbered.map_or("", String::as_str)));
         all
     }
 }

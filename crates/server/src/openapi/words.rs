@@ -1,6 +1,9 @@
 //! How a refusal is put: in the words of the protocol that the route speaks.
 
+use std::borrow::Cow;
+
 use axum::response::Response;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use crate::error::Fault;
@@ -15,6 +18,8 @@ pub(crate) enum Words {
     Prometheus,
     /// Jaeger's query API.
     Jaeger,
+    /// The gateway from HTTP to gRPC that Jaeger's third API is.
+    Gateway,
     /// Plain text, for clients that show or log what they are told.
     Text,
     /// A protocol whose clients read the status only, and whose answer's form follows from what was sent.
@@ -22,12 +27,16 @@ pub(crate) enum Words {
 }
 
 impl Words {
+    /// Those that have a schema.
+    pub(super) const WITH_SCHEMA: [Self; 4] = [Self::Api, Self::Prometheus, Self::Jaeger, Self::Gateway];
+
     /// A fault, put so.
     pub(crate) fn say(self, fault: &Fault) -> Response {
         match self {
             Self::Api => fault.api(),
             Self::Prometheus => fault.prometheus(),
             Self::Jaeger => jaeger::refusal(fault),
+            Self::Gateway => jaeger::gateway_refusal(fault),
             Self::Text | Self::Protocol => fault.text(),
         }
     }
@@ -38,6 +47,7 @@ impl Words {
             Self::Api => Some(("Error", api_error())),
             Self::Prometheus => Some(("PrometheusError", prometheus_error())),
             Self::Jaeger => Some(("JaegerError", jaeger_error())),
+            Self::Gateway => Some(("GatewayError", gateway_error())),
             Self::Text | Self::Protocol => None,
         }
     }
@@ -52,6 +62,23 @@ impl Words {
             (Self::Protocol, None) => json!({ "*/*": {} }),
             (_, None) => json!({ "text/plain": { "schema": { "type": "string" } } }),
         }
+    }
+}
+
+/// A refusal of our own API, where it is one of several answers.
+pub(crate) struct ErrorAnswer;
+
+impl JsonSchema for ErrorAnswer {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ErrorAnswer".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "$ref": "#/components/schemas/Error" })
     }
 }
 
@@ -102,5 +129,24 @@ fn jaeger_error() -> Value {
             },
         },
         "required": ["data", "errors"],
+    })
+}
+
+fn gateway_error() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "error": {
+                "type": "object",
+                "properties": {
+                    "grpcCode": { "type": "integer" },
+                    "httpCode": { "type": "integer" },
+                    "httpStatus": { "type": "string" },
+                    "message": { "type": "string" },
+                },
+                "required": ["grpcCode", "httpCode", "httpStatus", "message"],
+            },
+        },
+        "required": ["error"],
     })
 }

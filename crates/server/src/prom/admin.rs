@@ -9,9 +9,31 @@ use super::params::Params;
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{Fault, PromFault};
+use crate::openapi::{Op, Routes, string, time};
+
+/// Deletion by matcher.
+pub(super) fn routes() -> Routes {
+    let of_delete = |id| {
+        Op::new(id, "Deletes samples of the series that any selector finds")
+            .params(&[
+                string("match[]", "A selector of series.").repeated().required(),
+                time("start", "First time: Unix seconds or RFC 3339. All time unless given."),
+                time("end", "Last time, likewise."),
+            ])
+            .gives_nothing(204)
+    };
+    let of_clean = |id| Op::new(id, "Drops bytes of deleted samples soon").gives_nothing(204);
+    let base = "/api/v1/admin/tsdb";
+    let (delete, clean) = (&format!("{base}/delete_series"), &format!("{base}/clean_tombstones"));
+    Routes::new("Prometheus")
+        .post(delete, delete_series, of_delete("deleteSeries"))
+        .put(delete, delete_series, of_delete("deleteSeriesByPut"))
+        .post(clean, clean_tombstones, of_clean("cleanTombstones"))
+        .put(clean, clean_tombstones, of_clean("cleanTombstonesByPut"))
+}
 
 /// Hides the samples of the matching series at once; their bytes go when their segments are next rewritten.
-pub(crate) async fn delete_series(
+async fn delete_series(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
@@ -31,7 +53,7 @@ pub(crate) async fn delete_series(
 }
 
 /// Upstream's call to drop deleted bytes now; here compaction does it by itself within a day.
-pub(crate) async fn clean_tombstones(State(app): State<SharedApp>) -> StatusCode {
+async fn clean_tombstones(State(app): State<SharedApp>) -> StatusCode {
     app.compact_soon();
     StatusCode::NO_CONTENT
 }

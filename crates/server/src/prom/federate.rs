@@ -14,9 +14,19 @@ use super::query::fault;
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{Fault, PromFault};
+use crate::openapi::{Op, Routes, string, text};
+
+/// The one route.
+pub(super) fn routes() -> Routes {
+    let op = Op::new("federate", "The latest value of every series that any selector finds, as text")
+        .params(&[string("match[]", "A selector of series.").repeated().required()])
+        .gives_content(text("text/plain"))
+        .refuses(&[422]);
+    Routes::new("Prometheus").get("/federate", federate, op)
+}
 
 /// Series grouped by name, each group under its type.
-pub(crate) async fn federate(
+async fn federate(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,

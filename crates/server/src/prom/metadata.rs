@@ -7,14 +7,57 @@ use axum::response::Response;
 use model::{Labels, Matcher, TimeRange};
 use serde_json::{Map, Value, json};
 
+use super::answers::{Exemplars, LabelNames, LabelValues, MetricMetadata, SeriesList, Success};
 use super::params::Params;
 use super::{blocking, success, success_with};
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{Fault, PromFault};
+use crate::openapi::{Op, Param, Routes, count, string, time};
 
 /// Entries of one answer; `limit` may only lower it.
 const ENTRIES_MAX: usize = 200_000;
+
+const TIMES: [Param; 2] = [
+    time("start", "First time: Unix seconds or RFC 3339. All time unless given."),
+    time("end", "Last time, likewise."),
+];
+const MATCH: Param = string("match[]", "A selector of series.").repeated();
+const LIMIT: Param = count("limit", "Entries at most; 200000 unless given, and for 0.");
+
+/// What there is.
+pub(super) fn routes() -> Routes {
+    let op = |id, summary| Op::new(id, summary).refuses(&[422]);
+    let of_series = op("listSeries", "Series that any selector finds")
+        .params(&TIMES)
+        .params(&[MATCH.required(), LIMIT])
+        .gives::<Success<SeriesList>>();
+    let of_exemplars = op("queryExemplars", "Exemplars of every series that an expression selects")
+        .params(&TIMES)
+        .params(&[string("query", "An expression.").required()])
+        .gives::<Success<Exemplars>>();
+    let of_metadata = op("listMetricMetadata", "Type, unit and help by metric")
+        .params(&[
+            LIMIT,
+            count("limit_per_metric", "Entries of a metric at most; all unless given, and for 0."),
+            string("metric", "This metric only."),
+        ])
+        .gives::<Success<MetricMetadata>>();
+    let of_labels = op("listLabels", "Names of labels")
+        .params(&TIMES)
+        .params(&[MATCH, LIMIT])
+        .gives::<Success<LabelNames>>();
+    let of_values = op("listLabelValues", "Values of a label")
+        .params(&TIMES)
+        .params(&[MATCH, LIMIT])
+        .gives::<Success<LabelValues>>();
+    Routes::new("Prometheus")
+        .get_or_form("/api/v1/labels", labels, of_labels)
+        .get_or_form("/api/v1/label/{name}/values", label_values, of_values)
+        .get_or_form("/api/v1/series", series, of_series)
+        .get_or_form("/api/v1/query_exemplars", exemplars, of_exemplars)
+        .get("/api/v1/metadata", metadata, of_metadata)
+}
 
 /// `start` to `end`, both included as upstream has it; all time where one is missing.
 fn time_range(params: &Params) -> Result<TimeRange, Fault> {
@@ -47,7 +90,7 @@ fn cut(list: &mut Vec<impl Sized>, limit: usize) -> Vec<String> {
 }
 
 /// Names of labels.
-pub(crate) async fn labels(
+async fn labels(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
@@ -61,7 +104,7 @@ pub(crate) async fn labels(
 }
 
 /// Values of one label.
-pub(crate) async fn label_values(
+async fn label_values(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     Path(name): Path<String>,
@@ -103,7 +146,7 @@ fn unescape(name: &str) -> String {
 }
 
 /// Label sets of the series that match.
-pub(crate) async fn series(
+async fn series(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
@@ -126,7 +169,7 @@ pub(crate) fn labels_json(labels: &Labels) -> Value {
 }
 
 /// Type, unit and help by metric.
-pub(crate) async fn metadata(
+async fn metadata(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
@@ -151,7 +194,7 @@ pub(crate) async fn metadata(
 }
 
 /// Exemplars of every series that the expression selects.
-pub(crate) async fn exemplars(
+async fn exemplars(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,

@@ -8,15 +8,47 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use promql::QueryError;
 
+use super::answers::{QueryResult, Success};
 use super::export::{self, Format};
 use super::params::Params;
 use super::result;
 use crate::app::{CancelOnDrop, SharedApp};
 use crate::chain::Identity;
 use crate::error::{Fault, PromFault};
+use crate::openapi::{Op, Routes, choice, string, text, time};
 
 /// Points of one series; upstream's limit, which Grafana's own step calculation relies on.
 const POINTS_PER_SERIES_MAX: i64 = 11_000;
+
+/// Instant and range queries.
+pub(super) fn routes() -> Routes {
+    let op = |id, summary| {
+        Op::new(id, summary)
+            .params(&[
+                string("query", "An expression.").required(),
+                string("timeout", "Seconds or a duration such as `30s`; no more than the server's limit, which is meant unless given."),
+                string("lookback_delta", "How far back a value counts: seconds or a duration."),
+                choice("format", &["json", "csv", "prometheus"], "How the answer is written; `json` unless given."),
+            ])
+            .gives::<Success<QueryResult>>()
+            .gives_content(text("text/csv"))
+            .gives_content(text("text/plain"))
+            .refuses(&[422])
+    };
+    let of_instant = op("queryInstant", "An expression at one instant")
+        .params(&[time("time", "Unix seconds or RFC 3339; now unless given.")]);
+    let of_range = op("queryRange", "An expression over a grid of instants").params(&[
+        time("start", "The first instant: Unix seconds or RFC 3339.").required(),
+        time("end", "The last instant.").required(),
+        string("step", "From one instant to the next: seconds or a duration; at most 11000 steps.")
+            .required(),
+    ]);
+    Routes::new("Prometheus").get_or_form("/api/v1/query", instant, of_instant).get_or_form(
+        "/api/v1/query_range",
+        range,
+        of_range,
+    )
+}
 
 /// What to evaluate.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +58,7 @@ enum Span {
 }
 
 /// An expression at one instant.
-pub(crate) async fn instant(
+async fn instant(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
@@ -36,7 +68,7 @@ pub(crate) async fn instant(
 }
 
 /// An expression over a grid of instants.
-pub(crate) async fn range(
+async fn range(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,

@@ -16,6 +16,7 @@ use prost::Message;
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::Fault;
+use crate::openapi::{Op, Routes, bytes};
 use crate::{body, write};
 
 /// Largest answer; a reader asks for less at once.
@@ -24,6 +25,16 @@ const ANSWER_BYTES_MAX: usize = 256 << 20;
 const REQUEST_BYTES_MAX: usize = 1 << 20;
 /// Queries of one request.
 const QUERIES_MAX: usize = 1000;
+
+/// The one route.
+pub(super) fn routes() -> Routes {
+    let op = Op::new("remoteRead", "Samples for evaluators elsewhere")
+        .about("A `prometheus.ReadRequest` and a `prometheus.ReadResponse`, both as snappy.")
+        .takes_content(bytes("application/x-protobuf"))
+        .gives_content(bytes("application/x-protobuf"))
+        .refuses(&[415, 422]);
+    Routes::new("Prometheus").post("/api/v1/read", read, op)
+}
 
 #[derive(Clone, PartialEq, Message)]
 struct ReadRequest {
@@ -88,7 +99,7 @@ struct Sample {
 }
 
 /// Series and float samples of each query.
-pub(crate) async fn read(
+async fn read(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     body: Body,

@@ -5,17 +5,63 @@ use axum::response::Response;
 use model::TimeRange;
 use serde_json::{Value, json};
 
+use super::answers::{
+    Alertmanagers, Alerts, BuildInfo, Configuration, Flags, Rules, RuntimeInfo, Success, TsdbStatus,
+    WalReplay,
+};
 use super::params::Params;
 use super::{blocking, success};
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::PromFault;
+use crate::openapi::{Op, Routes, count};
 
 /// The version of Prometheus whose API this is: clients switch features by it. Ours is beside it.
 const PROMETHEUS_VERSION: &str = "3.8.0";
 
+/// What runs here.
+pub(super) fn routes() -> Routes {
+    let of_tsdb = Op::new("getTsdbStatus", "How many series there are, and of what")
+        .params(&[count("limit", "Entries of each list: 10 unless given, and for 0; at most 10000.")])
+        .gives::<Success<TsdbStatus>>()
+        .refuses(&[422]);
+    let op = Op::new;
+    Routes::new("Prometheus")
+        .get("/api/v1/rules", rules, op("listRules", "Rules").gives::<Success<Rules>>())
+        .get("/api/v1/alerts", alerts, op("listAlerts", "Alerts").gives::<Success<Alerts>>())
+        .get(
+            "/api/v1/alertmanagers",
+            alertmanagers,
+            op("listAlertmanagers", "Who is notified").gives::<Success<Alertmanagers>>(),
+        )
+        .get(
+            "/api/v1/status/buildinfo",
+            buildinfo,
+            op("getBuildInfo", "The version of Prometheus whose API this is, and ours")
+                .gives::<Success<BuildInfo>>(),
+        )
+        .get(
+            "/api/v1/status/config",
+            config,
+            op("getConfiguration", "The configuration in force, without secrets")
+                .gives::<Success<Configuration>>(),
+        )
+        .get("/api/v1/status/flags", flags, op("getFlags", "Settings by name").gives::<Success<Flags>>())
+        .get(
+            "/api/v1/status/runtimeinfo",
+            runtimeinfo,
+            op("getRuntimeInfo", "When it started and how much it holds").gives::<Success<RuntimeInfo>>(),
+        )
+        .get("/api/v1/status/tsdb", tsdb, of_tsdb)
+        .get(
+            "/api/v1/status/walreplay",
+            walreplay,
+            op("getWalReplay", "How far the log is replayed").gives::<Success<WalReplay>>(),
+        )
+}
+
 /// Versions. `features` stays away: Grafana takes a non-empty one for Mimir.
-pub(crate) async fn buildinfo() -> Response {
+async fn buildinfo() -> Response {
     success(&json!({
         "version": PROMETHEUS_VERSION,
         "revision": option_env!("BELLWETHER_REVISION").unwrap_or(""),
@@ -29,19 +75,19 @@ pub(crate) async fn buildinfo() -> Response {
 }
 
 /// The configuration in force, without secrets.
-pub(crate) async fn config(State(app): State<SharedApp>) -> Response {
+async fn config(State(app): State<SharedApp>) -> Response {
     success(&json!({ "yaml": app.config_text() }))
 }
 
 /// Settings by name, as upstream's flags are.
-pub(crate) async fn flags(State(app): State<SharedApp>) -> Response {
+async fn flags(State(app): State<SharedApp>) -> Response {
     let flags: serde_json::Map<String, Value> =
         app.config_rows().into_iter().map(|(key, value)| (key, Value::String(value))).collect();
     success(&Value::Object(flags))
 }
 
 /// When it started and how much it holds.
-pub(crate) async fn runtimeinfo(State(app): State<SharedApp>) -> Response {
+async fn runtimeinfo(State(app): State<SharedApp>) -> Response {
     success(&json!({
         "startTime": crate::realtime::timestamp(app.started_ms()),
         "CWD": "",
@@ -60,7 +106,7 @@ pub(crate) async fn runtimeinfo(State(app): State<SharedApp>) -> Response {
 }
 
 /// How many series there are, and of what.
-pub(crate) async fn tsdb(
+async fn tsdb(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
@@ -90,22 +136,22 @@ pub(crate) async fn tsdb(
 }
 
 /// Replay of the log: done once the server is ready for all rows.
-pub(crate) async fn walreplay(State(app): State<SharedApp>) -> Response {
+async fn walreplay(State(app): State<SharedApp>) -> Response {
     let state = if app.is_replayed() { "done" } else { "in progress" };
     success(&json!({ "min": 0, "max": 0, "current": 0, "state": state }))
 }
 
 /// No rules are evaluated here yet.
-pub(crate) async fn rules() -> Response {
+async fn rules() -> Response {
     success(&json!({ "groups": [] }))
 }
 
 /// No rule, no alert.
-pub(crate) async fn alerts() -> Response {
+async fn alerts() -> Response {
     success(&json!({ "alerts": [] }))
 }
 
 /// No Alertmanager is notified.
-pub(crate) async fn alertmanagers() -> Response {
+async fn alertmanagers() -> Response {
     success(&json!({ "activeAlertmanagers": [], "droppedAlertmanagers": [] }))
 }

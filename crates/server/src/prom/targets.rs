@@ -4,12 +4,36 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::answers::{ScrapePools, Success, TargetMetadata, Targets};
 use super::params::Params;
 use super::success;
 use crate::app::SharedApp;
+use crate::openapi::{Op, Routes, choice, count, string};
+
+/// What is scraped.
+pub(super) fn routes() -> Routes {
+    let of_targets = Op::new("listTargets", "What is scraped, and jobs that cannot be")
+        .params(&[
+            choice("state", &["any", "active", "dropped"], "Which targets; `any` unless given."),
+            string("scrapePool", "Targets of this job only."),
+        ])
+        .gives::<Success<Targets>>();
+    let of_metadata =
+        Op::new("listTargetMetadata", "Metadata as targets stated it when they were last scraped")
+            .params(&[
+                string("metric", "This metric only."),
+                count("limit", "Entries at most: 10000 unless given, and for 0."),
+            ])
+            .gives::<Success<TargetMetadata>>();
+    let of_pools = Op::new("listScrapePools", "Names of scrape jobs").gives::<Success<ScrapePools>>();
+    Routes::new("Prometheus")
+        .get("/api/v1/targets", targets, of_targets)
+        .get("/api/v1/targets/metadata", metadata, of_metadata)
+        .get("/api/v1/scrape_pools", pools, of_pools)
+}
 
 /// Active and dropped targets, and jobs whose discovery we lack.
-pub(crate) async fn targets(State(app): State<SharedApp>, params: Params) -> Response {
+async fn targets(State(app): State<SharedApp>, params: Params) -> Response {
     let state = params.get("state").unwrap_or("any");
     let pool = params.get("scrapePool");
     let mut data = app.targets_json(pool);
@@ -23,12 +47,12 @@ pub(crate) async fn targets(State(app): State<SharedApp>, params: Params) -> Res
 }
 
 /// Metadata as targets stated it when they were last scraped.
-pub(crate) async fn metadata(State(app): State<SharedApp>, params: Params) -> Response {
+async fn metadata(State(app): State<SharedApp>, params: Params) -> Response {
     let limit = params.count("limit").ok().flatten().filter(|n| *n > 0).unwrap_or(10_000);
     success(&Value::Array(app.targets_metadata_json(params.get("metric"), limit)))
 }
 
 /// Names of jobs.
-pub(crate) async fn pools(State(app): State<SharedApp>) -> Response {
+async fn pools(State(app): State<SharedApp>) -> Response {
     success(&json!({ "scrapePools": app.scrape_pools() }))
 }

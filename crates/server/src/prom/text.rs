@@ -4,18 +4,36 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::answers::{FormattedQuery, QueryTree, Success};
 use super::params::Params;
 use super::success;
 use crate::error::{Fault, PromFault};
+use crate::openapi::{Op, Routes, string};
+
+/// Queries as text and tree.
+pub(super) fn routes() -> Routes {
+    let op = |id, summary| Op::new(id, summary).params(&[string("query", "An expression.").required()]);
+    Routes::new("Prometheus")
+        .get_or_form(
+            "/api/v1/format_query",
+            format,
+            op("formatQuery", "A query, laid out").gives::<Success<FormattedQuery>>(),
+        )
+        .get_or_form(
+            "/api/v1/parse_query",
+            parse_query,
+            op("parseQuery", "A query's tree").gives::<Success<QueryTree>>(),
+        )
+}
 
 /// The query, laid out over lines where it is long.
-pub(crate) async fn format(params: Params) -> Result<Response, PromFault> {
+async fn format(params: Params) -> Result<Response, PromFault> {
     let expr = parse(&params)?;
     Ok(success(&json!(expr.prettify())))
 }
 
 /// The query's tree.
-pub(crate) async fn parse_query(params: Params) -> Result<Response, PromFault> {
+async fn parse_query(params: Params) -> Result<Response, PromFault> {
     let expr = parse(&params)?;
     let body = format!("{{\"status\":\"success\",\"data\":{}}}", expr.to_json());
     let mut response = body.into_response();

@@ -4,76 +4,149 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use control::Deletion;
 use model::{Signal, TenantId};
-use query::rows::{Ask, time_text};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use query::rows::Ask;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::params::{search, span};
 use crate::app::{App, SharedApp};
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
-use crate::realtime::timestamp;
+use crate::json::Body;
+use crate::moment::{AnyTime, FineMoment, Moment};
+use crate::openapi::{Op, Routes, json_as};
 
-/// What is to go.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Delete {
-    /// A search that must name something.
-    query: String,
-    /// First time inside.
-    start: Option<Value>,
-    /// First time not inside any more.
-    end: Option<Value>,
+/// What was deleted.
+pub(super) fn routes() -> Routes {
+    let op = Op::new("listDeletions", "Deletes by search, the newest first").gives::<Deletions>();
+    Routes::new("Deletions").get("/api/v1/monitoring/deletions", list, op)
 }
 
-pub(crate) async fn logs(
+/// Deletes by search.
+pub(super) fn admin_routes() -> Routes {
+    let op = |id| {
+        Op::new(id, "Deletes the rows that a search finds")
+            .about("They are hidden when the answer is sent, and their bytes are gone within a day.")
+            .takes::<DeletionRequest>()
+            .gives_status(202, json_as::<DeletionBegun>("application/json"))
+            .refuses(&[422])
+    };
+    Routes::new("Deletions")
+        .post("/api/v1/monitoring/logs/delete", logs, op("deleteLogs"))
+        .post("/api/v1/monitoring/spans/delete", spans, op("deleteSpans"))
+        .post("/api/v1/monitoring/events/delete", events, op("deleteEvents"))
+}
+
+/// What is to go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DeletionRequest {
+    /// A search that must name something; `*` for every row of the span of time.
+    query: String,
+    /// First time inside.
+    #[schemars(required)]
+    start: Option<AnyTime>,
+    /// First time not inside any more.
+    #[schemars(required)]
+    end: Option<AnyTime>,
+}
+
+/// A delete that was begun.
+#[derive(Serialize, JsonSchema)]
+struct DeletionBegun {
+    id: String,
+    state: DeletionState,
+    /// How many rows it hides.
+    rows: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum DeletionState {
+    /// Nobody sees the rows any more.
+    Hidden,
+    /// Their bytes are gone.
+    Done,
+}
+
+/// Deletes, the newest first.
+#[derive(Serialize, JsonSchema)]
+struct Deletions {
+    deletions: Vec<Deleted>,
+}
+
+/// A delete by search.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Deletion")]
+struct Deleted {
+    id: String,
+    /// `logs`, `traces` or `events`.
+    signal: String,
+    /// What was asked for; left out where it could not be recorded.
+    #[serde(flatten)]
+    asked: Option<DeletionAsked>,
+    state: DeletionState,
+    created_at: Moment,
+    /// `null` until the bytes are gone.
+    finished_at: Option<Moment>,
+    /// How many rows are gone; `null` until their bytes are.
+    rows_removed: Option<i64>,
+}
+
+/// What was asked for.
+#[derive(Serialize, JsonSchema)]
+struct DeletionAsked {
+    query: String,
+    start: FineMoment,
+    end: FineMoment,
+    /// How many rows there were.
+    rows: i64,
+}
+
+async fn logs(
     app: State<SharedApp>,
     identity: Extension<Identity>,
-    body: crate::json::Body<Delete>,
-) -> Result<Response, ApiFault> {
+    body: Body<DeletionRequest>,
+) -> Result<(StatusCode, Json<DeletionBegun>), ApiFault> {
     delete(app, identity, body.0, Signal::Logs).await
 }
 
-pub(crate) async fn spans(
+async fn spans(
     app: State<SharedApp>,
     identity: Extension<Identity>,
-    body: crate::json::Body<Delete>,
-) -> Result<Response, ApiFault> {
+    body: Body<DeletionRequest>,
+) -> Result<(StatusCode, Json<DeletionBegun>), ApiFault> {
     delete(app, identity, body.0, Signal::Traces).await
 }
 
-pub(crate) async fn events(
+async fn events(
     app: State<SharedApp>,
     identity: Extension<Identity>,
-    body: crate::json::Body<Delete>,
-) -> Result<Response, ApiFault> {
+    body: Body<DeletionRequest>,
+) -> Result<(StatusCode, Json<DeletionBegun>), ApiFault> {
     delete(app, identity, body.0, Signal::Events).await
 }
 
 async fn delete(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    wanted: Delete,
+    wanted: DeletionRequest,
     signal: Signal,
-) -> Result<Response, ApiFault> {
+) -> Result<(StatusCode, Json<DeletionBegun>), ApiFault> {
     if wanted.query.trim().is_empty() {
         let why = "a delete needs a search; write * to delete every row of the span of time";
         return Err(Fault::invalid("query", why).into());
     }
     let predicate = search(signal, &wanted.query)?;
-    let text = |value: &Option<Value>| {
-        value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    };
-    let (start, end) = (text(&wanted.start), text(&wanted.end));
-    let (Some(start), Some(end)) = (start, end) else {
+    let (Some(start), Some(end)) = (&wanted.start, &wanted.end) else {
         return Err(Fault::invalid("start", "a delete needs start and end").into());
     };
-    let (start_ns, end_ns) = span(Some(&start), Some(&end), app.now_ms())?;
+    let (start_ns, end_ns) = span(Some(&start.text()), Some(&end.text()), app.now_ms())?;
     let (store, control) = (app.store()?, app.control()?);
     // What is there now; a row that comes between the two is hidden and not counted.
     let ask = Ask { predicate: predicate.clone(), start_ns, end_ns };
@@ -98,48 +171,48 @@ async fn delete(
     if let Err(error) = control.record_deletion(&identity.tenant, &deletion).await {
         tracing::error!(%error, id, "a delete was not recorded");
     }
-    let answer = json!({ "id": id.to_string(), "state": "hidden", "rows": rows });
-    Ok((StatusCode::ACCEPTED, axum::Json(answer)).into_response())
+    let begun = DeletionBegun { id: id.to_string(), state: DeletionState::Hidden, rows };
+    Ok((StatusCode::ACCEPTED, Json(begun)))
 }
 
 /// Deletes whose bytes are not gone yet, and the last thousand that are finished; the newest first.
-pub(crate) async fn list(
+async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-) -> Result<Response, ApiFault> {
+) -> Result<Json<Deletions>, ApiFault> {
     app.finish_deletions(&identity.tenant).await?;
     let recorded = app.control()?.deletions(&identity.tenant).await?;
     let known: HashSet<u64> = recorded.iter().map(|deletion| deletion.id).collect();
     let pending = pending(&app, &identity.tenant)?;
     // One that could not be recorded is listed while it lasts.
     let unknown = pending.into_iter().filter(|(_, delete)| !known.contains(&delete.id));
-    let unknown = unknown.map(|(signal, delete)| {
-        json!({
-            "id": delete.id.to_string(),
-            "signal": signal.as_str(),
-            "state": "hidden",
-            "created_at": timestamp(delete.created_ms),
-            "finished_at": null,
-            "rows_removed": null,
-        })
+    let unknown = unknown.map(|(signal, delete)| Deleted {
+        id: delete.id.to_string(),
+        signal: signal.as_str().to_owned(),
+        asked: None,
+        state: DeletionState::Hidden,
+        created_at: Moment(delete.created_ms),
+        finished_at: None,
+        rows_removed: None,
     });
-    let recorded = recorded.iter().map(|deletion| {
+    let recorded = recorded.into_iter().map(|deletion| {
         let done = deletion.finished_at.is_some();
-        json!({
-            "id": deletion.id.to_string(),
-            "signal": deletion.signal,
-            "query": deletion.query,
-            "start": time_text(deletion.start_ns),
-            "end": time_text(deletion.end_ns),
-            "state": if done { "done" } else { "hidden" },
-            "created_at": timestamp(deletion.requested_at),
-            "finished_at": deletion.finished_at.map(timestamp),
-            "rows": deletion.rows,
-            "rows_removed": done.then_some(deletion.rows),
-        })
+        Deleted {
+            id: deletion.id.to_string(),
+            signal: deletion.signal,
+            asked: Some(DeletionAsked {
+                query: deletion.query,
+                start: FineMoment(deletion.start_ns),
+                end: FineMoment(deletion.end_ns),
+                rows: deletion.rows,
+            }),
+            state: if done { DeletionState::Done } else { DeletionState::Hidden },
+            created_at: Moment(deletion.requested_at),
+            finished_at: deletion.finished_at.map(Moment),
+            rows_removed: done.then_some(deletion.rows),
+        }
     });
-    let deletions: Vec<Value> = unknown.chain(recorded).collect();
-    Ok(axum::Json(json!({ "deletions": deletions })).into_response())
+    Ok(Json(Deletions { deletions: unknown.chain(recorded).collect() }))
 }
 
 type Pending = Vec<(Signal, Arc<store::rows::RowTombstone>)>;

@@ -5,6 +5,7 @@ use query::rows::{Ask, Sort};
 use query::search::{Search, term};
 
 use crate::error::Fault;
+use crate::openapi::{Param, choice, string, time};
 use crate::prom::params::Params;
 
 /// Without a start, this much before the end.
@@ -20,7 +21,25 @@ pub(crate) struct Asked {
     pub(crate) sort: Sort,
 }
 
+/// Which rows come first.
+pub(super) const ORDER: Param =
+    choice("order", &["desc", "asc"], "The newest first (`desc`, the default) or the oldest (`asc`).");
+
 impl Asked {
+    /// What [`Asked::read`] reads, but for the order.
+    pub(super) const PARAMS: [Param; 7] = [
+        string("query", "A search; every row unless given."),
+        string("level", "Rows of this level only."),
+        string("service", "Rows of this service only."),
+        string("trace_id", "Rows of this trace only."),
+        string("text", "Rows that contain this text only."),
+        time(
+            "start",
+            "First time inside: RFC 3339 or a Unix time in s, ms, µs or ns. An hour before `end` unless given.",
+        ),
+        time("end", "First time not inside any more, likewise. Now unless given."),
+    ];
+
     /// Reads `query`, the single filters (`level`, `service`, `trace_id`, `text`), `start`, `end` and `order`.
     pub(crate) fn read(params: &Params, signal: Signal, now_ms: i64) -> Result<Self, Fault> {
         let mut predicate = search(signal, params.get("query").unwrap_or(""))?;

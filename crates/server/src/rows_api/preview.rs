@@ -1,40 +1,79 @@
 //! `POST /api/v1/monitoring/pipelines/preview`: what a pipeline would have made of the newest rows.
 
+use axum::Json;
 use axum::extract::{Extension, State};
-use axum::response::{IntoResponse, Response};
 use ingest::records::{id_of_hex, push_id, push_json_attrs};
 use model::{FixedKind, Records, Signal, record};
 use query::rows::{Ask, Row, RowValue, Sort, decoded, row_json};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::params::{search, span};
+use super::rows::AnyRow;
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
+use crate::openapi::{Op, Routes};
 
 const ROWS_MAX: usize = 200;
 
+/// The one route.
+pub(super) fn routes() -> Routes {
+    let op =
+        Op::new("previewPipeline", "What a pipeline would have made of the newest rows of the last hour")
+            .takes::<Preview>()
+            .gives::<Previewed>()
+            .refuses(&[422]);
+    Routes::new("Pipelines").post("/api/v1/monitoring/pipelines/preview", run, op)
+}
+
 /// What is tried on what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Preview {
-    /// `logs`, `spans` or `events`.
+#[schemars(rename = "PipelinePreview")]
+struct Preview {
+    #[schemars(extend("enum" = ["logs", "spans", "traces", "events"]))]
     signal: String,
     /// The specification of a pipeline.
     pipeline: Value,
     /// Which rows; empty for all.
     #[serde(default)]
     query: String,
-    /// How many.
+    /// How many: 20 unless given, at most 200.
     limit: Option<usize>,
 }
 
-pub(crate) async fn run(
+/// Rows before and after a pipeline.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PipelinePreviewed")]
+struct Previewed {
+    #[schemars(with = "Vec<AnyRow>")]
+    before: Vec<Value>,
+    /// One for each of `before`; `null` where it was dropped.
+    #[schemars(with = "Vec<Option<AnyRow>>")]
+    after: Vec<Value>,
+    /// What each rule did.
+    counts: Vec<RuleCount>,
+}
+
+/// What a rule of a pipeline did.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PipelineRuleCount")]
+struct RuleCount {
+    name: String,
+    /// Rows that it looked at.
+    rows: usize,
+    failed: usize,
+    dropped: usize,
+    sampled: usize,
+}
+
+async fn run(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     body: crate::json::Body<Preview>,
-) -> Result<Response, ApiFault> {
+) -> Result<Json<Previewed>, ApiFault> {
     let wanted = body.0;
     let signal = match wanted.signal.as_str() {
         "logs" => Signal::Logs,
@@ -70,21 +109,18 @@ pub(crate) async fn run(
     let tried = kit::spawn::spawn_blocking("preview pipeline", trying).await;
     let tried = tried.map_err(|_| Fault::Internal("the preview failed; the log has the reason".into()))?;
     let (before, after, counts) = tried?;
-    let rules: Vec<Value> = counts
+    let counts = counts
         .processors
-        .iter()
-        .map(|rule| {
-            json!({
-                "name": rule.name,
-                "rows": rule.rows,
-                "failed": rule.failed,
-                "dropped": rule.dropped,
-                "sampled": rule.sampled,
-            })
+        .into_iter()
+        .map(|rule| RuleCount {
+            name: rule.name,
+            rows: rule.rows,
+            failed: rule.failed,
+            dropped: rule.dropped,
+            sampled: rule.sampled,
         })
         .collect();
-    let answer = json!({ "before": before, "after": after, "counts": rules });
-    Ok(axum::Json(answer).into_response())
+    Ok(Json(Previewed { before, after, counts }))
 }
 
 /// Stored rows as they came, for a pipeline.

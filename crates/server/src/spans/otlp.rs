@@ -1,6 +1,8 @@
 //! Spans as OTLP/JSON: hexadecimal ids and numbers for enums as its specification says, or Base64 ids and names as
 //! Tempo's JSON has them.
 
+pub(crate) mod answers; // what they look like
+
 use std::collections::HashMap;
 
 use base64::Engine;

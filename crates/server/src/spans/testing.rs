@@ -7,8 +7,8 @@ use ingest::records::Context;
 use model::{RecordLimits, TenantId};
 use serde_json::{Value, json};
 
-use crate::app::SharedApp;
 use crate::chain::Identity;
+use crate::openapi::Routes;
 use crate::testing::{Answer, Server, request, send};
 
 /// Ids of the traces: a whole one, and one whose root is missing.
@@ -25,12 +25,12 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// With the routes of one API.
-    pub(crate) async fn new(routes: fn() -> Router<SharedApp>) -> Self {
+    pub(crate) async fn new(routes: fn() -> Routes) -> Self {
         let server = Server::new(true, &[]).await;
         let now_ns = server.app.now_ms() * 1_000_000;
         store(&server, now_ns).await;
         let identity = Identity::anyone();
-        let router = routes().layer(Extension(identity)).with_state(server.app.clone());
+        let router = routes().undescribed().layer(Extension(identity)).with_state(server.app.clone());
         Self { server, router, now_ns }
     }
 

@@ -6,10 +6,11 @@ use query::traceql::{Grid, Series, Value as QueryValue};
 use query::traces::hex;
 use serde_json::{Value, json};
 
-use super::{TempoFault, cost, key_values, parsed};
+use super::{TIMES, TempoFault, answers, cost, key_values, parsed};
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::Fault;
+use crate::openapi::{Op, Routes, string};
 use crate::prom::params::Params;
 use crate::spans;
 
@@ -18,8 +19,33 @@ const STEPS_MAX: i64 = 11_000;
 /// Steps where none is given.
 const STEPS_DEFAULT: i64 = 100;
 
+/// Every route.
+pub(super) fn routes() -> Routes {
+    let op = |id, summary| {
+        Op::new(id, summary)
+            .params(&[
+                string("q", "TraceQL that ends in a function; `query` says the same."),
+                string("since", "How far before now, such as `1h`, unless `start` is given."),
+            ])
+            .params(&TIMES)
+            .refuses(&[422])
+    };
+    let step = string("step", "From one value to the next: a duration or seconds; at most 11000 steps.");
+    Routes::new("Tempo")
+        .get(
+            "/tempo/api/metrics/query_range",
+            range,
+            op("queryTempoRange", "Time series over a grid").params(&[step]).gives::<answers::Metrics>(),
+        )
+        .get(
+            "/tempo/api/metrics/query",
+            instant,
+            op("queryTempoInstant", "One value of every series").gives::<answers::Instant>(),
+        )
+}
+
 /// Time series over a grid.
-pub(super) async fn range(
+async fn range(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
@@ -41,7 +67,7 @@ pub(super) async fn range(
 }
 
 /// One value of every series for the whole range.
-pub(super) async fn instant(
+async fn instant(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,

@@ -6,10 +6,11 @@ use query::traceql::{FoundSpan, FoundSpanset, FoundTrace, SearchSpec};
 use query::traces::{TraceOrder, hex};
 use serde_json::{Map, Value, json};
 
-use super::{TempoFault, cost, key_values, parsed};
+use super::{TIMES, TempoFault, answers, cost, key_values, parsed};
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::Fault;
+use crate::openapi::{Op, Routes, count, string};
 use crate::prom::params::Params;
 use crate::spans;
 
@@ -19,8 +20,25 @@ const TRACES_MAX: usize = 10_000;
 const SPANS_DEFAULT: usize = 3;
 const SPANS_MAX: usize = 1000;
 
+/// The one route.
+pub(super) fn routes() -> Routes {
+    let op = Op::new("searchTempo", "Traces that have what is searched for")
+        .params(&[
+            string("q", "TraceQL."),
+            string("tags", "Instead of `q`, keys and values in logfmt."),
+            string("minDuration", "How long a trace took at least, such as `100ms`."),
+            string("maxDuration", "How long a trace took at most."),
+            count("limit", "Traces: 20 unless given, at most 10000."),
+            count("spss", "Spans of a list: 3 unless given, at most 1000, which 0 means too."),
+        ])
+        .params(&TIMES)
+        .gives::<answers::Search>()
+        .refuses(&[422]);
+    Routes::new("Tempo").get("/tempo/api/search", search, op)
+}
+
 /// Traces by TraceQL (`q`), or by `tags` in logfmt with `minDuration` and `maxDuration`.
-pub(super) async fn search(
+async fn search(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,

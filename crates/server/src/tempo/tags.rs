@@ -8,16 +8,53 @@ use query::traceql::{FieldRef, Intrinsic, Query, Value as QueryValue, parse, val
 use serde_json::{Value, json};
 use store::rows::Scope;
 
-use super::{TempoFault, parsed};
+use super::{TIMES, TempoFault, answers, parsed};
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::Fault;
+use crate::openapi::{Op, Routes, choice, count, string};
 use crate::prom::params::Params;
 use crate::spans;
 
 /// Values of a tag in an answer.
 const VALUES_DEFAULT: usize = 1000;
 const VALUES_MAX: usize = 10_000;
+
+/// Every route.
+pub(super) fn routes() -> Routes {
+    let of_names = |id, summary| Op::new(id, summary).params(&TIMES).refuses(&[422]);
+    let of_values = |id, summary| {
+        of_names(id, summary).params(&[
+            string("q", "TraceQL: values of the spans that it finds; of all while it is not complete."),
+            count("limit", "Values: 1000 unless given, at most 10000."),
+        ])
+    };
+    let scope = choice("scope", &["resource", "span", "intrinsic", "none"], "Names of this scope only.");
+    Routes::new("Tempo")
+        .get(
+            "/tempo/api/search/tags",
+            names,
+            of_names("listTempoTags", "Names of tags").gives::<answers::TagNames>(),
+        )
+        .get(
+            "/tempo/api/v2/search/tags",
+            names_v2,
+            of_names("listTempoTagsV2", "Names of tags by scope")
+                .params(&[scope])
+                .gives::<answers::TagNamesV2>(),
+        )
+        .get(
+            "/tempo/api/search/tag/{tag}/values",
+            values,
+            of_values("listTempoTagValues", "Values of a tag").gives::<answers::TagValues>(),
+        )
+        .get(
+            "/tempo/api/v2/search/tag/{tag}/values",
+            values_v2,
+            of_values("listTempoTagValuesV2", "Values of a tag with their kinds")
+                .gives::<answers::TagValuesV2>(),
+        )
+}
 
 struct Names {
     resource: BTreeSet<String>,
@@ -39,7 +76,7 @@ async fn find(app: &SharedApp, identity: &Identity, params: &Params) -> Result<N
 }
 
 /// Names by scope; only one scope where `scope` names it.
-pub(super) async fn names_v2(
+async fn names_v2(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
@@ -56,7 +93,7 @@ pub(super) async fn names_v2(
 }
 
 /// All names in one list.
-pub(super) async fn names(
+async fn names(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
@@ -67,7 +104,7 @@ pub(super) async fn names(
 }
 
 /// Values with their kinds.
-pub(super) async fn values_v2(
+async fn values_v2(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     Path(tag): Path<String>,
@@ -79,7 +116,7 @@ pub(super) async fn values_v2(
 }
 
 /// Values as texts.
-pub(super) async fn values(
+async fn values(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     Path(tag): Path<String>,

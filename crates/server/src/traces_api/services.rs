@@ -9,18 +9,117 @@ use query::traces::{
     Edge, OperationRow, RedSeries, RedTable, SERVICE_NAME, Scan, ServiceRow, SpanData, SpanSource, Want,
 };
 use query::{Control, QueryFault};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::topology::{quantiles_json, topology, wanted};
-use super::{rfc3339, rounded, whole_step};
+use super::topology::{Durations, topology, wanted};
+use super::{TIMES, rounded, whole_step};
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
+use crate::moment::FineMoment;
+use crate::openapi::{Op, Routes};
 use crate::prom::params::Params;
+use crate::rows_api::QueryCost;
 use crate::spans;
 
 /// Steps of a service's page.
 const STEPS: usize = 60;
+
+/// Every route.
+pub(super) fn routes() -> Routes {
+    let op = |id, summary| Op::new(id, summary).params(&TIMES).refuses(&[422]);
+    Routes::new("Services")
+        .get(
+            "/api/v1/monitoring/services",
+            list,
+            op("listTracedServices", "Services that did something").gives::<TracedServices>(),
+        )
+        .get(
+            "/api/v1/monitoring/services/{name}",
+            service,
+            op("getTracedService", "A service over time, its operations and its neighbours")
+                .gives::<TracedServiceDetail>(),
+        )
+}
+
+/// Services that did something.
+#[derive(Serialize, JsonSchema)]
+struct TracedServices {
+    services: Vec<TracedService>,
+    cost: QueryCost,
+}
+
+/// A service as its spans show it.
+#[derive(Serialize, JsonSchema)]
+struct TracedService {
+    name: String,
+    /// Calls per second.
+    rate: f64,
+    /// Part of them that fails, 0 to 1.
+    error_rate: f64,
+    /// How many operations it has.
+    operations: u64,
+    last_seen: FineMoment,
+    #[serde(flatten)]
+    durations: Durations,
+}
+
+/// A service over time, its operations and its neighbours.
+#[derive(Serialize, JsonSchema)]
+struct TracedServiceDetail {
+    name: String,
+    red: RedOverTime,
+    operations: Vec<TracedOperation>,
+    /// Who calls it.
+    upstream: Vec<Neighbour>,
+    /// Whom it calls.
+    downstream: Vec<Neighbour>,
+    cost: QueryCost,
+}
+
+/// Rate, errors and durations, each with one entry a step.
+#[derive(Serialize, JsonSchema)]
+struct RedOverTime {
+    start: FineMoment,
+    step_ms: i64,
+    calls: Vec<u64>,
+    errors: Vec<u64>,
+    p50_ms: Vec<Option<f64>>,
+    p95_ms: Vec<Option<f64>>,
+    p99_ms: Vec<Option<f64>>,
+}
+
+/// An operation of a service.
+#[derive(Serialize, JsonSchema)]
+struct TracedOperation {
+    name: String,
+    #[schemars(extend("enum" = ["unspecified", "internal", "server", "client", "producer", "consumer"]))]
+    kind: &'static str,
+    /// Calls per second.
+    rate: f64,
+    /// Part of them that fails, 0 to 1.
+    error_rate: f64,
+    /// Calls in all.
+    count: u64,
+    #[serde(flatten)]
+    durations: Durations,
+}
+
+/// A service that calls another, or is called by it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ServiceNeighbour")]
+struct Neighbour {
+    name: String,
+    #[schemars(extend("enum" = ["call", "messaging", "database"]))]
+    kind: &'static str,
+    /// Calls per second.
+    rate: f64,
+    /// Part of them that fails, 0 to 1.
+    error_rate: f64,
+    p50_ms: Option<f64>,
+    p95_ms: Option<f64>,
+}
 
 /// Shows every span that fulfils a predicate and begins in the range.
 pub(super) fn each(
@@ -39,11 +138,11 @@ pub(super) fn each(
 }
 
 /// Every service that did something in the range.
-pub(super) async fn list(
+async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     params: Params,
-) -> Result<Json<Value>, ApiFault> {
+) -> Result<Json<TracedServices>, ApiFault> {
     let range_ns = spans::range(&params, app.now_ms(), spans::HOUR_NS)?;
     let found = spans::ask(&app, &identity, "services", move |spans, control| {
         let mut table = RedTable::default();
@@ -52,31 +151,32 @@ pub(super) async fn list(
     })
     .await?;
     let seconds = (range_ns.1 - range_ns.0) as f64 / 1e9;
-    let services: Vec<Value> = found.value.iter().map(|row| service_json(row, seconds)).collect();
-    Ok(Json(json!({ "services": services, "cost": found.cost_json() })))
+    let services = found.value.iter().map(|row| shown_service(row, seconds)).collect();
+    Ok(Json(TracedServices { services, cost: found.cost() }))
 }
 
-fn service_json(row: &ServiceRow, seconds: f64) -> Value {
-    let mut object = quantiles_json(&row.latency);
-    object["name"] = (*row.name).into();
-    object["rate"] = rounded(row.calls as f64 / seconds).into();
-    object["error_rate"] = error_rate(row.calls, row.errors);
-    object["operations"] = row.operations.into();
-    object["last_seen"] = rfc3339(row.last_seen_ns).into();
-    object
+fn shown_service(row: &ServiceRow, seconds: f64) -> TracedService {
+    TracedService {
+        name: row.name.to_string(),
+        rate: rounded(row.calls as f64 / seconds),
+        error_rate: error_rate(row.calls, row.errors),
+        operations: row.operations,
+        last_seen: FineMoment(row.last_seen_ns),
+        durations: Durations::of(&row.latency),
+    }
 }
 
-fn error_rate(calls: u64, errors: u64) -> Value {
-    rounded(errors as f64 / calls.max(1) as f64).into()
+fn error_rate(calls: u64, errors: u64) -> f64 {
+    rounded(errors as f64 / calls.max(1) as f64)
 }
 
 /// One service over time, its operations, and its neighbours.
-pub(super) async fn service(
+async fn service(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     Path(name): Path<String>,
     params: Params,
-) -> Result<Json<Value>, ApiFault> {
+) -> Result<Json<TracedServiceDetail>, ApiFault> {
     let range_ns = spans::range(&params, app.now_ms(), spans::HOUR_NS)?;
     let step_ns = whole_step(range_ns.1 - range_ns.0, STEPS);
     let seconds = (range_ns.1 - range_ns.0) as f64 / 1e9;
@@ -89,50 +189,47 @@ pub(super) async fn service(
     })
     .await?;
     let (series, map) = &found.value;
-    let operations: Vec<Value> = series.operations().iter().map(|row| operation_json(row, seconds)).collect();
+    let operations: Vec<_> = series.operations().iter().map(|row| shown_operation(row, seconds)).collect();
     if operations.is_empty() {
         let shown: String = name.chars().take(100).collect();
         return Err(Fault::NotFound(format!("no span of {shown:?} began in this range of time")).into());
     }
-    let neighbours = |is_one: &dyn Fn(&Edge) -> bool, of: &dyn Fn(&Edge) -> String| {
+    let neighbours = |is_one: &dyn Fn(&Edge) -> bool, of: &dyn Fn(&Edge) -> String| -> Vec<Neighbour> {
         let edges = map.edges.iter().filter(|edge| is_one(edge));
-        edges.map(|edge| neighbour_json(edge, of(edge), seconds)).collect::<Vec<Value>>()
+        edges.map(|edge| neighbour(edge, of(edge), seconds)).collect()
     };
-    Ok(Json(json!({
-        "name": name,
-        "red": {
-            "start": rfc3339(range_ns.0),
-            "step_ms": step_ns / 1_000_000,
-            "calls": series.calls(),
-            "errors": series.errors(),
-            "p50_ms": series.quantile_ms(0.5),
-            "p95_ms": series.quantile_ms(0.95),
-            "p99_ms": series.quantile_ms(0.99),
-        },
-        "operations": operations,
-        "upstream": neighbours(&|edge| *edge.to == *name, &|edge| edge.from.to_string()),
-        "downstream": neighbours(&|edge| *edge.from == *name, &|edge| edge.to.to_string()),
-        "cost": found.cost_json(),
-    })))
+    let red = RedOverTime {
+        start: FineMoment(range_ns.0),
+        step_ms: step_ns / 1_000_000,
+        calls: series.calls(),
+        errors: series.errors(),
+        p50_ms: series.quantile_ms(0.5),
+        p95_ms: series.quantile_ms(0.95),
+        p99_ms: series.quantile_ms(0.99),
+    };
+    let upstream = neighbours(&|edge| *edge.to == *name, &|edge| edge.from.to_string());
+    let downstream = neighbours(&|edge| *edge.from == *name, &|edge| edge.to.to_string());
+    Ok(Json(TracedServiceDetail { name, red, operations, upstream, downstream, cost: found.cost() }))
 }
 
-fn operation_json(row: &OperationRow, seconds: f64) -> Value {
-    let mut object = quantiles_json(&row.latency);
-    object["name"] = (*row.name).into();
-    object["kind"] = row.kind.as_str().into();
-    object["rate"] = rounded(row.calls as f64 / seconds).into();
-    object["error_rate"] = error_rate(row.calls, row.errors);
-    object["count"] = row.calls.into();
-    object
+fn shown_operation(row: &OperationRow, seconds: f64) -> TracedOperation {
+    TracedOperation {
+        name: row.name.to_string(),
+        kind: row.kind.as_str(),
+        rate: rounded(row.calls as f64 / seconds),
+        error_rate: error_rate(row.calls, row.errors),
+        count: row.calls,
+        durations: Durations::of(&row.latency),
+    }
 }
 
-fn neighbour_json(edge: &Edge, name: String, seconds: f64) -> Value {
-    json!({
-        "name": name,
-        "kind": edge.kind.as_str(),
-        "rate": rounded(edge.calls as f64 / seconds),
-        "error_rate": rounded(edge.error_rate()),
-        "p50_ms": edge.latency.quantile_ms(0.5),
-        "p95_ms": edge.latency.quantile_ms(0.95),
-    })
+fn neighbour(edge: &Edge, name: String, seconds: f64) -> Neighbour {
+    Neighbour {
+        name,
+        kind: edge.kind.as_str(),
+        rate: rounded(edge.calls as f64 / seconds),
+        error_rate: rounded(edge.error_rate()),
+        p50_ms: edge.latency.quantile_ms(0.5),
+        p95_ms: edge.latency.quantile_ms(0.95),
+    }
 }

@@ -6,28 +6,143 @@ use model::predicate::{Field, Order, Predicate, Scalar, Test};
 use model::record::log;
 use model::{Signal, TenantId};
 use query::QueryFault;
-use query::traces::{Analysis, SpanData, Trace, TraceId, Want, hex, load_traces};
-use serde_json::{Value, json};
+use query::traces::{Analysis, Attributes, SpanData, Trace, TraceId, Want, hex, load_traces};
+use schemars::JsonSchema;
+use serde::Serialize;
 use store::Store;
 use store::rows::{Cost, Filter};
 
-use super::rfc3339;
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
+use crate::moment::FineMoment;
+use crate::openapi::{Op, Routes, time};
 use crate::prom::params::Params;
+use crate::rows_api::QueryCost;
 use crate::spans;
 
 /// How long before and after a trace its log records are looked for.
 const LOGS_AROUND_NS: i64 = spans::HOUR_NS;
 
+/// The one route.
+pub(super) fn routes() -> Routes {
+    let op =
+        Op::new("getTrace", "A trace with its spans, where its time went and how many logs belong to it")
+            .params(&[
+                time("start", "Where it is looked for: RFC 3339 or a Unix time. Everywhere unless given."),
+                time("end", "First time where it is not looked for any more, likewise."),
+            ])
+            .gives::<FoundTrace>()
+            .refuses(&[422]);
+    Routes::new("Traces").get("/api/v1/monitoring/traces/{id}", trace, op)
+}
+
+/// A trace.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Trace")]
+struct FoundTrace {
+    #[serde(flatten)]
+    trace: WholeTrace,
+    cost: QueryCost,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct WholeTrace {
+    trace_id: String,
+    start: FineMoment,
+    duration_ns: i64,
+    /// Whether every span that others name is stored and shown.
+    complete: bool,
+    /// Spans beyond the number that is shown.
+    spans_left_out: usize,
+    /// Spans that others name as their parent and that are not stored.
+    missing_parents: Vec<String>,
+    /// Every span before those that are part of it.
+    spans: Vec<TraceSpan>,
+    /// Spans that decide how long the trace takes.
+    critical_path: Vec<String>,
+    services: Vec<TraceService>,
+    operations: Vec<TraceOperation>,
+    /// Log records that belong to the trace.
+    logs: u64,
+}
+
+/// What a service did in a trace.
+#[derive(Serialize, JsonSchema)]
+struct TraceService {
+    name: String,
+    spans: u64,
+    /// Spans that ended badly.
+    errors: u64,
+    /// Time in which none of its callees was at work.
+    self_ns: i64,
+}
+
+/// What an operation did in a trace.
+#[derive(Serialize, JsonSchema)]
+struct TraceOperation {
+    service: String,
+    name: String,
+    count: u64,
+    /// Time in which none of its callees was at work.
+    self_ns: i64,
+    total_ns: i64,
+}
+
+/// A span in its trace.
+#[derive(Serialize, JsonSchema)]
+struct TraceSpan {
+    /// Trace and span with a dash between.
+    id: String,
+    start: FineMoment,
+    duration_ns: i64,
+    trace_id: String,
+    span_id: String,
+    parent_span_id: Option<String>,
+    name: String,
+    service: String,
+    #[schemars(extend("enum" = ["unspecified", "internal", "server", "client", "producer", "consumer"]))]
+    kind: &'static str,
+    #[schemars(extend("enum" = ["unset", "ok", "error"]))]
+    status_code: &'static str,
+    status_message: Option<String>,
+    attributes: Attributes,
+    resource: Attributes,
+    events: Vec<TraceSpanEvent>,
+    links: Vec<TraceSpanLink>,
+    /// 0 for a span without a parent.
+    depth: u32,
+    /// Spans that are directly part of it.
+    children: u32,
+    /// Time in which none of its children was at work.
+    self_ns: i64,
+    /// Time in which it decided how long the trace takes.
+    critical_ns: i64,
+}
+
+/// Something that happened during a span.
+#[derive(Serialize, JsonSchema)]
+struct TraceSpanEvent {
+    name: String,
+    timestamp: FineMoment,
+    attributes: Attributes,
+}
+
+/// Another span that a span has to do with.
+#[derive(Serialize, JsonSchema)]
+struct TraceSpanLink {
+    trace_id: String,
+    span_id: String,
+    attributes: Attributes,
+}
+
 /// A trace by its id; times only narrow where it is looked for.
-pub(super) async fn trace(
+async fn trace(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     Path(id): Path<String>,
     params: Params,
-) -> Result<Json<Value>, ApiFault> {
+) -> Result<Json<FoundTrace>, ApiFault> {
     let id = spans::trace_id(&id)?;
     let start_ns = spans::instant(&params, "start")?.unwrap_or(0);
     let end_ns = spans::instant(&params, "end")?.unwrap_or(i64::MAX);
@@ -40,15 +155,14 @@ pub(super) async fn trace(
         let (start_ns, end_ns) = (trace.start_ns(), trace.start_ns().saturating_add(trace.duration_ns()));
         let range_ns = (start_ns.saturating_sub(LOGS_AROUND_NS), end_ns.saturating_add(LOGS_AROUND_NS));
         let logs = count_logs(&store, &tenant, id, range_ns)?;
-        Ok(Some(trace_json(&trace, logs)))
+        Ok(Some(whole(&trace, logs)))
     })
     .await?;
-    let cost = found.cost_json();
-    let Some(mut body) = found.value else {
+    let cost = found.cost();
+    let Some(trace) = found.value else {
         return Err(Fault::NotFound("no span of this trace is stored (any more)".into()).into());
     };
-    body["cost"] = cost;
-    Ok(Json(body))
+    Ok(Json(FoundTrace { trace, cost }))
 }
 
 fn count_logs(
@@ -68,90 +182,75 @@ fn count_logs(
     Ok(count)
 }
 
-fn trace_json(trace: &Trace, logs: u64) -> Value {
+fn whole(trace: &Trace, logs: u64) -> WholeTrace {
     let analysis = Analysis::of(trace);
-    let spans: Vec<Value> = trace
-        .spans
-        .iter()
-        .enumerate()
-        .map(|(at, span)| {
-            let mut object = span_json(span);
-            object["depth"] = trace.nodes[at].depth.into();
-            object["children"] = trace.nodes[at].children.into();
-            object["self_ns"] = analysis.self_ns[at].into();
-            object["critical_ns"] = analysis.critical_ns[at].into();
-            object
-        })
-        .collect();
     let span_id = |at: &u32| hex(&trace.spans[*at as usize].span_id);
-    let services: Vec<Value> = analysis
-        .services
-        .iter()
-        .map(|one| {
-            json!({ "name": &*one.name, "spans": one.spans, "errors": one.errors, "self_ns": one.self_ns })
-        })
-        .collect();
-    let operations: Vec<Value> = analysis
-        .operations
-        .iter()
-        .map(|one| {
-            json!({
-                "service": &*one.service,
-                "name": &*one.name,
-                "count": one.count,
-                "self_ns": one.self_ns,
-                "total_ns": one.total_ns,
+    WholeTrace {
+        trace_id: hex(&trace.trace_id),
+        start: FineMoment(trace.start_ns()),
+        duration_ns: trace.duration_ns(),
+        complete: trace.is_complete(),
+        spans_left_out: trace.left_out,
+        missing_parents: trace.missing_parents.iter().map(|id| hex(id)).collect(),
+        spans: trace.spans.iter().enumerate().map(|(at, span)| shown(trace, &analysis, at, span)).collect(),
+        critical_path: analysis.critical_path.iter().map(span_id).collect(),
+        services: analysis
+            .services
+            .iter()
+            .map(|one| TraceService {
+                name: one.name.to_string(),
+                spans: one.spans,
+                errors: one.errors,
+                self_ns: one.self_ns,
             })
-        })
-        .collect();
-    json!({
-        "trace_id": hex(&trace.trace_id),
-        "start": rfc3339(trace.start_ns()),
-        "duration_ns": trace.duration_ns(),
-        "complete": trace.is_complete(),
-        "spans_left_out": trace.left_out,
-        "missing_parents": trace.missing_parents.iter().map(|id| hex(id)).collect::<Vec<_>>(),
-        "spans": spans,
-        "critical_path": analysis.critical_path.iter().map(span_id).collect::<Vec<_>>(),
-        "services": services,
-        "operations": operations,
-        "logs": logs,
-    })
+            .collect(),
+        operations: analysis
+            .operations
+            .iter()
+            .map(|one| TraceOperation {
+                service: one.service.to_string(),
+                name: one.name.to_string(),
+                count: one.count,
+                self_ns: one.self_ns,
+                total_ns: one.total_ns,
+            })
+            .collect(),
+        logs,
+    }
 }
 
-fn span_json(span: &SpanData) -> Value {
+/// The span at a place of a trace.
+fn shown(trace: &Trace, analysis: &Analysis, at: usize, span: &SpanData) -> TraceSpan {
     let (trace_id, span_id) = (hex(&span.trace_id), hex(&span.span_id));
-    let events: Vec<Value> = span
-        .events
-        .iter()
-        .map(|event| {
-            json!({ "name": event.name, "timestamp": rfc3339(event.time_ns), "attributes": event.attributes })
-        })
-        .collect();
-    let links: Vec<Value> = span
-        .links
-        .iter()
-        .map(|link| {
-            let (trace_id, span_id) = (hex(&link.trace_id), hex(&link.span_id));
-            json!({ "trace_id": trace_id, "span_id": span_id, "attributes": link.attributes })
-        })
-        .collect();
-    let message = (!span.status_message.is_empty()).then_some(&*span.status_message);
-    json!({
-        "id": format!("{trace_id}-{span_id}"),
-        "start": rfc3339(span.start_ns),
-        "duration_ns": span.duration_ns,
-        "trace_id": trace_id,
-        "span_id": span_id,
-        "parent_span_id": span.parent_span_id.map(|id| hex(&id)),
-        "name": &*span.name,
-        "service": &*span.service,
-        "kind": span.kind.as_str(),
-        "status_code": span.status.as_str(),
-        "status_message": message,
-        "attributes": span.attributes,
-        "resource": &*span.resource,
-        "events": events,
-        "links": links,
-    })
+    let events = span.events.iter().map(|event| TraceSpanEvent {
+        name: event.name.clone(),
+        timestamp: FineMoment(event.time_ns),
+        attributes: event.attributes.clone(),
+    });
+    let links = span.links.iter().map(|link| TraceSpanLink {
+        trace_id: hex(&link.trace_id),
+        span_id: hex(&link.span_id),
+        attributes: link.attributes.clone(),
+    });
+    TraceSpan {
+        id: format!("{trace_id}-{span_id}"),
+        start: FineMoment(span.start_ns),
+        duration_ns: span.duration_ns,
+        trace_id,
+        span_id,
+        parent_span_id: span.parent_span_id.map(|id| hex(&id)),
+        name: span.name.to_string(),
+        service: span.service.to_string(),
+        kind: span.kind.as_str(),
+        status_code: span.status.as_str(),
+        status_message: (!span.status_message.is_empty()).then(|| span.status_message.to_string()),
+        attributes: span.attributes.clone(),
+        resource: (*span.resource).clone(),
+        events: events.collect(),
+        links: links.collect(),
+        depth: trace.nodes[at].depth,
+        children: trace.nodes[at].children,
+        self_ns: analysis.self_ns[at],
+        critical_ns: analysis.critical_ns[at],
+    }
 }

@@ -2,46 +2,80 @@
 //! Fluent Bit and Vector look at version, license, templates and policies, and refuse a server that is no
 //! Elasticsearch by its `X-Elastic-Product` header.
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
 use ingest::bulk;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::bodies::ElasticBulk;
 use super::rows::{append, context};
 use crate::app::SharedApp;
 use crate::error::Fault;
+use crate::openapi::{Op, Routes, text};
 
 /// The version that shippers of the last years accept.
 const VERSION: &str = "8.9.0";
 
+/// Where what shippers set up before they send is kept.
+const SET_UP: [(&str, [&str; 3]); 6] = [
+    ("/_ilm/policy/{name}", ["getElasticPolicy", "putElasticPolicy", "deleteElasticPolicy"]),
+    (
+        "/_index_template/{name}",
+        ["getElasticIndexTemplate", "putElasticIndexTemplate", "deleteElasticIndexTemplate"],
+    ),
+    (
+        "/_component_template/{name}",
+        ["getElasticComponentTemplate", "putElasticComponentTemplate", "deleteElasticComponentTemplate"],
+    ),
+    ("/_template/{name}", ["getElasticTemplate", "putElasticTemplate", "deleteElasticTemplate"]),
+    ("/_ingest/pipeline/{name}", ["getElasticPipeline", "putElasticPipeline", "deleteElasticPipeline"]),
+    ("/_data_stream/{name}", ["getElasticDataStream", "putElasticDataStream", "deleteElasticDataStream"]),
+];
+
 /// Under `/elasticsearch`, and at the root, where most shippers can only be pointed.
-pub(super) fn routes() -> Router<SharedApp> {
-    let nested = api().route("/", get(version)).layer(middleware::from_fn(product));
-    api()
-        .route("/elasticsearch/", get(version))
-        .layer(middleware::from_fn(product))
-        .nest("/elasticsearch", nested)
+pub(super) fn routes() -> Routes {
+    let op = |id| Op::new(id, "Version and name, as Elasticsearch tells them").gives::<Object>();
+    Routes::new("Intake")
+        .get("/elasticsearch", version, op("getElastic"))
+        .get("/elasticsearch/", version, op("getElasticBySlash"))
+        .public()
+        .merge(api())
+        .nest("/elasticsearch", "BelowElasticsearch", api())
+        .map(|router| router.layer(middleware::from_fn(product)))
 }
 
-fn api() -> Router<SharedApp> {
-    Router::new()
-        .route("/_bulk", post(bulk_of_all).put(bulk_of_all))
-        .route("/{index}/_bulk", post(bulk_of_index).put(bulk_of_index))
-        .route("/_license", get(license))
-        .route("/_xpack", get(xpack))
-        .route("/_cluster/health", get(cluster_health))
-        .route("/_nodes/http", get(nodes))
-        .route("/_ilm/policy/{name}", any(acknowledged))
-        .route("/_index_template/{name}", any(acknowledged))
-        .route("/_component_template/{name}", any(acknowledged))
-        .route("/_template/{name}", any(acknowledged))
-        .route("/_ingest/pipeline/{name}", any(acknowledged))
-        .route("/_data_stream/{name}", any(acknowledged))
+/// What Elasticsearch answers is of many shapes.
+type Object = Map<String, Value>;
+
+fn api() -> Routes {
+    let of_bulk = |id| {
+        Op::new(id, "Stores logs of a bulk of Elasticsearch's")
+            .takes_content(text("application/x-ndjson"))
+            .gives::<ElasticBulk>()
+            .refuses(&[415])
+    };
+    let bulks = Routes::new("Intake")
+        .post("/_bulk", bulk_of_all, of_bulk("postElasticBulk"))
+        .put("/_bulk", bulk_of_all, of_bulk("putElasticBulk"))
+        .post("/{index}/_bulk", bulk_of_index, of_bulk("postElasticBulkOfIndex"))
+        .put("/{index}/_bulk", bulk_of_index, of_bulk("putElasticBulkOfIndex"));
+    let told = |id, summary| Op::new(id, summary).gives::<Object>();
+    let about = Routes::new("Intake")
+        .get("/_license", license, told("getElasticLicense", "The license that shippers ask for"))
+        .get("/_xpack", xpack, told("getElasticFeatures", "The features that shippers ask for"))
+        .get("/_cluster/health", cluster_health, told("getElasticHealth", "How the cluster is: always well"))
+        .get("/_nodes/http", nodes, told("getElasticNodes", "Other servers: always none"));
+    let kept = SET_UP.into_iter().fold(about, |routes, (path, [get, put, delete])| {
+        let op = |id| told(id, "Acknowledged, and of no meaning: every field is searchable as it comes");
+        routes
+            .get(path, acknowledged, op(get))
+            .put(path, acknowledged, op(put).takes::<Object>().body_is_optional())
+            .delete(path, acknowledged, op(delete))
+    });
+    bulks.merge(kept.public())
 }
 
 /// Every answer says what it is.

@@ -1,40 +1,95 @@
 //! Intakes of rows in other systems' protocols, each under the paths and in the words its clients expect.
 
-use axum::Router;
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use ingest::records::DecodedRecords;
 use ingest::{DecodeError, events, jaeger, json_lines, loki, zipkin};
 use model::{Refusals, Signal};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::bodies::{EventBatch, LogBatch, LokiPush, ZipkinSpan};
+use super::json::Report;
 use super::rows::{WrittenRows, append, context};
 use crate::app::SharedApp;
 use crate::body;
 use crate::chain::{self, Identity, Need};
 use crate::error::{ApiFault, Fault};
+use crate::openapi::{ErrorAnswer, Op, Routes, bytes, json_as, text};
 
 /// Loki push, Zipkin and Jaeger collectors: they decide about access themselves, to refuse in their own words.
-pub(crate) fn routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/loki/api/v1/push", post(push_loki))
-        .route("/api/v2/spans", post(collect_zipkin))
-        .route("/zipkin/api/v2/spans", post(collect_zipkin))
-        .route("/zipkin/{key}/api/v2/spans", post(collect_zipkin_by_path))
-        .route("/api/traces", post(collect_jaeger))
-        .route("/jaeger/api/traces", post(collect_jaeger))
+pub(super) fn routes() -> Routes {
+    let of_loki = Op::new("pushLoki", "Stores logs as Loki's clients push them")
+        .takes::<LokiPush>()
+        .takes_content(bytes("application/x-protobuf"))
+        .gives_nothing(204)
+        .refuses(&[415]);
+    let of_zipkin = |id| {
+        Op::new(id, "Stores spans of Zipkin's API v2")
+            .takes::<Vec<ZipkinSpan>>()
+            .gives_nothing(202)
+            .refuses(&[415])
+    };
+    let of_jaeger = |id| {
+        Op::new(id, "Stores a batch of Jaeger's in Thrift")
+            .takes_content(bytes("application/x-thrift"))
+            .gives_nothing(202)
+            .refuses(&[415])
+    };
+    Routes::new("Intake")
+        .post("/loki/api/v1/push", push_loki, of_loki)
+        .post("/api/v2/spans", collect_zipkin, of_zipkin("collectZipkin"))
+        .post("/zipkin/api/v2/spans", collect_zipkin, of_zipkin("collectZipkinBelowZipkin"))
+        .post(
+            "/zipkin/{key}/api/v2/spans",
+            collect_zipkin_by_path,
+            of_zipkin("collectZipkinWithKey").about("The API key stands in the path."),
+        )
+        .post("/api/traces", collect_jaeger, of_jaeger("collectJaeger"))
+        .post("/jaeger/api/traces", collect_jaeger, of_jaeger("collectJaegerBelowJaeger"))
         .merge(super::elastic::routes())
 }
 
 /// Our own: logs as JSON and events, behind a key or a session.
-pub(crate) fn protected_routes() -> Router<SharedApp> {
-    Router::new()
-        .route("/api/v1/monitoring/logs", post(post_logs))
-        .route("/api/v1/monitoring/events", post(post_events))
+pub(super) fn protected_routes() -> Routes {
+    let of_logs = Op::new("postLogs", "Stores logs")
+        .takes::<LogBatch>()
+        .takes_content(text("application/x-ndjson"))
+        .gives::<Report>()
+        .refuses(&[415]);
+    let of_events = Op::new("postEvents", "Stores events")
+        .about("400 with a report where none was stored.")
+        .takes::<EventBatch>()
+        .creates::<EventReport>()
+        .gives_status(400, json_as::<EventRefusal>("application/json"))
+        .refuses(&[415]);
+    Routes::new("Intake").post("/api/v1/monitoring/logs", post_logs, of_logs).post(
+        "/api/v1/monitoring/events",
+        post_events,
+        of_events,
+    )
+}
+
+/// What became of events.
+#[derive(Serialize, JsonSchema)]
+struct EventReport {
+    #[serde(flatten)]
+    report: Report,
+    /// Whether none was refused.
+    success: bool,
+}
+
+/// Every event was refused, or the request could not be read.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "it only describes two answers")]
+enum EventRefusal {
+    Report(EventReport),
+    Error(ErrorAnswer),
 }
 
 /// A request whose sender is known and whose body is plain.
@@ -143,12 +198,12 @@ async fn post_logs(
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     request: Request<Body>,
-) -> Result<Response, ApiFault> {
+) -> Result<Json<Report>, ApiFault> {
     let (raw, mut admission) = app.admit(&identity, &headers, request.into_body()).await?;
     let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let decoded = json_lines::decode(&plain, &context(&app)).map_err(super::fault)?;
     let written = append(&app, &identity.tenant, "json", decoded).await?;
-    Ok(axum::Json(report(&written)).into_response())
+    Ok(Json(Report::of(written.accepted, &written.refusals)))
 }
 
 /// `POST /api/v1/monitoring/events`: one event, an array, or `{"events": […]}`.
@@ -157,19 +212,13 @@ async fn post_events(
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
     request: Request<Body>,
-) -> Result<Response, ApiFault> {
+) -> Result<(StatusCode, Json<EventReport>), ApiFault> {
     let (raw, mut admission) = app.admit(&identity, &headers, request.into_body()).await?;
     let plain = super::unpack(&app, body::encoding(&headers), raw, &mut admission)?;
     let decoded = events::decode(&plain, &context(&app)).map_err(super::fault)?;
     debug_assert_eq!(decoded.records.signal, Signal::Events);
     let written = append(&app, &identity.tenant, "json", decoded).await?;
     let status = if written.accepted > 0 { StatusCode::CREATED } else { StatusCode::BAD_REQUEST };
-    let mut answer = report(&written);
-    answer["success"] = json!(written.refusals.is_empty());
-    Ok((status, axum::Json(answer)).into_response())
-}
-
-/// How many were taken, and which were not, where and why.
-fn report(written: &WrittenRows) -> Value {
-    super::json::report_of(written.accepted, &written.refusals)
+    let report = Report::of(written.accepted, &written.refusals);
+    Ok((status, Json(EventReport { report, success: written.refusals.is_empty() })))
 }

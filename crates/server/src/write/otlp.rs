@@ -9,10 +9,36 @@ use ingest::otlp::response::{self, Code};
 use ingest::otlp::{logs, traces};
 use model::Signal;
 
+use super::bodies::{OtlpAnswer, OtlpLogs, OtlpMetrics, OtlpTraces};
 use crate::app::SharedApp;
 use crate::body;
 use crate::chain;
 use crate::error::Fault;
+use crate::openapi::{Op, Routes, bytes};
+
+/// Every export, on the main port and on a port of its own.
+pub(crate) fn routes() -> Routes {
+    Routes::new("Intake")
+        .post(
+            Export::Metrics.path(),
+            metrics,
+            op("exportMetrics", "Stores metrics (OTLP)").takes::<OtlpMetrics>(),
+        )
+        .post(Export::Logs.path(), logs, op("exportLogs", "Stores logs (OTLP)").takes::<OtlpLogs>())
+        .post(Export::Traces.path(), traces, op("exportTraces", "Stores spans (OTLP)").takes::<OtlpTraces>())
+}
+
+/// Where a Prometheus takes OTLP.
+pub(crate) fn prometheus_routes() -> Routes {
+    let op = op("exportMetricsToPrometheus", "Stores metrics (OTLP)").takes::<OtlpMetrics>();
+    Routes::new("Prometheus").post("/api/v1/otlp/v1/metrics", metrics, op)
+}
+
+/// An export in protobuf; JSON comes with its own type.
+fn op(id: &'static str, summary: &'static str) -> Op {
+    let protobuf = bytes("application/x-protobuf");
+    Op::new(id, summary).takes_content(protobuf).gives_content(protobuf).gives::<OtlpAnswer>().refuses(&[415])
+}
 
 /// What a request exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,17 +83,17 @@ impl Export {
 }
 
 /// `POST /v1/metrics`.
-pub(crate) async fn metrics(State(app): State<SharedApp>, request: Request<Body>) -> Response {
+async fn metrics(State(app): State<SharedApp>, request: Request<Body>) -> Response {
     export(&app, request, Export::Metrics).await
 }
 
 /// `POST /v1/logs`.
-pub(crate) async fn logs(State(app): State<SharedApp>, request: Request<Body>) -> Response {
+async fn logs(State(app): State<SharedApp>, request: Request<Body>) -> Response {
     export(&app, request, Export::Logs).await
 }
 
 /// `POST /v1/traces`.
-pub(crate) async fn traces(State(app): State<SharedApp>, request: Request<Body>) -> Response {
+async fn traces(State(app): State<SharedApp>, request: Request<Body>) -> Response {
     export(&app, request, Export::Traces).await
 }
 

@@ -16,9 +16,23 @@ use crate::app::SharedApp;
 use crate::body;
 use crate::chain::{self, Need};
 use crate::error::Fault;
+use crate::openapi::{Op, Routes, bytes};
+
+/// The one route.
+pub(crate) fn routes() -> Routes {
+    let op = Op::new("remoteWrite", "Stores samples of a Prometheus")
+        .about(
+            "A `prometheus.WriteRequest`, or an `io.prometheus.write.v2.Request`, as snappy. Good series are \
+             stored whatever their neighbours are; a request with refused ones is answered 400.",
+        )
+        .takes_content(bytes("application/x-protobuf"))
+        .gives_nothing(204)
+        .refuses(&[415]);
+    Routes::new("Prometheus").post("/api/v1/write", write, op)
+}
 
 /// One write request.
-pub(crate) async fn write(State(app): State<SharedApp>, request: Request<Body>) -> Response {
+async fn write(State(app): State<SharedApp>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
     match accept(&app, &head, body).await {
         Ok(written) => answer(&written),
