@@ -39,7 +39,7 @@ def entra(email, name, groups, subject):
     }
 
 
-def okta(email, name, groups, _subject):
+def okta(email, name, groups, **_):
     """What an application at Okta says with the attributes of docs/identity.md."""
     return NameID(format=NAMEID_FORMAT_EMAILADDRESS, text=email), {"email": [email], "name": [name], "groups": groups}
 
@@ -63,13 +63,14 @@ class Idp:
         """Reads the metadata of a service that may ask."""
         self.services[len(self.services)] = metadata
 
-    def server(self, key=None):
-        """pysaml2's identity provider, knowing the services of now; `key` is another to sign with."""
+    def server(self, key=None, minutes=5):
+        """pysaml2's identity provider, knowing the services of now; `key` is another to sign with, `minutes` how long
+        what it says is good."""
         config = IdPConfig().load({
             "entityid": self.entity_id,
             "service": {"idp": {
                 "endpoints": {"single_sign_on_service": [(self.url + "/sso", BINDING_HTTP_REDIRECT)]},
-                "policy": {"default": {"lifetime": {"minutes": 5}}},
+                "policy": {"default": {"lifetime": {"minutes": minutes}}},
             }},
             "key_file": str(key[0] if key else self.key),
             "cert_file": str(key[1] if key else self.certificate),
@@ -83,19 +84,23 @@ class Idp:
 
     def read(self, saml_request):
         """Checks a request against the metadata of who asks, as the binding HTTP-Redirect brings it."""
-        return self.server().parse_authn_request(saml_request, BINDING_HTTP_REDIRECT).message
+        server = self.server()
+        request = server.parse_authn_request(saml_request, BINDING_HTTP_REDIRECT).message
+        server.response_args(request)  # Raises unless their metadata is here, with an address to answer to.
+        return request
 
-    def respond(self, request, login, key=None, sign="both", audience=None, destination=None, **more):
-        """The signed response to a request: XML. `sign` is `assertion`, `response` or `both`."""
-        server = self.server(key)
+    def respond(self, request, login, key=None, minutes=5, sign="both", audience=None, destination=None, in_response_to=None):
+        """The response to a request: XML. `sign` is `assertion`, `response`, `both` or `none`; the rest says otherwise
+        than the request."""
+        server = self.server(key, minutes)
         answer = server.response_args(request)
         name_id, attributes = self.shape(**self.people[login])
         return str(server.create_authn_response(
-            attributes, in_response_to=answer["in_response_to"], destination=destination or answer["destination"],
+            attributes, in_response_to=in_response_to or answer["in_response_to"], destination=destination or answer["destination"],
             sp_entity_id=audience or answer["sp_entity_id"], name_id=name_id,
             authn={"class_ref": PASSWORDPROTECTEDTRANSPORT, "authn_auth": self.url},
             sign_assertion=sign in ("assertion", "both"), sign_response=sign in ("response", "both"),
-            sign_alg=SIG_RSA_SHA256, digest_alg=DIGEST_SHA256, **more,
+            sign_alg=SIG_RSA_SHA256, digest_alg=DIGEST_SHA256,
         ))
 
     def handler(idp):
