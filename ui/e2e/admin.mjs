@@ -75,6 +75,17 @@ await check("the administrator sets the stage", async () => {
   const root = { cookie: administrator.map((one) => `${one.name}=${one.value}`).join("; "), csrf };
   const own = (path, body, method = "POST") => api(root, `/tenants/current${path}`, method, body);
   await own("", { name: "Harbour Freight", settings: { timezone: "Europe/Oslo" } }, "PATCH");
+  // A key asks more often than it may, before anyone else has asked much.
+  const { key } = await own("/keys", { name: "agents", scopes: ["ingest"] });
+  const send = (path, body) => fetch(`${base}${path}`, { method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${key}` }, body: JSON.stringify(body) });
+  await own("/limits", { requests_per_caller: 150 }, "PUT");
+  let refusals = 0;
+  for (let n = 0; n < 40 && refusals === 0; n += 1) {
+    const many = await Promise.all(Array.from({ length: 8 }, () => send("/api/metrics", [])));
+    refusals += many.filter((answer) => answer.status === 429).length;
+  }
+  assert.ok(refusals > 0, "nothing was refused over the limit");
+  await own("/limits", {}, "PUT");
   await api(root, "/tenants", "POST", { id: "acme", name: "Acme", admin: { email: "boss@acme.example", name: "Bo Boss" } });
   await joined(root, "default", "viewer@harbour.example", "Vic Viewer", "viewer");
   await joined(root, "default", "shared@harbour.example", "Sal Shared", "editor");
@@ -95,20 +106,11 @@ await check("the administrator sets the stage", async () => {
   await own("/teams", { name: "Harbour" });
   await own("/keys", { name: "grafana", scopes: ["query"], expires_at: new Date(Date.now() + 6 * DAY).toISOString() });
   await own("/service-accounts", { name: "deploy bot", role: "editor" });
-  const { key } = await own("/keys", { name: "agents", scopes: ["ingest"] });
   await own("/sso", { name: "Okta", kind: "oidc", preset: "okta", config: { issuer: "http://127.0.0.1:9", client_id: "0oa1b2c3", client_secret: "s" }, default_role: "viewer", domains: ["harbour.example"] });
-  const send = (path, body) => fetch(`${base}${path}`, { method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${key}` }, body: JSON.stringify(body) });
   for (let n = 0; n < 40; n += 1) assert.equal((await send("/api/metrics", [{ name: "http_requests_total", value: n, tags: { route: `/r${n}` } }])).status, 200);
   const lines = Array.from({ length: 50 }, (_, n) => [`${Date.now()}000000`, `moored ${n}`]);
   assert.ok((await send("/loki/api/v1/push", { streams: [{ stream: { service_name: "checkout" }, values: lines }] })).ok);
-  // More than one caller may; then limits that fit.
-  await own("/limits", { requests_per_caller: MEMBERS + 400 }, "PUT");
-  let refusals = 0;
-  for (let n = 0; n < MEMBERS + 800 && refusals === 0; n += 8) {
-    const many = await Promise.all(Array.from({ length: 8 }, () => send("/api/metrics", [])));
-    refusals += many.filter((answer) => answer.status === 429).length;
-  }
-  assert.ok(refusals > 0, "nothing was refused over the limit");
+  // Limits that fit.
   const { use } = await own("/usage", undefined, "GET");
   await own("/limits", { in_flight_bytes: 268_435_456, series: Math.ceil(use.series / 0.9), requests: 1_000_000, concurrent_queries: 20, query_seconds: 60 }, "PUT");
   welcome = new URL((await own("/invitations", { email: "new@harbour.example", role: "editor" })).url).pathname;
@@ -355,7 +357,7 @@ await check("roles: the matrix, a role of one's own", async () => {
   await refused(async () => {
     await page.getByRole("button", { name: "Delete on-call" }).click();
     await dialog.getByRole("button", { name: "Delete" }).click();
-    await alert.filter({ hasText: "give them another first" }).waitFor();
+    await alert.filter({ hasText: "Name: \"on-call\" is the role of" }).waitFor();
   });
 });
 
@@ -371,8 +373,8 @@ await check("teams and projects", async () => {
   await dialog.getByRole("button", { name: /Fay Factor/ }).waitFor();
   await page.keyboard.press("Enter");
   await dialog.locator("[data-team-member]").waitFor();
+  await shot("team");
   await page.keyboard.press("Escape");
-  await row.getByText("1 members").waitFor();
   await bothThemes("teams");
 });
 
