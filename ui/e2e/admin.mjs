@@ -450,7 +450,7 @@ await check("single sign-on: presets, addresses to copy, a test that says what f
 
 await check("usage: bars against limits, and what costs most", async () => {
   await go("usage");
-  await page.locator('[data-quota="series"]').getByText("near the limit").waitFor();
+  await page.locator('[data-quota="series"]').getByText(/near the limit|at the limit/).waitFor();
   await page.locator("[data-refused]").getByText(/\d requests/).waitFor();
   await page.getByRole("link", { name: "http_requests_total" }).waitFor();
   await bothThemes("usage");
@@ -548,6 +548,7 @@ await check("a narrow window shows the same", async () => {
   await page.setViewportSize({ width: 420, height: 800 });
   for (const section of ["members", "keys", "audit"]) {
     await go(section);
+    await page.locator("[data-member], [data-key], [data-index]").first().waitFor();
     await page.waitForTimeout(200);
     await shot(`narrow-${section}`);
   }
