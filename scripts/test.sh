@@ -14,6 +14,7 @@ need curl curl
 need runuser util-linux
 need logger bsdutils
 need rsyslogd rsyslog
+need xmlsec1 xmlsec1
 ls /usr/lib/*/rsyslog/omelasticsearch.so >/dev/null 2>&1 || missing+=(rsyslog-elasticsearch)
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then missing+=(postgresql); fi
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)

@@ -1,5 +1,5 @@
 """The pages in a real Chromium, driven by the scripts in ui/e2e: sign in by link, moving numbers, queries, their errors,
-logs, the SQL console, traces."""
+logs, the SQL console, traces, accounts and the administration."""
 
 import os
 import subprocess
@@ -27,3 +27,7 @@ def test_the_pages_work_in_a_browser(fresh, tmp_path):
 @pytest.mark.parametrize("script", ["logs", "traces"])
 def test_records_and_traces_are_explored_in_a_browser(fresh, tmp_path, script):
     drive(fresh().start(), script, tmp_path, RECORDS="3000", SPANS="5000")
+
+
+def test_accounts_and_the_administration_work_in_a_browser(fresh, tmp_path):
+    drive(fresh().start(), "admin", tmp_path)

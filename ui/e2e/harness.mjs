@@ -1,6 +1,7 @@
 // What the scripts of this folder share: a browser, checks that say what they saw, and a watch over complaints.
 //
-// BASE_URL and SIGNIN_URL name the server, SHOTS the folder for screenshots, CHROMIUM the browser.
+// BASE_URL and SIGNIN_URL name the server, SHOTS the folder for screenshots, CHROMIUM the browser. HOSTS are other
+// servers that pages may lead to, with commas between.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -22,17 +23,21 @@ const browser = await chromium.launch({
 export const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: "dark" });
 export const page = await context.newPage();
 
+const hosts = new Set([new URL(base).host, ...(process.env.HOSTS ?? "").split(",")]);
 const complaints = [];
 const outside = [];
 /** True while a check provokes refusals; the browser reports each as an error of its own. */
 let provoked = false;
 page.on("console", (message) => {
-  if (message.type() === "error" && !(provoked && /Failed to load resource/.test(message.text()))) complaints.push(`${message.text()} ${message.location().url}`);
+  const from = message.location().url;
+  // What other servers do to their own pages is not ours.
+  const theirs = /^http/.test(from) && new URL(from).host !== new URL(base).host && hosts.has(new URL(from).host);
+  if (message.type() === "error" && !theirs && !(provoked && /Failed to load resource/.test(message.text()))) complaints.push(`${message.text()} ${message.location().url}`);
 });
 page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
 page.on("request", (request) => {
   const url = new URL(request.url());
-  if (/^https?:|^wss?:/.test(url.protocol) && url.host !== new URL(base).host) outside.push(request.url());
+  if (/^https?:|^wss?:/.test(url.protocol) && !hosts.has(url.host)) outside.push(request.url());
 });
 
 export const shot = (name) => page.screenshot({ path: join(shots, `${name}.png`) });

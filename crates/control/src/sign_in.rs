@@ -17,6 +17,9 @@ use crate::users::{COLUMNS, User, UserState, delete_sessions, user_of_row};
 /// A link to set a new password is good for this long.
 const RESET_LIFE: Duration = Duration::from_secs(3_600);
 
+/// Whoever came by a sign-in link may set a password for this long without the one before.
+const AFTER_LINK_MS: i64 = 15 * 60_000;
+
 /// Links to set a new password that one account may have at once.
 const RESETS_MAX: i64 = 3;
 
@@ -110,7 +113,8 @@ impl Control {
     }
 
     /// Changes someone's password, or sets their first, and ends their sessions, all but the one to keep.
-    /// `current` is theirs now; whoever has none yet proves it by the session they hold.
+    /// `current` is theirs now; whoever has none yet, or came by a sign-in link just now since they forgot it,
+    /// proves it by the session they hold.
     pub async fn change_password(
         &self,
         tenant: &TenantId,
@@ -124,6 +128,7 @@ impl Control {
         let stored = self.stored_password(&user.id).await?;
         let attempt = match &stored {
             None => None,
+            Some(_) if current.is_none() && self.came_by_link(&user, keep_session).await? => None,
             Some(stored) => {
                 let attempt = self.begin_attempt(&user.email, "").await?;
                 let current = current.unwrap_or_default();
@@ -163,6 +168,15 @@ impl Control {
         self.end_other_ways(&mut tx, &user.id, keep_session).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// True when the session was begun with a sign-in link a short while ago.
+    async fn came_by_link(&self, user: &User, session: Option<&str>) -> Result<bool, ControlError> {
+        let since = self.now().saturating_sub(AFTER_LINK_MS);
+        let all = self.sessions(&user.tenant, &user.id).await?;
+        Ok(all.iter().any(|info| {
+            session == Some(info.id.as_str()) && info.method == SignInMethod::Link && info.created_at > since
+        }))
     }
 
     /// Ways to set a new password for an address, one for each active account it has (in `tenant`, if

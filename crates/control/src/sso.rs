@@ -159,7 +159,7 @@ impl Sso {
     pub async fn check_provider(&self, provider: &Provider) -> Result<Value, ControlError> {
         match &provider.config {
             ProviderConfig::Oidc(config) => self.check_oidc(provider, config).await,
-            ProviderConfig::Saml(config) => self.check_saml(provider, config),
+            ProviderConfig::Saml(config) => self.check_saml(provider, config).await,
         }
     }
 }

@@ -75,7 +75,7 @@ describe("a refused sign-in", () => {
     ["says that the code was wrong", refusal(401, "SECOND_FACTOR_REQUIRED"), { code: true, tenant: false }, true, { problem: expect.stringContaining("not right") }],
     ["asks for the organisation", refusal(409, "TENANT_REQUIRED"), nothing, false, { ask: { code: false, tenant: true }, problem: "" }],
     ["says that the organisation was wrong", refusal(409, "TENANT_REQUIRED"), { code: false, tenant: true }, false, { problem: "The message." }],
-    ["tells nothing of what was wrong", refusal(401, "INVALID_CREDENTIALS"), nothing, false, { ask: nothing, problem: "Email, password or code is not right." }],
+    ["tells nothing of what was wrong", refusal(401, "INVALID_CREDENTIALS"), nothing, false, { ask: nothing, problem: "Email, password or code is not right. If you are in several organisations, name yours." }],
     ["waits as long as it is told", refusal(429, "THROTTLED", 40), nothing, false, { wait: 40 }],
     ["waits a while when it is not told", refusal(429, ""), nothing, false, { wait: 30 }],
     ["repeats anything else", refusal(503, ""), nothing, false, { problem: "The message.", wait: 0 }],

@@ -47,6 +47,11 @@ pub struct OidcConfig {
     /// Believe addresses without the claim `email_verified`. For a directory whose administrator gives out
     /// addresses; needs a list of domains.
     pub trust_email: bool,
+    /// The claim that names the domain of the person's organisation, which must be one of the provider's
+    /// domains, too; empty when there is none. At Google anyone may have a private account with an address
+    /// of any domain, so the address alone says nothing there. Needs a list of domains.
+    #[serde(default)]
+    pub domain_claim: String,
 }
 
 impl OidcConfig {
@@ -64,8 +69,10 @@ impl OidcConfig {
         for scope in &self.scopes {
             one_line("scopes", scope, 200)?;
         }
-        if self.groups_claim.len() > 200 {
-            return invalid("groups_claim", "has more than 200 bytes");
+        for (field, claim) in [("groups_claim", &self.groups_claim), ("domain_claim", &self.domain_claim)] {
+            if claim.len() > 200 {
+                return invalid(field, "has more than 200 bytes");
+            }
         }
         Ok(())
     }
@@ -143,7 +150,7 @@ impl Sso {
         let claims =
             self.id_claims(&provider, config, &discovery, &id_token, &access_token, &private).await?;
         let more = self.user_info(&provider, &discovery, &access_token, &claims).await?;
-        let person = person(config, &claims, more.as_ref())?;
+        let person = person(config, &provider.domains, &claims, more.as_ref())?;
         let (user, created) = self.admit(&provider, person).await?;
         let tenant = provider.tenant.clone();
         Ok(SsoOutcome {
@@ -293,7 +300,12 @@ fn tokens(answer: &Value) -> Result<(Secret, Secret), SsoError> {
 }
 
 /// The person the claims are about. Address and whether it was verified come from the same place.
-fn person(config: &OidcConfig, claims: &Value, more: Option<&Value>) -> Result<Person, SsoError> {
+fn person(
+    config: &OidcConfig,
+    domains: &[String],
+    claims: &Value,
+    more: Option<&Value>,
+) -> Result<Person, SsoError> {
     let sources: Vec<_> = more.into_iter().chain([claims]).collect();
     let find =
         |name: &str| sources.iter().find_map(|source| source[name].as_str().filter(|text| !text.is_empty()));
@@ -317,6 +329,14 @@ fn person(config: &OidcConfig, claims: &Value, more: Option<&Value>) -> Result<P
             message: "names no email; allow the scope email".to_owned(),
         })?,
     };
+    if !config.domain_claim.is_empty() {
+        let of = find(&config.domain_claim);
+        if !of.is_some_and(|of| domains.iter().any(|domain| domain.eq_ignore_ascii_case(of))) {
+            let message = "the account is of no organisation with an allowed domain; use the account that your \
+                           organisation gave you";
+            return Err(SsoError::Person { email: email.to_owned(), message: message.to_owned() });
+        }
+    }
     let name = find("name").unwrap_or(email);
     let groups = match config.groups_claim.as_str() {
         "" => Vec::new(),

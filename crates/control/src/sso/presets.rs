@@ -41,11 +41,8 @@ impl Preset {
     pub fn config(self, organisation: &str, client_id: &str) -> Result<OidcConfig, ControlError> {
         let invalid =
             |message: &str| Err(ControlError::Invalid { field: "organisation", message: message.to_owned() });
-        let scopes = |more: &[&str]| {
-            ["openid", "email", "profile"].iter().chain(more).map(|scope| (*scope).to_owned()).collect()
-        };
-        let (issuer, scopes, groups_claim, trust_email) = match self {
-            Self::Google => (GOOGLE.to_owned(), scopes(&[]), "", false),
+        let issuer = match self {
+            Self::Google => GOOGLE.to_owned(),
             Self::Microsoft => {
                 // `common` and its like let in every directory there is.
                 let is_shared = matches!(organisation, "common" | "organizations" | "consumers");
@@ -54,28 +51,34 @@ impl Preset {
                 if is_shared || !(is_uuid || is_domain(organisation)) {
                     return invalid("must be the identifier of your directory, a UUID");
                 }
-                // Says nothing of whether an address was verified: the directory's administrator gives it.
-                (
-                    format!("https://login.microsoftonline.com/{organisation}/v2.0"),
-                    scopes(&[]),
-                    "groups",
-                    true,
-                )
+                format!("https://login.microsoftonline.com/{organisation}/v2.0")
             }
             Self::Okta => {
                 if !is_domain(organisation) {
                     return invalid("must be the host of your Okta organisation, such as example.okta.com");
                 }
-                (format!("https://{organisation}"), scopes(&["groups"]), "groups", false)
+                format!("https://{organisation}")
             }
         };
-        Ok(OidcConfig {
-            issuer,
+        Ok(self.config_at(&issuer, client_id))
+    }
+
+    /// The same at an issuer of the caller's choice: a national cloud of Microsoft, an authorization server
+    /// of its own at Okta.
+    pub fn config_at(self, issuer: &str, client_id: &str) -> OidcConfig {
+        let scopes: &[&str] = match self {
+            Self::Okta => &["openid", "email", "profile", "groups"],
+            Self::Google | Self::Microsoft => &["openid", "email", "profile"],
+        };
+        OidcConfig {
+            issuer: issuer.to_owned(),
             client_id: client_id.to_owned(),
-            scopes,
-            groups_claim: groups_claim.to_owned(),
-            trust_email,
-        })
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            groups_claim: if self == Self::Google { "" } else { "groups" }.to_owned(),
+            // Microsoft says nothing of whether an address was verified: the directory's administrator gives it.
+            trust_email: self == Self::Microsoft,
+            domain_claim: if self == Self::Google { "hd" } else { "" }.to_owned(),
+        }
     }
 }
 

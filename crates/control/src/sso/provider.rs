@@ -366,7 +366,9 @@ fn check(new: &NewProvider) -> Result<(), ControlError> {
     match &new.config {
         ProviderConfig::Oidc(config) => {
             config.check()?;
-            if new.domains.is_empty() && (config.trust_email || config.issuer == GOOGLE) {
+            let needs_domains =
+                config.trust_email || !config.domain_claim.is_empty() || config.issuer == GOOGLE;
+            if new.domains.is_empty() && needs_domains {
                 let message =
                     "must name your domains: this provider speaks for people of other organisations, too";
                 return invalid("domains", message.to_owned());

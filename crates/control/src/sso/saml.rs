@@ -149,15 +149,27 @@ impl Sso {
         let private =
             Private { return_to: return_to.to_owned(), request_id: request_id.clone(), ..Private::default() };
         let (state, begun) = self.put_state(provider, private, browser).await?;
+        let url = self.request_url(provider, config, &request_id, state.expose())?;
+        Ok(Begun { url, ..begun })
+    }
+
+    /// The address that asks the identity provider to sign someone in.
+    fn request_url(
+        &self,
+        provider: &Provider,
+        config: &SamlConfig,
+        id: &str,
+        relay_state: &str,
+    ) -> Result<String, SsoError> {
         let request = Request {
-            id: &request_id,
+            id,
             now_ms: self.shared.control.now(),
             entity_id: &self.entity_id(&provider.id),
             acs_url: &self.acs_url(&provider.id),
             sso_url: &config.sso_url,
-            relay_state: state.expose(),
+            relay_state,
         };
-        Ok(Begun { url: request.url()?, ..begun })
+        request.url()
     }
 
     /// Ends a sign-in by SAML: the fields `SAMLResponse` and `RelayState` as posted, and the value of the
@@ -197,8 +209,26 @@ impl Sso {
         })
     }
 
-    pub(super) fn check_saml(&self, provider: &Provider, config: &SamlConfig) -> Result<Value, ControlError> {
+    /// Asks the identity provider as a browser would, without anyone signing in: it must know us and answer
+    /// with a page, or with the way to one.
+    pub(super) async fn check_saml(
+        &self,
+        provider: &Provider,
+        config: &SamlConfig,
+    ) -> Result<Value, ControlError> {
         config.check()?;
+        let url = self.request_url(provider, config, &new_id("request")?, "test")?;
+        let fetched = self.shared.fetch.get(&provider.tenant, &url, None).await;
+        let fetched =
+            fetched.map_err(|message| SsoError::Unreachable { url: config.sso_url.clone(), message })?;
+        if fetched.status >= 400 {
+            let message = format!(
+                "answers our request with status {}; has it read our metadata at {}?",
+                fetched.status,
+                self.entity_id(&provider.id)
+            );
+            return Err(SsoError::Setup { what: "sign-on address", message }.into());
+        }
         Ok(json!({
             "entity_id": config.entity_id,
             "sso_url": config.sso_url,

@@ -176,8 +176,10 @@ impl Fetch for Stub {
         self.asked.lock().push(format!("{url} {}", bearer.map_or("", Secret::expose)));
         let issuer = self.next.lock().issuer.clone();
         let path = url.strip_prefix(issuer.trim_end_matches('/')).ok_or("connection refused")?;
-        if let Some((status, body)) = self.next.lock().instead.get(path) {
-            return Ok(Fetched { status: *status, body: body.clone() });
+        if let Some((status, body)) =
+            path.split('?').next().and_then(|path| self.next.lock().instead.get(path).cloned())
+        {
+            return Ok(Fetched { status, body });
         }
         let (status, body) = match path {
             "/.well-known/openid-configuration" => {

@@ -70,6 +70,7 @@ pub(super) fn oidc_config(issuer: &str) -> OidcConfig {
         scopes: ["openid", "email", "profile"].map(str::to_owned).into(),
         groups_claim: "groups".to_owned(),
         trust_email: false,
+        domain_claim: String::new(),
     }
 }
 

@@ -53,6 +53,7 @@ async fn changing_a_password_needs_the_old_one_and_ends_other_sessions() {
         let (c, t) = control_with(&f, "acme").await;
         let ada = with_password(&c, &t, "ada@example.com", "viewer").await;
         let (mine, other) = (session_of(&c, &ada).await, session_of(&c, &ada).await);
+        f.clock.advance(Duration::from_secs(15 * 60));
         let change = async |current: Option<&str>, new: &str| {
             c.change_password(&t, &ada.id, current, new, Some(&mine.id)).await
         };
@@ -71,6 +72,31 @@ async fn changing_a_password_needs_the_old_one_and_ends_other_sessions() {
         assert!(c.authenticate_session(mine.token.expose()).await.is_ok());
         assert!(c.authenticate_session(other.token.expose()).await.is_err());
         assert_wrong(sign_in(&c, Some(&t), "ada@example.com", PASSWORD).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_forgot_their_password_sets_another_right_after_a_sign_in_link() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let ada = with_password(&c, &t, "ada@example.com", "viewer").await;
+        let by_link = async || {
+            let link = c.new_sign_in_link(&t, &ada.id).await.unwrap();
+            c.redeem_link(link.token.expose(), CLIENT).await.unwrap()
+        };
+        let late = by_link().await;
+        f.clock.advance(Duration::from_secs(15 * 60));
+        let other = by_link().await;
+        let change = async |current: Option<&str>, session: Option<&str>| {
+            c.change_password(&t, &ada.id, current, "the next sentence", session).await
+        };
+        assert_wrong(change(None, Some(&late.id)).await);
+        assert_wrong(change(None, None).await);
+        assert_wrong(change(Some("not that one at all"), Some(&other.id)).await);
+        change(None, Some(&other.id)).await.unwrap();
+        sign_in(&c, Some(&t), "ada@example.com", "the next sentence").await.unwrap();
+        assert!(c.authenticate_session(late.token.expose()).await.is_err(), "other sessions end");
     })
     .await;
 }

@@ -118,6 +118,11 @@ pub(crate) async fn find_provider(
     })
 }
 
+/// Where a browser goes that asks too often: to the page, since nobody reads JSON.
+fn too_often(app: &SharedApp, visitor: &Visitor) -> Option<Response> {
+    visitor.count(app, Ask::Sso).is_err().then(|| redirect("/sign-in?error=busy", None))
+}
+
 /// Sends the browser to the provider.
 async fn begin(
     State(app): State<SharedApp>,
@@ -125,7 +130,9 @@ async fn begin(
     Named((tenant, named)): Named<(String, String)>,
     params: Params,
 ) -> Result<Response, ApiFault> {
-    visitor.count(&app, Ask::Sso)?;
+    if let Some(elsewhere) = too_often(&app, &visitor) {
+        return Ok(elsewhere);
+    }
     let unknown = |_| Fault::NotFound("there is no such tenant".to_owned());
     let tenant = TenantId::new(&tenant).map_err(unknown)?;
     if let Err(error) = app.control()?.active_tenant(&tenant).await {
@@ -167,7 +174,9 @@ async fn callback(
     Named(provider): Named<String>,
     params: Params,
 ) -> Result<Response, ApiFault> {
-    visitor.count(&app, Ask::Sso)?;
+    if let Some(elsewhere) = too_often(&app, &visitor) {
+        return Ok(elsewhere);
+    }
     let (browser, tenant) = remembered(&visitor, OIDC_COOKIE);
     let callback = Callback {
         state: params.get("state").unwrap_or(""),
@@ -187,7 +196,9 @@ async fn acs(
     Named(provider): Named<String>,
     request: Request,
 ) -> Result<Response, ApiFault> {
-    visitor.count(&app, Ask::Sso)?;
+    if let Some(elsewhere) = too_often(&app, &visitor) {
+        return Ok(elsewhere);
+    }
     let bytes = body::read(request.into_body(), POST_BYTES_MAX).await?;
     let field = |name: &str| {
         let mut pairs = url::form_urlencoded::parse(&bytes);

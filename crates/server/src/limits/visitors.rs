@@ -30,7 +30,9 @@ impl Ask {
     fn most(self) -> u64 {
         match self {
             Self::Forgot => 10,
-            Self::Invitation | Self::Sso | Self::Link => 30,
+            Self::Invitation | Self::Link => 30,
+            // There and back are two, and a whole office may share an address in the morning.
+            Self::Sso => 120,
             // Asked while an address is being typed.
             Self::Methods => 60,
             // Many programs may share an address; each asks once in a quarter of an hour.

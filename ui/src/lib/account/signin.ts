@@ -27,7 +27,7 @@ export function readRefusal(error: unknown, asked: Ask, hadCode: boolean): Refus
     case "TENANT_REQUIRED":
       return { ask: { ...asked, tenant: true }, problem: asked.tenant ? sentence(error.message) : "", wait: 0 };
     case "INVALID_CREDENTIALS":
-      return { ask: asked, problem: "Email, password or code is not right.", wait: 0 };
+      return { ask: asked, problem: `Email, password or code is not right.${asked.tenant ? "" : " If you are in several organisations, name yours."}`, wait: 0 };
     default:
       return { ask: asked, problem: sentence(error.message), wait: 0 };
   }
@@ -55,7 +55,7 @@ const SSO_ERRORS: Record<string, string> = {
   expired: "The sign-in took too long. Start it again.",
   state: "The sign-in was begun in another window or browser. Start it again.",
   no_role: "Your account there has no role here. Ask an administrator to map one of your groups.",
-  domain: "Your email address is not of a domain that may sign in here.",
+  domain: "Your account there is not of a domain that may sign in here. Use the one your organisation gave you.",
   disabled: "Your account here is disabled. Ask an administrator.",
   not_allowed: "Your account there may not sign in here. Ask an administrator.",
   suspended: "This organisation is suspended.",

@@ -68,9 +68,9 @@ export const acceptOffer = (token: string, name: string, password: string) =>
 
 export const putProfile = (name: string) => request<unknown>(`${AUTH}/profile`, { method: "PUT", json: { name } });
 
-/** A wrong current password is 401 too, and ends no session. */
+/** A wrong current password is 401 too, and ends no session. Who has none yet gives none. */
 export const changePassword = (current: string, next: string) =>
-  request<void>(`${AUTH}/password`, { json: { current, new: next }, quiet401: true });
+  request<void>(`${AUTH}/password`, { json: { ...(current && { current }), new: next }, quiet401: true });
 
 export interface Enrolment {
   /** Base32, as people type it. */

@@ -2,6 +2,10 @@
 import { ApiError, isAbort, messageOf } from "../api/client";
 import { sentence } from "../account/signin";
 
+/** `invalid parameter "default_role": …` as `default role: …`: people see fields, not parameters. */
+export const inWords = (message: string): string =>
+  message.replace(/^invalid parameter "([^"]*)": /, (_, field: string) => (field ? `${field.replaceAll(/[_.]/g, " ")}: ` : ""));
+
 export class Action {
   busy = $state(false);
   problem = $state("");
@@ -17,7 +21,7 @@ export class Action {
       return { value: await work() };
     } catch (error) {
       if (isAbort(error)) return undefined;
-      this.problem = sentence(messageOf(error));
+      this.problem = sentence(inWords(messageOf(error)));
       this.field = error instanceof ApiError ? error.field : "";
       return undefined;
     } finally {

@@ -92,6 +92,30 @@ async fn who_is_not_meant_to_come_in_is_told_why() {
 }
 
 #[tokio::test]
+async fn at_google_the_organisation_counts_and_not_the_address_alone() {
+    each_backend(async |f| {
+        let config = Preset::Google.config("", CLIENT).unwrap();
+        let w = world_at(&f, &config.issuer).await;
+        let new = NewProvider { config: ProviderConfig::Oidc(config.clone()), ..new_oidc("google") };
+        let without = NewProvider { domains: vec![], ..new.clone() };
+        let error = w.control.create_sso_provider(&admin(), &tenant(), &without).await.unwrap_err();
+        assert!(error.to_string().starts_with("domains: must name your domains"), "{error}");
+        let provider = w.provider(new).await;
+        // A private account that was made with an address of the organisation has a verified address, too.
+        for organisation in
+            [json!({}), json!({"hd": "evil.com"}), json!({"hd": ""}), json!({"hd": ["example.com"]})]
+        {
+            w.stub.next.lock().claims = organisation;
+            w.refused(w.sign_in(&provider).await, "is of no organisation with an allowed domain");
+        }
+        w.stub.next.lock().claims = json!({"hd": "Example.com"});
+        w.sign_in(&provider).await.unwrap();
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM users").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_provider_of_a_tenant_reaches_no_platform_administrator() {
     each_backend(async |f| {
         let w = world(&f).await;

@@ -252,7 +252,11 @@ async fn metadata_is_fetched_and_given() {
         assert!(fetched(404, &theirs).await.unwrap_err().to_string().contains("status 404"));
         assert!(fetched(200, "<html/>").await.unwrap_err().to_string().starts_with("metadata: "));
         assert!(w.sso.fetch_saml_metadata(&tenant(), "https://elsewhere.test/").await.is_err());
+        let unknown = w.sso.check_provider(&provider).await.unwrap_err().to_string();
+        assert!(unknown.contains("answers our request with status 404; has it read our metadata"), "{unknown}");
+        w.stub.next.lock().instead.insert("/sso", (302, Vec::new()));
         let report = w.sso.check_provider(&provider).await.unwrap();
+        assert!(w.stub.asked.lock().iter().any(|asked| asked.contains("/sso?SAMLRequest=")));
         assert_eq!(report["acs_url"].as_str(), Some(w.sso.acs_url(&provider.id).as_str()));
     })
     .await;

@@ -85,7 +85,7 @@ enum GivenConfig {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewOidcSettings")]
 struct OidcGiven {
-    /// With a preset it follows from `organisation`.
+    /// With a preset it follows from `organisation`, unless it is another than the preset's own.
     #[serde(default)]
     issuer: String,
     /// The directory of Microsoft, the host of Okta.
@@ -99,6 +99,7 @@ struct OidcGiven {
     scopes: Option<Vec<String>>,
     groups_claim: Option<String>,
     trust_email: Option<bool>,
+    domain_claim: Option<String>,
 }
 
 /// A SAML identity provider, from metadata, pasted or to be fetched, or field by field.
@@ -184,9 +185,7 @@ pub(super) fn preset_of(issuer: &str) -> Option<(Preset, &str)> {
 
 fn oidc(given: &OidcGiven, preset: Option<Preset>, before: Option<&OidcConfig>) -> Result<OidcConfig, Fault> {
     let known = preset_of(&given.issuer);
-    // An Okta organisation may have a domain of its own.
-    let host = given.issuer.strip_prefix("https://").unwrap_or(&given.issuer);
-    let organisation = given.organisation.as_deref().or(known.map(|(_, found)| found)).unwrap_or(host);
+    let organisation = given.organisation.as_deref().or(known.map(|(_, found)| found)).unwrap_or("");
     let mut config = match (preset.or(known.map(|(preset, _)| preset)), before) {
         (None, Some(before)) if before.issuer == given.issuer => before.clone(),
         (None, _) => OidcConfig {
@@ -195,9 +194,15 @@ fn oidc(given: &OidcGiven, preset: Option<Preset>, before: Option<&OidcConfig>) 
             scopes: SCOPES.map(str::to_owned).into(),
             groups_claim: "groups".to_owned(),
             trust_email: false,
+            domain_claim: String::new(),
         },
         (Some(preset), before) => {
-            let fresh = preset.config(organisation, &given.client_id)?;
+            let is_own = known.is_some() || given.organisation.is_some() || given.issuer.is_empty();
+            let fresh = match is_own {
+                true => preset.config(organisation, &given.client_id)?,
+                // A domain of its own, a national cloud.
+                false => preset.config_at(&given.issuer, &given.client_id),
+            };
             // What was set otherwise than the preset has it stays so.
             before.filter(|before| before.issuer == fresh.issuer).cloned().unwrap_or(fresh)
         }
@@ -211,6 +216,9 @@ fn oidc(given: &OidcGiven, preset: Option<Preset>, before: Option<&OidcConfig>) 
     }
     if let Some(trust) = given.trust_email {
         config.trust_email = trust;
+    }
+    if let Some(claim) = &given.domain_claim {
+        config.domain_claim.clone_from(claim);
     }
     Ok(config)
 }
@@ -281,6 +289,18 @@ mod tests {
                 Some(Preset::Okta),
                 "https://login.a.com",
                 false,
+            ),
+            (
+                json!({"client_id": "c", "issuer": "https://a.okta.com/oauth2/default"}),
+                Some(Preset::Okta),
+                "https://a.okta.com/oauth2/default",
+                false,
+            ),
+            (
+                json!({"client_id": "c", "issuer": "https://login.microsoftonline.us/d/v2.0"}),
+                Some(Preset::Microsoft),
+                "https://login.microsoftonline.us/d/v2.0",
+                true,
             ),
             (json!({"client_id": "c", "issuer": "https://idp.a.com"}), None, "https://idp.a.com", false),
         ] {
