@@ -114,6 +114,8 @@ struct OidcSettings {
     groups_claim: String,
     /// Whether addresses are believed without the claim `email_verified`.
     trust_email: bool,
+    /// The claim whose value must be one of the domains, too; empty for none.
+    domain_claim: String,
 }
 
 /// How a SAML identity provider is reached.
@@ -165,8 +167,16 @@ impl SignInProvider {
 
 impl Settings {
     fn oidc(config: OidcConfig, client_secret_set: bool) -> Self {
-        let OidcConfig { issuer, client_id, scopes, groups_claim, trust_email } = config;
-        Self::Oidc(OidcSettings { issuer, client_id, client_secret_set, scopes, groups_claim, trust_email })
+        let OidcConfig { issuer, client_id, scopes, groups_claim, trust_email, domain_claim } = config;
+        Self::Oidc(OidcSettings {
+            issuer,
+            client_id,
+            client_secret_set,
+            scopes,
+            groups_claim,
+            trust_email,
+            domain_claim,
+        })
     }
 
     fn saml(config: SamlConfig) -> Self {
