@@ -105,7 +105,7 @@ def main():
     args = parser.parse_args()
     data = tempfile.mkdtemp(prefix="bellwether-tenants-")
     log = open(Path(data) / "log", "w+")
-    more = ["--set", f'database.url="{args.database}"'] if args.database else []
+    more = ["--set", f"database.url={args.database}"] if args.database else []
     process = subprocess.Popen([args.binary, "serve", "--data", data, "--listen", f"127.0.0.1:{PORT}", "--otlp-grpc", "off", "--otlp-http", "off",
                                 "--set", "host.enabled=false", "--set", "telemetry.enabled=false", *more], stdout=log, stderr=subprocess.STDOUT)
     try:
