@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
-use control::{Control, NewUser, User, UserState};
+use control::{Control, MemberFacts, NewUser, User, UserState};
 use model::TenantId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -48,20 +48,22 @@ struct Change {
 }
 
 async fn member_json(control: &Control, user: &User) -> Result<Value, Fault> {
-    let second_factor = control.second_factor(&user.tenant, &user.id).await?.is_some();
-    let teams: Vec<String> =
-        control.teams_of(&user.tenant, &user.id).await?.into_iter().map(|team| team.name).collect();
-    Ok(json!({
+    let facts = control.member_facts(&user.tenant, std::slice::from_ref(user)).await?;
+    Ok(json_of(user, &facts[&user.id]))
+}
+
+fn json_of(user: &User, facts: &MemberFacts) -> Value {
+    json!({
         "id": user.id,
         "email": user.email,
         "name": user.name,
         "role": user.role,
         "state": user.state.as_str(),
-        "second_factor": second_factor,
+        "second_factor": facts.second_factor,
         "last_sign_in_at": moment(user.last_sign_in_at),
         "created_at": timestamp(user.created_at),
-        "teams": teams,
-    }))
+        "teams": facts.teams,
+    })
 }
 
 async fn list(
@@ -74,10 +76,8 @@ async fn list(
     let paging = Paging::read(&params)?;
     let control = app.control()?;
     let found = control.users(&tenant.id, paging.after(), paging.limit()).await?;
-    let mut items = Vec::with_capacity(found.len());
-    for user in &found {
-        items.push(member_json(&control, user).await?);
-    }
+    let facts = control.member_facts(&tenant.id, &found).await?;
+    let items = found.iter().map(|user| json_of(user, &facts[&user.id])).collect();
     Ok(paging.answer_of(items, found.last().map(|user| user.email.as_str())))
 }
 
