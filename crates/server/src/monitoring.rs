@@ -51,8 +51,8 @@ pub(crate) async fn metrics(
     }
     let wanted = limit + 1 + skip;
     let rows = match params.get("name") {
-        Some(name) => rows::named(&app, &identity.tenant, name, start_ms, end_ms, wanted).await?,
-        None => rows::system(&app, &identity.tenant, start_ms, end_ms, wanted).await?,
+        Some(name) => rows::named(&app, &identity.reach(), name, start_ms, end_ms, wanted).await?,
+        None => rows::system(&app, &identity.reach(), start_ms, end_ms, wanted).await?,
     };
     let next = rows.get(skip + limit).map(|(t_ms, _)| {
         let shown = rows[..skip + limit].iter().rev().take_while(|(t, _)| t == t_ms).count();
@@ -78,6 +78,6 @@ pub(crate) async fn collect(
 ) -> Result<Response, ApiFault> {
     let t_ms = app.collect_host(&identity.tenant).await?;
     let row =
-        rows::system(&app, &identity.tenant, t_ms, t_ms, 1).await?.into_iter().next().map(|(_, row)| row);
+        rows::system(&app, &identity.reach(), t_ms, t_ms, 1).await?.into_iter().next().map(|(_, row)| row);
     Ok((StatusCode::CREATED, Json(json!({ "success": true, "data": row }))).into_response())
 }

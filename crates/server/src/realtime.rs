@@ -26,5 +26,5 @@ pub(crate) async fn upgrade(
 ) -> Response {
     upgrade
         .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| socket::serve(app, identity.tenant, socket))
+        .on_upgrade(move |socket| socket::serve(app, identity.reach(), socket))
 }

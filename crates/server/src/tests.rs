@@ -1,8 +1,11 @@
 //! Protocols, row by row: statuses, headers and bodies as clients meet them.
 
 mod access; // who may ask what
+mod chain; // the steps of every request
 mod identity; // signing in, tokens, accounts
+mod limits; // what a tenant keeps
 mod people; // of tests
 mod reads; // questions
+mod selectors; // roles that see a part
 mod tenants; // tenants and roles
 mod writes; // intakes

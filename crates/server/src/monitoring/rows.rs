@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Labels, SampleColumns, TenantId, TimeRange};
+use model::{Labels, SampleColumns, TimeRange};
 use promql::source::{SelectRequest, SeriesSource, SourceError};
 use promql::{QueryContext, Value as QueryValue};
 use serde_json::{Map, Value, json};
@@ -11,6 +11,7 @@ use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::prom::metadata::labels_json;
 use crate::prom::query::fault;
+use crate::reach::Reach;
 use crate::realtime::timestamp;
 
 /// A column's field and the expression of its value. Labels that remain name entries of a list.
@@ -40,7 +41,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
 /// row of that instant.
 pub(super) async fn system(
     app: &SharedApp,
-    tenant: &TenantId,
+    reach: &Reach,
     start_ms: i64,
     end_ms: i64,
     limit: usize,
@@ -55,8 +56,8 @@ pub(super) async fn system(
         // `start` need not be on the grid.
         spans.push((last - (last - first) / step_ms * step_ms, last));
     }
-    let deadline = app.query_deadline(tenant);
-    let source = app.source(tenant, deadline).await?;
+    let deadline = app.query_deadline(&reach.tenant);
+    let source = app.source(reach, deadline).await?;
     let engine = app.engine();
     let context = QueryContext { deadline: Some(deadline), ..app.query_context() };
     let work = move || {
@@ -76,7 +77,7 @@ pub(super) async fn system(
         let whole = rows.into_iter().rev().filter(|(_, row)| row.is_whole());
         Ok(whole.take(limit).map(|(t_ms, row)| (t_ms, row.into_json(t_ms))).collect())
     };
-    app.in_slot(tenant, "system metrics", deadline, work).await
+    app.in_slot(&reach.tenant, "system metrics", deadline, work).await
 }
 
 /// One row in the making: fields by column, and lists of entries for columns that have several.
@@ -137,14 +138,14 @@ impl Row {
 /// Float samples of one metric by name, newest first, with their times.
 pub(super) async fn named(
     app: &SharedApp,
-    tenant: &TenantId,
+    reach: &Reach,
     name: &str,
     start_ms: i64,
     end_ms: i64,
     limit: usize,
 ) -> Result<Vec<(i64, Value)>, Fault> {
-    let deadline = app.query_deadline(tenant);
-    let source = app.source(tenant, deadline).await?;
+    let deadline = app.query_deadline(&reach.tenant);
+    let source = app.source(reach, deadline).await?;
     let matcher = model::Matcher::new(model::METRIC_NAME, model::MatchOp::Equal, name)
         .map_err(|error| Fault::invalid("name", error.to_string()))?;
     let range = TimeRange { start_ms, end_ms: end_ms.saturating_add(1) };
@@ -167,7 +168,7 @@ pub(super) async fn named(
         newest.truncate(limit);
         Ok(newest)
     };
-    let rows = app.in_slot(tenant, "samples by name", deadline, work).await?;
+    let rows = app.in_slot(&reach.tenant, "samples by name", deadline, work).await?;
     Ok(rows
         .into_iter()
         .map(|(t, labels, v)| {

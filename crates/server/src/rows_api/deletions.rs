@@ -65,7 +65,8 @@ async fn delete(
         let why = "a delete needs a search; write * to delete every row of the span of time";
         return Err(Fault::invalid("query", why).into());
     }
-    let predicate = search(signal, &wanted.query)?;
+    // Who sees a part deletes of that part.
+    let predicate = identity.reach().narrow(signal, search(signal, &wanted.query)?)?;
     let text = |value: &Option<Value>| {
         value.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     };
@@ -107,6 +108,7 @@ pub(crate) async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
 ) -> Result<Response, ApiFault> {
+    identity.reach().need_whole("deletes")?;
     app.finish_deletions(&identity.tenant).await?;
     let recorded = app.control()?.deletions(&identity.tenant).await?;
     let known: HashSet<u64> = recorded.iter().map(|deletion| deletion.id).collect();

@@ -65,6 +65,7 @@ pub(super) fn key_json(key: &ApiKey) -> Value {
         "prefix": key.prefix,
         "scopes": scopes,
         "service_account": account,
+        "selector": key.selector,
         "created_at": timestamp(key.created_at),
         "created_by": Some(&key.created_by).filter(|name| !name.is_empty()),
         "rotated_at": moment(key.rotated_at),

@@ -18,6 +18,7 @@ use super::tenant_of;
 use crate::app::{CancelOnDrop, SharedApp};
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
+use crate::reach::Reach;
 
 /// Entries of each list.
 const TOP: usize = 20;
@@ -32,12 +33,14 @@ pub(super) fn routes() -> Router<SharedApp> {
     Router::new().route("/api/v1/tenants/{tenant}/usage", get(usage))
 }
 
+#[expect(clippy::disallowed_methods, reason = "only whoever sees all of the tenant comes so far")]
 async fn usage(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     Path(tenant): Path<String>,
 ) -> Result<Response, ApiFault> {
     let tenant = tenant_of(&app, &identity, &tenant).await?;
+    identity.reach().need_whole("figures of use")?;
     let store = app.store()?;
     let id = tenant.id.clone();
     let look = move || (store.engine().cardinality(&id, TOP), store.engine().tenant_stats(&id));
@@ -60,12 +63,14 @@ async fn usage(
             "in_flight_bytes": count(|used| used.in_flight_bytes.load(Ordering::Relaxed)),
             "series": cardinality.active_series,
             "stored_bytes": bytes,
+            "stored_bytes_total": stored.values().map(bytes_of).sum::<u64>(),
             "concurrent_queries": count(|used| used.queries.load(Ordering::Relaxed)),
         },
         "refused": {
             "requests": count(|used| used.refused_requests.load(Ordering::Relaxed)),
             "bytes": count(|used| used.refused_bytes.load(Ordering::Relaxed)),
             "series": count(|used| used.refused_series.load(Ordering::Relaxed)),
+            "stored_bytes": count(|used| used.refused_stored.load(Ordering::Relaxed)),
             "queries": count(|used| used.refused_queries.load(Ordering::Relaxed)),
         },
         "top": {
@@ -112,7 +117,7 @@ async fn rows_by_service(
     signal: Signal,
 ) -> Result<Vec<(String, u64)>, Fault> {
     let deadline = app.query_deadline(tenant);
-    let snapshot = app.rows(tenant, signal, deadline).await?;
+    let snapshot = app.rows(&Reach::whole(tenant), signal, deadline).await?;
     let control = Control::until(deadline);
     let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
     let end_ns = app.now_ms().saturating_mul(1_000_000);
