@@ -10,7 +10,7 @@ import { address, base, bothThemes, check, context, finish, page, painted, refus
 const PASSWORD = "correct horse battery";
 const MEMBERS = Number(process.env.MEMBERS ?? 1100);
 const DAY = 86_400_000;
-page.setDefaultTimeout(15_000);
+page.setDefaultTimeout(30_000);
 const dialog = page.getByRole("dialog");
 const alert = page.getByRole("alert").filter({ hasText: /\S/ });
 const go = async (section) => {
@@ -452,7 +452,7 @@ await check("usage: bars against limits, and what costs most", async () => {
   await go("usage");
   await page.locator('[data-quota="series"]').getByText(/near the limit|at the limit/).waitFor();
   await page.locator("[data-refused]").getByText(/\d requests/).waitFor();
-  await page.getByRole("link", { name: "http_requests_total" }).waitFor();
+  await page.getByRole("link", { name: "http_requests_total", exact: true }).waitFor();
   await bothThemes("usage");
 });
 

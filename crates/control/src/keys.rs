@@ -28,8 +28,8 @@ const SHOWN_CHARS: usize = 9;
 /// Longest time an old secret works beside the new one.
 const OVERLAP_MS_MAX: i64 = 30 * 86_400_000;
 
-const COLUMNS: &str = "id, tenant_id, name, prefix, scopes, service_account_id, created_by, created_at, rotated_at, \
-     old_expires_at, expires_at, last_used_at, revoked_at";
+const COLUMNS: &str = "id, tenant_id, name, prefix, scopes, service_account_id, selector, created_by, created_at, \
+     rotated_at, old_expires_at, expires_at, last_used_at, revoked_at";
 
 /// What a key may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,9 @@ pub struct ApiKey {
     pub prefix: String,
     /// What it may do.
     pub grant: KeyGrant,
+    /// Which telemetry it sees, as a label selector: that of whoever created it. `None` for one that sees all, and
+    /// for one of a service account, which sees what the account sees.
+    pub selector: Option<String>,
     /// Who created it, as the audit log names them; empty for keys of before there were names.
     pub created_by: String,
     /// Milliseconds since the Unix epoch, as the times below.
@@ -93,7 +96,7 @@ pub struct KeyChange<'a> {
 
 impl Control {
     /// Creates a key. The secret is returned here and never again. Nobody creates a key that may do more
-    /// than they may themselves.
+    /// than they may themselves, or sees more: it keeps the selector that its creator's role has.
     pub async fn create_key(
         &self,
         tenant: &TenantId,
@@ -103,7 +106,7 @@ impl Control {
         by.need_in(tenant, Permission::KeysManage)?;
         let mut tx = self.begin().await?;
         self.lock_tenant(&mut tx, tenant).await?;
-        may_use(&mut tx, tenant, by, &new.grant).await?;
+        may_use(&mut tx, tenant, by, &new.grant, by.selector.as_deref()).await?;
         let created = self.insert_key(&mut tx, tenant, by, new).await?;
         tx.commit().await?;
         Ok(created)
@@ -197,7 +200,7 @@ impl Control {
         let scopes = match (&before.grant, change.scopes) {
             (KeyGrant::Scopes(before), None) => before.to_json(),
             (KeyGrant::Scopes(_), Some(scopes)) => {
-                by.need_cover(scopes.permissions(), None)?;
+                by.need_cover(scopes.permissions(), before.selector.as_deref())?;
                 scopes.to_json()
             }
             (KeyGrant::ServiceAccount(_), None) => NO_SCOPES.to_owned(),
@@ -270,7 +273,7 @@ impl Control {
         let (who, grant) = match &key.grant {
             KeyGrant::Scopes(scopes) => {
                 let who = Actor { kind: ActorKind::Key, id: key.id.clone(), name: key.name };
-                (who, Grant { permissions: scopes.permissions(), selector: None })
+                (who, Grant { permissions: scopes.permissions(), selector: key.selector })
             }
             KeyGrant::ServiceAccount(account) => {
                 match service_accounts::grant(&mut connection, &key.tenant, account).await? {
@@ -304,7 +307,7 @@ impl Control {
         let row = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_str()).bind(id);
         let row = row.fetch_optional(&mut **tx).await?.ok_or_else(|| not_found("key", id))?;
         let key = key_of_row(&row)?;
-        may_use(tx, tenant, by, &key.grant).await?;
+        may_use(tx, tenant, by, &key.grant, key.selector.as_deref()).await?;
         Ok(key)
     }
 
@@ -324,6 +327,10 @@ impl Control {
             tenant: tenant.clone(),
             name: new.name.trim().to_owned(),
             prefix: shown(&secret),
+            selector: match &new.grant {
+                KeyGrant::Scopes(_) => by.selector.clone(),
+                KeyGrant::ServiceAccount(_) => None,
+            },
             grant: new.grant,
             created_by: by.who.name.clone(),
             created_at: now,
@@ -338,8 +345,8 @@ impl Control {
             KeyGrant::ServiceAccount(account) => (NO_SCOPES.to_owned(), Some(account.as_str())),
         };
         let insert = sqlx::query(
-            "INSERT INTO api_keys (id, tenant_id, name, hash, prefix, scopes, service_account_id, created_by, \
-             created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO api_keys (id, tenant_id, name, hash, prefix, scopes, service_account_id, selector, \
+             created_by, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(key.id.as_str())
         .bind(tenant.as_str())
@@ -348,6 +355,7 @@ impl Control {
         .bind(key.prefix.as_str())
         .bind(scopes)
         .bind(account)
+        .bind(key.selector.as_deref())
         .bind(key.created_by.as_str())
         .bind(now)
         .bind(new.expires_at);
@@ -372,15 +380,16 @@ fn check_end(expires_at: Option<i64>, now: i64) -> Result<(), ControlError> {
     Ok(())
 }
 
-/// Checks that `by` may hold a key that does this.
+/// Checks that `by` may hold a key that does this. The selector is of a key with scopes of its own.
 async fn may_use(
     tx: &mut Tx,
     tenant: &TenantId,
     by: &Principal,
     grant: &KeyGrant,
+    selector: Option<&str>,
 ) -> Result<(), ControlError> {
     match grant {
-        KeyGrant::Scopes(scopes) => by.need_cover(scopes.permissions(), None),
+        KeyGrant::Scopes(scopes) => by.need_cover(scopes.permissions(), selector),
         KeyGrant::ServiceAccount(account) => {
             let found = service_accounts::grant(tx, tenant, account).await?;
             let (_, grant) = found.ok_or_else(|| not_found("service account", account))?;
@@ -400,6 +409,7 @@ fn key_of_row(row: &AnyRow) -> Result<ApiKey, ControlError> {
         name: row.try_get("name")?,
         prefix: row.try_get("prefix")?,
         grant,
+        selector: row.try_get("selector")?,
         created_by: row.try_get("created_by")?,
         created_at: row.try_get("created_at")?,
         rotated_at: row.try_get("rotated_at")?,

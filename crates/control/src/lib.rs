@@ -15,6 +15,7 @@ mod invitations; // how people join
 mod keys; // API keys
 mod links; // sign-in links
 mod lists; // page by page
+mod members; // what lists say of people
 mod objects; // what people saved
 mod passwords; // which are good enough, and how they are kept
 mod permissions; // what someone may do, and whoever asks
@@ -43,6 +44,7 @@ pub use error::{ControlError, Remedy};
 pub use invitations::Invitation;
 pub use keys::{ApiKey, KeyChange, KeyGrant, NewKey};
 pub use links::SignInLink;
+pub use members::MemberFacts;
 pub use objects::{Object, ObjectKind};
 pub use permissions::{Actor, ActorKind, Permission, Permissions, Principal, Role};
 pub use provision::{Defaults, NewTenant, ProvisionStep, Resumed, TenantResult};

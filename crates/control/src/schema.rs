@@ -1,14 +1,16 @@
 //! Tables. A step that was released is never edited; a change is a new step.
 
 mod identity; // step 2 of the shared part
+mod key_selectors; // step 4 of the shared part
 mod monitoring; // step 3 of a tenant's part
 mod tokens; // step 3 of the shared part
 
 use db::{Migration, MigrationSet};
 
 /// In the shared part.
-pub(crate) const SHARED: MigrationSet =
-    MigrationSet { name: "control", migrations: &[FIRST, identity::IDENTITY, tokens::TOKENS] };
+pub(crate) const SHARED: MigrationSet = MigrationSet { name: "control", migrations: &STEPS };
+
+const STEPS: [Migration; 4] = [FIRST, identity::IDENTITY, tokens::TOKENS, key_selectors::KEY_SELECTORS];
 
 /// In each tenant's part.
 pub(crate) const TENANT: MigrationSet =

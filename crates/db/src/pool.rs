@@ -63,7 +63,14 @@ pub(crate) fn postgres(settings: &DatabaseSettings) -> Result<Pool<Any>, DbError
         "SET statement_timeout = {}; SET client_min_messages = 'warning'; SET timezone = 'UTC';",
         settings.timeout.as_millis()
     );
-    Ok(pool(settings, settings.pool_size, setup).connect_lazy_with(options))
+    // The next one who takes it sets the path again; between two requests nothing of a tenant is left.
+    let pool = pool(settings, settings.pool_size, setup).after_release(|connection, _| {
+        Box::pin(async move {
+            connection.execute("RESET search_path").await?;
+            Ok(true)
+        })
+    });
+    Ok(pool.connect_lazy_with(options))
 }
 
 fn pool(settings: &DatabaseSettings, connections_max: u32, setup: String) -> AnyPoolOptions {

@@ -93,6 +93,26 @@ async fn tenants_and_the_shared_part_see_only_their_own_rows() {
 }
 
 #[tokio::test]
+async fn a_connection_is_given_back_without_its_tenant() {
+    each_backend(async |f| {
+        let scope = migrated(&f, "acme").await;
+        put(&scope, "same", 1).await.unwrap();
+        assert_eq!(sizes(&scope).await, [1]);
+        // A file of SQLite holds one tenant.
+        let crate::scope::Inner::Postgres { pool, .. } = &*scope.inner else { return };
+        let mut all = Vec::new();
+        for _ in 0..f.settings.pool_size {
+            all.push(pool.acquire().await.unwrap());
+        }
+        for connection in &mut all {
+            let row = sqlx::query("SHOW search_path").fetch_one(&mut **connection).await.unwrap();
+            assert_eq!(row.get::<String, _>(0), "\"$user\", public");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn migrations_run_once_in_order_and_are_recorded() {
     each_backend(async |f| {
         let scope = f.db.create_tenant(&tenant("t"), &[]).await.unwrap();

@@ -5,6 +5,8 @@
 pub struct MetricLimits {
     /// Series that may be active at once; known series go on above it.
     pub series_max: usize,
+    /// Which setting says so, as a refusal names it.
+    pub series_setting: &'static str,
     /// Labels of one series, the name included.
     pub labels_max: usize,
     /// Bytes of one label name.
@@ -19,6 +21,7 @@ impl Default for MetricLimits {
     fn default() -> Self {
         Self {
             series_max: 5_000_000,
+            series_setting: "limits.series",
             labels_max: 128,
             name_bytes_max: 1024,
             value_bytes_max: 16 << 10,

@@ -8,6 +8,7 @@ mod error; // what can go wrong
 mod reader; // labels, series, metadata, exemplars, cardinality
 pub mod rows; // what explorers ask of logs, spans and events
 pub mod search; // what people type, as a predicate
+mod selector; // which telemetry somebody sees
 mod source; // series for the evaluator
 pub mod sql; // statements over all of a tenant's telemetry
 mod stored_spans; // spans of the store
@@ -17,5 +18,6 @@ pub mod traces; // spans as trees, maps and tables
 pub use control::Control;
 pub use error::QueryFault;
 pub use reader::{Cardinality, Reader};
+pub use selector::{InvalidSelector, Selector};
 pub use source::StoreSource;
 pub use stored_spans::{OperationsCache, StoredSpans};

@@ -32,6 +32,7 @@ use std::fmt;
 use model::{Predicate, Signal};
 
 use ast::Expr;
+pub(crate) use names::{Label, label};
 pub use value::{LEVELS, duration_ns, level_of, time_ns};
 
 /// Longest search that is read, bytes.

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 use store::rows::{Column, Cost, Filter, KeyInfo, RowSnapshot, Scope, Slice, ValueKind};
 
+use crate::control::Control;
 use crate::error::QueryFault;
 use crate::traces::{Batch, Keys, SERVICE_NAME, Scan, SpanData, SpanSource, Visit};
 
@@ -58,9 +59,10 @@ impl StoredSpans {
     }
 
     /// The keys of attributes between two times, nanoseconds since the Unix epoch.
-    pub fn keys(&self, start_ns: i64, end_ns: i64) -> Result<Vec<KeyInfo>, QueryFault> {
+    pub fn keys(&self, start_ns: i64, end_ns: i64, control: &Control) -> Result<Vec<KeyInfo>, QueryFault> {
         let mut all = Vec::new();
         for slice in self.slices(start_ns, end_ns)? {
+            control.check()?;
             all.extend(slice.keys()?);
         }
         Ok(all)
@@ -139,7 +141,7 @@ fn read(
         columns.push(fixed(span::LINKS));
     }
     let known = match (&scan.want.attributes, &scan.want.resource) {
-        (Keys::Some(_), _) | (_, Keys::Some(_)) => slice.keys()?,
+        (Keys::Some(_), _) | (_, Keys::Some(_)) => slice.stored_keys()?,
         _ => Vec::new(),
     };
     let attributes = Attributes::of(&scan.want.attributes, Scope::Record, &known, &mut columns);

@@ -19,6 +19,7 @@ use query::rows::{Ask, RowReader, Sort, StoredRows};
 use crate::app::SharedApp;
 use crate::chain::Noted;
 use crate::error::Fault;
+use crate::reach::Reach;
 
 pub(crate) use api::routes;
 
@@ -239,7 +240,7 @@ impl Writer {
         let node = self.app.hostname();
         let mut chain = control.audit_chain(tenant, &node).await?;
         let deadline = Instant::now() + Duration::from_secs(30);
-        let snapshot = self.app.rows(tenant, Signal::Audit, deadline).await?;
+        let snapshot = self.app.rows(&Reach::whole(tenant), Signal::Audit, deadline).await?;
         let of_node = Predicate::Test(
             Field::Fixed(record::audit::NODE as u8),
             Test::Compare(Order::Equal, Scalar::Text(node.as_str().into())),

@@ -19,6 +19,7 @@ use model::TenantId;
 use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::limits::Pass;
+use crate::reach::Reach;
 
 pub(crate) use gate::{Gate, gate};
 
@@ -64,6 +65,11 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Which telemetry the caller sees: of the tenant, what the caller's role shows.
+    pub(crate) fn reach(&self) -> Reach {
+        Reach::of(&self.principal)
+    }
+
     /// Refuses a caller that lacks a permission.
     pub(crate) fn need(&self, permission: Permission) -> Result<(), Fault> {
         self.principal.need(permission).map_err(Fault::from)
@@ -209,6 +215,7 @@ impl Note {
 pub(crate) async fn pass(app: &SharedApp, asked: Asked<'_>, need: Need) -> Result<Identity, Fault> {
     let mut passage = steps::Passage::new(app, asked, need);
     for step in Step::CHAIN {
+        tracing::trace!(?step, "chain");
         if let Err(fault) = passage.take(step).await {
             passage.note(Some(step));
             return Err(fault);

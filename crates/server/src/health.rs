@@ -1,14 +1,15 @@
 //! Health, readiness, version, own metrics, reload.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::SharedApp;
-use crate::error::{ApiFault, Fault};
+use crate::chain::Identity;
+use crate::error::{ApiFault, Fault, PromFault};
 use crate::openapi::{Op, Routes, text};
 
 /// What answers anyone.
@@ -68,11 +69,15 @@ async fn version() -> Json<Version> {
 }
 
 /// Own metrics as OpenMetrics text.
-async fn metrics(State(app): State<SharedApp>) -> Response {
+async fn metrics(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+) -> Result<Response, PromFault> {
+    identity.reach().need_whole("figures of the server")?;
     let mut response = app.own_metrics().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    Ok(response)
 }
 
 /// Reads the configuration and the scrape file anew. A bad one changes nothing and says why.

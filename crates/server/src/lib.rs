@@ -28,6 +28,7 @@ mod outbound; // requests to addresses that tenants name
 mod own; // our own lines and spans
 mod parts; // services
 mod prom; // Prometheus's HTTP API
+mod reach; // which telemetry a caller sees
 mod realtime; // WebSocket
 mod routes; // every path
 mod rows_api; // logs, spans and events for explorers

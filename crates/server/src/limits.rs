@@ -1,6 +1,7 @@
 //! What each tenant may use and how much it does: requests, bytes under way, queries at once, series, stored
 //! bytes. One tenant over its limits is refused before its handler, so that others do not notice.
 
+mod stored; // bytes on disk
 mod visitors; // who is not signed in
 
 use std::cmp::Reverse;
@@ -20,6 +21,7 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::error::Fault;
 
+use stored::Stored;
 pub(crate) use visitors::Ask;
 use visitors::Visitors;
 
@@ -88,6 +90,34 @@ pub fn check_tenant_limits(limits: &serde_json::Value) -> Result<(), String> {
     TenantLimits::parse(limits).map(drop).map_err(|fault| fault.message())
 }
 
+/// A limit of a tenant that can be met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Requests of all callers, or of one.
+    Requests,
+    /// Bytes of bodies under way.
+    InFlightBytes,
+    /// Active series.
+    Series,
+    /// Bytes on disk.
+    StoredBytes,
+    /// Queries at once.
+    ConcurrentQueries,
+}
+
+impl Limit {
+    /// The spelling in the answer about use and in our own metrics.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::InFlightBytes => "in_flight_bytes",
+            Self::Series => "series",
+            Self::StoredBytes => "stored_bytes",
+            Self::ConcurrentQueries => "concurrent_queries",
+        }
+    }
+}
+
 /// What is counted of a tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Use {
@@ -99,7 +129,10 @@ pub(crate) struct Use {
     pub(crate) refused_requests: AtomicU64,
     pub(crate) refused_bytes: AtomicU64,
     pub(crate) refused_queries: AtomicU64,
+    /// New series, one for each item that would have made one.
     pub(crate) refused_series: AtomicU64,
+    /// Writes.
+    pub(crate) refused_stored: AtomicU64,
 }
 
 /// A tenant's counters and windows.
@@ -141,6 +174,7 @@ pub(crate) struct CallerUse {
 pub(crate) struct Tenants {
     states: RwLock<HashMap<TenantId, Arc<State>>>,
     pub(crate) visitors: Visitors,
+    stored: Stored,
 }
 
 /// A request under way.
@@ -153,7 +187,24 @@ impl Drop for Pass {
     }
 }
 
+impl Use {
+    fn refused(&self, limit: Limit) -> &AtomicU64 {
+        match limit {
+            Limit::Requests => &self.refused_requests,
+            Limit::InFlightBytes => &self.refused_bytes,
+            Limit::Series => &self.refused_series,
+            Limit::StoredBytes => &self.refused_stored,
+            Limit::ConcurrentQueries => &self.refused_queries,
+        }
+    }
+}
+
 impl State {
+    /// Whose.
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.limits.read().0.id.clone()
+    }
+
     fn new(tenant: &Arc<Tenant>) -> Self {
         Self {
             used: Use::default(),
@@ -251,7 +302,7 @@ impl Tenants {
             _ => None,
         };
         if let Some((most, which)) = over {
-            state.used.refused_requests.fetch_add(1, Ordering::Relaxed);
+            app.count_refused(&state, Limit::Requests, 1);
             return Err(Fault::TooMany(format!(
                 "over {most} requests in {window_ms} ms (limits.{which} of the tenant): send larger batches, or \
                  ask for a higher limit"
@@ -260,6 +311,23 @@ impl Tenants {
         state.used.requests.fetch_add(1, Ordering::Relaxed);
         state.used.under_way.fetch_add(1, Ordering::Relaxed);
         Ok(Pass(state))
+    }
+}
+
+impl App {
+    /// Counts what a limit refused: for the answer about use, and in our own metrics.
+    pub(crate) fn count_refused(&self, state: &State, limit: Limit, items: u64) {
+        state.used.refused(limit).fetch_add(items, Ordering::Relaxed);
+        self.telemetry().over_limit(&state.tenant(), limit.as_str(), items);
+    }
+
+    /// A tenant's limits and counters, also before its first request, for what comes without one.
+    pub(crate) async fn tenant_state(&self, tenant: &TenantId) -> Option<Arc<State>> {
+        match self.control().ok()?.tenant(tenant).await {
+            Ok(tenant) => Some(self.tenant_limits().state(&tenant)),
+            // What was known last holds until the database answers again.
+            Err(_) => self.tenant_limits().get(tenant),
+        }
     }
 }
 

@@ -139,14 +139,14 @@ async fn metrics(
         return Err(Fault::invalid("end", "it must not be before start").into());
     }
     let wanted = limit + 1 + skip;
-    let tenant = &identity.tenant;
+    let reach = &identity.reach();
     let rows: Vec<(i64, MetricRow)> = match params.get("name") {
         Some(name) => {
-            let samples = rows::named(&app, tenant, name, start_ms, end_ms, wanted).await?;
+            let samples = rows::named(&app, reach, name, start_ms, end_ms, wanted).await?;
             samples.into_iter().map(|(t_ms, sample)| (t_ms, MetricRow::Named(sample))).collect()
         }
         None => {
-            let rows = rows::system(&app, tenant, start_ms, end_ms, wanted).await?;
+            let rows = rows::system(&app, reach, start_ms, end_ms, wanted).await?;
             rows.into_iter().map(|(t_ms, row)| (t_ms, MetricRow::System(row))).collect()
         }
     };
@@ -174,6 +174,6 @@ async fn collect(
 ) -> Result<(StatusCode, Json<Collected>), ApiFault> {
     let t_ms = app.collect_host(&identity.tenant).await?;
     let data =
-        rows::system(&app, &identity.tenant, t_ms, t_ms, 1).await?.into_iter().next().map(|(_, row)| row);
+        rows::system(&app, &identity.reach(), t_ms, t_ms, 1).await?.into_iter().next().map(|(_, row)| row);
     Ok((StatusCode::CREATED, Json(Collected { success: true, data })))
 }

@@ -39,7 +39,7 @@ async fn upgrade(
     match upgrade {
         Ok(upgrade) => upgrade
             .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
-            .on_upgrade(move |socket| socket::serve(app, identity.tenant, socket)),
+            .on_upgrade(move |socket| socket::serve(app, identity.reach(), socket)),
         Err(rejection) => {
             let mut response = Fault::invalid("", rejection.body_text()).api();
             *response.status_mut() = rejection.status();

@@ -20,8 +20,8 @@ use crate::openapi::{Routes, Words};
 use crate::security::Sign;
 use crate::write::otlp::{self, Export};
 use crate::{
-    account, audit, headers, health, jaeger, monitoring, objects, own, prom, realtime, rows_api, services, sql,
-    tempo, tenants_api, traces_api, ui, write,
+    account, audit, headers, health, jaeger, monitoring, objects, own, prom, realtime, rows_api, services,
+    sql, tempo, tenants_api, traces_api, ui, write,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.

@@ -180,7 +180,7 @@ pub(crate) async fn read<T: Send + 'static>(
     work: impl FnOnce(&RowReader) -> Result<T, query::QueryFault> + Send + 'static,
 ) -> Result<T, Fault> {
     let deadline = app.query_deadline(&identity.tenant);
-    let snapshot = app.rows(&identity.tenant, signal, deadline).await?;
+    let snapshot = app.rows(&identity.reach(), signal, deadline).await?;
     let control = Control::until(deadline);
     let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
     let work = move || {

@@ -48,7 +48,7 @@ pub(crate) async fn ask<T: Send + 'static>(
     let deadline = app.query_deadline(&identity.tenant);
     let control = Control::until(deadline);
     let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
-    let spans = StoredSpans::new(app.rows(&identity.tenant, Signal::Traces, deadline).await?);
+    let spans = StoredSpans::new(app.rows(&identity.reach(), Signal::Traces, deadline).await?);
     let outcome = app
         .in_slot(&identity.tenant, kind, deadline, move || {
             let value = work(&spans, &control)?;

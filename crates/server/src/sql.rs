@@ -152,7 +152,7 @@ async fn run(
         Some(text) => {
             let signal = signal_of(asked.table.as_deref().unwrap_or("logs"))?;
             let ask = Ask { predicate: search(signal, text)?, start_ns, end_ns };
-            let rows = app.rows(&identity.tenant, signal, deadline).await?;
+            let rows = app.rows(&identity.reach(), signal, deadline).await?;
             let count = asked.count;
             let work = move || {
                 let reader = RowReader::new(Arc::new(StoredRows::new(signal, rows)), control);
@@ -194,7 +194,7 @@ fn signal_of(table: &str) -> Result<Signal, Fault> {
 
 async fn tables(app: &SharedApp, identity: &Identity, deadline: Instant) -> Result<Tables, Fault> {
     let of = async |signal| -> Result<Arc<dyn RowSource>, Fault> {
-        let rows = app.rows(&identity.tenant, signal, deadline).await?;
+        let rows = app.rows(&identity.reach(), signal, deadline).await?;
         let source: Arc<dyn RowSource> = Arc::new(StoredRows::new(signal, rows));
         Ok(source)
     };
@@ -203,7 +203,7 @@ async fn tables(app: &SharedApp, identity: &Identity, deadline: Instant) -> Resu
         logs: of(Signal::Logs).await?,
         spans: of(Signal::Traces).await?,
         events: of(Signal::Events).await?,
-        metrics: app.metric_snapshot(&identity.tenant, deadline).await?,
+        metrics: app.metric_snapshot(&identity.reach(), deadline).await?,
     })
 }
 

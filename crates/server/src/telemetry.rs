@@ -42,6 +42,12 @@ struct DroppedItems {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OverLimit {
+    tenant: String,
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Exported {
     outcome: &'static str,
 }
@@ -97,6 +103,7 @@ pub(crate) struct Telemetry {
     accepted: Family<Items, Counter>,
     refused: Family<RefusedItems, Counter>,
     dropped: Family<DroppedItems, Counter>,
+    over_limit: Family<OverLimit, Counter>,
     exported: Family<Exported, Counter>,
     own_rows_lost: Counter,
     syslog_truncated: Counter,
@@ -128,6 +135,7 @@ impl Telemetry {
             accepted: Family::default(),
             refused: Family::default(),
             dropped: Family::default(),
+            over_limit: Family::default(),
             exported: Family::default(),
             own_rows_lost: Counter::default(),
             syslog_truncated: Counter::default(),
@@ -155,6 +163,8 @@ impl Telemetry {
         let r = &mut self.registry;
         r.register("items_accepted", "Items stored durably", self.accepted.clone());
         r.register("items_refused", "Items refused, by reason", self.refused.clone());
+        let over_limit = "Requests, series and queries refused by a limit of their tenant";
+        r.register("limit_refused", over_limit, self.over_limit.clone());
         r.register("items_dropped", "Items dropped by a rule of the tenant, by rule", self.dropped.clone());
         r.register("spans_exported", "Spans sent on by exporters, by outcome", self.exported.clone());
         r.register(
@@ -244,6 +254,12 @@ impl Telemetry {
             let labels = DroppedItems { tenant: tenant.as_str().into(), signal, rule: rule.to_owned() };
             self.dropped.get_or_create(&labels).inc_by(items);
         }
+    }
+
+    /// Counts what a limit of a tenant refused.
+    pub(crate) fn over_limit(&self, tenant: &TenantId, limit: &'static str, items: u64) {
+        let labels = OverLimit { tenant: tenant.as_str().into(), limit };
+        self.over_limit.get_or_create(&labels).inc_by(items);
     }
 
     /// Counts spans that exporters sent on, or could not.

@@ -2,9 +2,12 @@
 
 mod access; // who may ask what
 mod browser; // what browsers are told, other sites, cookies
+mod chain; // the steps of every request
 mod identity; // signing in, tokens, accounts
+mod limits; // what a tenant keeps
 mod openapi; // the description
 mod people; // of tests
 mod reads; // questions
+mod selectors; // roles that see a part
 mod tenants; // tenants and roles
 mod writes; // intakes

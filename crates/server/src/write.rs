@@ -75,6 +75,7 @@ async fn store(
     protocol: &'static str,
     mut decoded: Decoded,
 ) -> Result<Written, Fault> {
+    app.check_room(tenant).await?;
     // Increments of one tenant are added up one request at a time, until they are durable: a request that
     // fails takes its increments back, and nobody has built on them.
     let mut adding = None;

@@ -3,11 +3,12 @@
 //! Files and heads that a snapshot needs live until it is dropped. Rows that are committed later into a head
 //! it holds may be seen too.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use model::{Exemplar, Labels, Matcher, SampleColumns, Signal, TenantId, TimeRange};
+use model::{Exemplar, Labels, METRIC_NAME, Matcher, SampleColumns, Signal, TenantId, TimeRange};
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 
@@ -26,6 +27,8 @@ pub struct MetricSnapshot {
     segments: ShardView,
     heads: Vec<Arc<MetricHead>>,
     index: Option<Arc<RwLock<SeriesIndex>>>,
+    /// What every series seen must fulfil.
+    within: Arc<[Matcher]>,
 }
 
 /// A series that matched. Its samples have not been read yet.
@@ -52,13 +55,31 @@ impl Engine {
             segments: view.shards.get(&key).cloned().unwrap_or_default(),
             heads: heads.unwrap_or_default(),
             index: shard.map(|shard| Arc::clone(&shard.index)),
+            within: Arc::default(),
         }
     }
 }
 
 impl MetricSnapshot {
+    /// The same moment with only the series that these matchers accept, too; to whoever asks it, others do not
+    /// exist.
+    #[must_use]
+    pub fn within(mut self, matchers: &[Matcher]) -> Self {
+        self.within = self.within.iter().chain(matchers).cloned().collect();
+        self
+    }
+
+    /// The matchers of a question and those of everyone who asks.
+    fn narrowed<'a>(&self, matchers: &'a [Matcher]) -> Cow<'a, [Matcher]> {
+        if self.within.is_empty() {
+            return Cow::Borrowed(matchers);
+        }
+        Cow::Owned(matchers.iter().chain(self.within.iter()).cloned().collect())
+    }
+
     /// The series that all matchers accept and that may have samples in the range, each once, in no order.
     pub fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<StoredSeries>> {
+        let matchers = &*self.narrowed(matchers);
         let mut found = Found::default();
         for segment in self.segments_in(range) {
             let tombstones = self.tombstones(segment, range);
@@ -88,6 +109,7 @@ impl MetricSnapshot {
 
     /// Names of the labels of series that all matchers accept, sorted. Without matchers it reads no series.
     pub fn label_names(&self, matchers: &[Matcher], range: TimeRange) -> Result<BTreeSet<String>> {
+        let matchers = &*self.narrowed(matchers);
         let mut names = BTreeSet::new();
         for segment in self.segments_in(range) {
             let rows = self.rows(segment, matchers, range)?;
@@ -104,6 +126,7 @@ impl MetricSnapshot {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<BTreeSet<String>> {
+        let matchers = &*self.narrowed(matchers);
         let mut values = BTreeSet::new();
         for segment in self.segments_in(range) {
             let rows = self.rows(segment, matchers, range)?;
@@ -144,8 +167,18 @@ impl MetricSnapshot {
         Ok(all)
     }
 
-    /// Metadata of metric families as last seen, by name; of one family where `metric` is given.
+    /// Metadata of metric families as last seen, by name; of one family where `metric` is given. A family without
+    /// a series that may be seen is left out.
     pub fn metadata(&self, metric: Option<&str>) -> Result<Vec<StoredMetadata>> {
+        let mut all = self.all_metadata(metric)?;
+        if !self.within.is_empty() {
+            let names = self.label_values(METRIC_NAME, &[], TimeRange::ALL)?;
+            all.retain(|stored| has_series(&stored.metadata.metric, &names));
+        }
+        Ok(all)
+    }
+
+    fn all_metadata(&self, metric: Option<&str>) -> Result<Vec<StoredMetadata>> {
         let mut all: HashMap<String, StoredMetadata> = HashMap::new();
         let mut add = |stored: StoredMetadata| {
             if metric.is_some_and(|metric| metric != stored.metadata.metric) {
@@ -170,8 +203,12 @@ impl MetricSnapshot {
         Ok(all)
     }
 
-    /// First and last time of any sample, milliseconds; `None` where there is none.
+    /// First and last time of any sample, milliseconds; `None` where there is none, and where only a part of
+    /// the series may be seen.
     pub fn time_span(&self) -> Option<(i64, i64)> {
+        if !self.within.is_empty() {
+            return None;
+        }
         let segments = self.segments.segments.iter().map(|s| (s.meta().min_t_ms, s.meta().max_t_ms));
         let facts = self.heads.iter().map(|head| head.facts());
         let heads = facts.filter(|facts| facts.samples > 0).map(|facts| (facts.min_t_ms, facts.max_t_ms));
@@ -234,6 +271,14 @@ impl MetricSnapshot {
         }
         act(&index, &present);
     }
+}
+
+/// What the names of a family's series may have behind the family's own.
+const SUFFIXES: [&str; 7] = ["_total", "_bucket", "_count", "_sum", "_info", "_created", "_gcount"];
+
+/// True when one of the names is of a series of the family.
+fn has_series(family: &str, names: &BTreeSet<String>) -> bool {
+    names.contains(family) || SUFFIXES.iter().any(|suffix| names.contains(&format!("{family}{suffix}")))
 }
 
 #[derive(Default)]

@@ -176,6 +176,24 @@ impl Engine {
         signals
     }
 
+    /// Bytes of each tenant's segments. Looks at every segment.
+    pub fn segment_bytes(&self) -> BTreeMap<TenantId, u64> {
+        let mut bytes: BTreeMap<TenantId, u64> = BTreeMap::new();
+        for meta in self.manifest_state().segments.values() {
+            match bytes.get_mut(&meta.tenant) {
+                Some(sum) => *sum += meta.bytes,
+                None => drop(bytes.insert(meta.tenant.clone(), meta.bytes)),
+            }
+        }
+        bytes
+    }
+
+    /// Bytes of a tenant's heads: what the log holds of it and no segment does, about.
+    pub fn head_bytes(&self, tenant: &TenantId) -> u64 {
+        let of_tenant = self.all_shards().into_iter().filter(|shard| shard.key().tenant == *tenant);
+        of_tenant.flat_map(|shard| shard.facts()).map(|facts| facts.bytes as u64).sum()
+    }
+
     /// What a tenant's active series are made of; `count` of each list.
     pub fn cardinality(&self, tenant: &TenantId, count: usize) -> Cardinality {
         let Some(shard) = self.known_metrics(tenant) else { return Cardinality::default() };

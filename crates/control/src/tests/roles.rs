@@ -55,14 +55,30 @@ async fn whoever_sees_a_part_grants_only_that_part() {
     each_backend(async |f| {
         let (c, t) = control_with(&f, "acme").await;
         let lead = NewRole {
-            permissions: READ.and(Permissions::of(&[Permission::MembersManage, Permission::KeysManage])),
+            permissions: READ.and(Permissions::of(&[
+                Permission::ObjectsRead,
+                Permission::SettingsRead,
+                Permission::MembersManage,
+                Permission::KeysManage,
+            ])),
             selector: Some("{team=\"a\"}"),
             ..role("lead")
         };
         c.create_role(&t, &Principal::system(), lead).await.unwrap();
         let by = asking(&c, &t, "lead@example.com", "lead").await;
-        let ingest = KeyGrant::Scopes(KeyScopes::of(&[KeyScope::Query]).unwrap());
-        assert_forbidden(c.create_key(&t, &by, NewKey { grant: ingest, ..key("k") }).await);
+        // What a key sees is what its creator sees.
+        let query = KeyGrant::Scopes(KeyScopes::of(&[KeyScope::Query]).unwrap());
+        let (made, secret) =
+            c.create_key(&t, &by, NewKey { grant: query.clone(), ..key("k") }).await.unwrap();
+        assert_eq!(made.selector.as_deref(), Some("{team=\"a\"}"));
+        assert_eq!(c.keys(&t, None, 10).await.unwrap().last().unwrap().selector, made.selector);
+        let seen = c.authenticate_key(secret.expose()).await.unwrap();
+        assert_eq!(seen.selector, made.selector);
+        c.rotate_key(&t, &by, &made.id, 0).await.unwrap();
+        let system = Principal::system();
+        let (whole, _) = c.create_key(&t, &system, NewKey { grant: query, ..key("all") }).await.unwrap();
+        assert_eq!(whole.selector, None);
+        assert_forbidden(c.rotate_key(&t, &by, &whole.id, 0).await);
         assert_forbidden(c.create_role(&t, &by, role("wide")).await);
         assert_forbidden(
             c.create_role(&t, &by, NewRole { selector: Some("{team=\"b\"}"), ..role("b") }).await,

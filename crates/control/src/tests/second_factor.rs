@@ -61,6 +61,9 @@ async fn an_authenticator_counts_once_a_code_of_it_was_given() {
         assert_eq!(codes.len(), 10);
         let state = c.second_factor(&t, &ada.id).await.unwrap().unwrap();
         assert_eq!((state.confirmed_at, state.recovery_codes), (NOW, 10));
+        assert!(
+            c.member_facts(&t, &c.users(&t, None, 100).await.unwrap()).await.unwrap()[&ada.id].second_factor
+        );
         assert_taken(c.enrol_second_factor(&t, &ada.id, "x").await);
         assert!(c.confirm_second_factor(&t, &ada.id, &phone.code(&f, 1)).await.is_err());
     })

@@ -24,6 +24,14 @@ async fn teams_have_members_and_own_projects() {
         };
         assert_eq!(emails().await, ["ada@example.com", "bob@example.com"]);
         assert_eq!(c.teams_of(&t, &ada.id).await.unwrap(), std::slice::from_ref(&core));
+        let all = c.users(&t, None, 100).await.unwrap();
+        let facts = c.member_facts(&t, &all).await.unwrap();
+        assert_eq!(facts.len(), all.len());
+        assert_eq!(
+            (facts[&ada.id].teams.as_slice(), facts[&ada.id].second_factor),
+            (&["Core".to_owned()][..], false)
+        );
+        assert!(c.member_facts(&t, &[]).await.unwrap().is_empty());
         assert_missing(c.add_team_member(&t, &core.id, &stranger.id).await);
         assert_missing(c.add_team_member(&tenant("default"), &core.id, &stranger.id).await);
         assert_missing(c.remove_team_member(&tenant("default"), &core.id, &ada.id).await);

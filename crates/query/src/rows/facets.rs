@@ -175,7 +175,7 @@ impl RowReader {
         });
         let mut fields: Vec<FieldInfo> = fixed.collect();
         let mut keys: BTreeMap<(std::sync::Arc<str>, Scope), FieldInfo> = BTreeMap::new();
-        for info in self.source.keys(start_ns, end_ns)? {
+        for info in self.source.keys(start_ns, end_ns, &self.control)? {
             let (name, scope) = match info.scope {
                 Scope::Record => (info.key.to_string(), "attribute"),
                 Scope::Resource => (info.key.to_string(), "resource"),

@@ -3,6 +3,7 @@
 use model::{Records, Signal};
 use store::rows::{KeyInfo, RowSnapshot, Scope, Slice};
 
+use crate::control::Control;
 use crate::error::QueryFault;
 
 /// Rows of one signal at one moment.
@@ -13,8 +14,8 @@ pub trait RowSource: Send + Sync {
     /// The slices that overlap a range of nanoseconds (the end outside), newest first by their last time.
     fn slices(&self, start_ns: i64, end_ns: i64) -> Result<Vec<Slice>, QueryFault>;
 
-    /// The keys of attributes in the range.
-    fn keys(&self, start_ns: i64, end_ns: i64) -> Result<Vec<KeyInfo>, QueryFault>;
+    /// The keys of attributes in the range, unless it is time to stop.
+    fn keys(&self, start_ns: i64, end_ns: i64, control: &Control) -> Result<Vec<KeyInfo>, QueryFault>;
 }
 
 /// Slices that are at hand, such as a batch on its way in.
@@ -51,7 +52,7 @@ impl RowSource for Slices {
         Ok(self.slices.iter().filter(overlaps).cloned().collect())
     }
 
-    fn keys(&self, start_ns: i64, end_ns: i64) -> Result<Vec<KeyInfo>, QueryFault> {
+    fn keys(&self, start_ns: i64, end_ns: i64, _: &Control) -> Result<Vec<KeyInfo>, QueryFault> {
         let mut merged: std::collections::BTreeMap<(Scope, std::sync::Arc<str>), KeyInfo> =
             std::collections::BTreeMap::new();
         for slice in self.slices(start_ns, end_ns)?.iter().rev() {
@@ -92,7 +93,7 @@ impl RowSource for StoredRows {
         Ok(self.snapshot.slices(start_ns, end_ns)?)
     }
 
-    fn keys(&self, start_ns: i64, end_ns: i64) -> Result<Vec<KeyInfo>, QueryFault> {
-        Ok(self.snapshot.keys(start_ns, end_ns)?)
+    fn keys(&self, start_ns: i64, end_ns: i64, control: &Control) -> Result<Vec<KeyInfo>, QueryFault> {
+        self.snapshot.keys(start_ns, end_ns, || control.check())
     }
 }

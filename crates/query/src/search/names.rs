@@ -87,6 +87,28 @@ fn known(name: &str, signal: Signal) -> Option<Target> {
     Some(Target { field: Field::Fixed(position as u8), kind })
 }
 
+/// What the name of a label stands for in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Label {
+    /// An attribute of that key.
+    Key,
+    /// This field, whose values read as texts.
+    Field(Field),
+    /// A field whose values are shown in other words than they are stored.
+    NoText,
+}
+
+/// What the name of a label stands for: a field by the names that a search uses, or an attribute.
+pub(crate) fn label(name: &str, signal: Signal) -> Label {
+    match known(name, signal) {
+        None => Label::Key,
+        Some(Target { field, kind: Kind::Text | Kind::Message | Kind::OneOf(..) | Kind::Any }) => {
+            Label::Field(field)
+        }
+        Some(_) => Label::NoText,
+    }
+}
+
 /// Other names of fixed columns.
 fn alias(name: &str, signal: Signal) -> Option<usize> {
     Some(match (signal, name) {

@@ -81,7 +81,7 @@ impl Known {
         let all = !TABLES.iter().any(|table| names.uses(table));
         let uses = |table: &str| all || names.uses(table);
         let keys = |source: &Arc<dyn RowSource>, table| {
-            if uses(table) { source.keys(start, end) } else { Ok(Vec::new()) }
+            if uses(table) { source.keys(start, end, &shared.control) } else { Ok(Vec::new()) }
         };
         let mut known = Self {
             fixed: fixed_columns(uses),

@@ -11,7 +11,7 @@ use super::App;
 use crate::body;
 use crate::chain::Identity;
 use crate::error::Fault;
-use crate::limits::State;
+use crate::limits::{Limit, State};
 
 /// Memory that a body takes while it is read, unpacked and decoded, as a multiple of its size on the wire:
 /// compressed telemetry unpacks about fivefold, and the decoded columns are about as large as the body.
@@ -92,11 +92,14 @@ impl App {
         body: Body,
     ) -> Result<(Vec<u8>, Admission), Fault> {
         let state = self.tenant_limits().get(&identity.tenant);
+        if let Some(state) = &state {
+            self.check_stored_bytes(state)?;
+        }
         let admitted = self.admit_body(state.as_deref(), headers, body).await;
         if let Some(state) = &state {
             match &admitted {
                 Ok((raw, _)) => state.received(&identity.principal.who.id, raw.len() as u64),
-                Err(Fault::TooMany(_)) => drop(state.used.refused_bytes.fetch_add(1, Ordering::Relaxed)),
+                Err(Fault::TooMany(_)) => self.count_refused(state, Limit::InFlightBytes, 1),
                 Err(_) => {}
             }
         }

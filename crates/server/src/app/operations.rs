@@ -150,7 +150,7 @@ impl App {
         let context = ingest::text::Context::scrape(ingest::text::Format::OpenMetrics, self.now_ms());
         let mut decoded = ingest::text::decode(text.into_bytes(), &context).map_err(write::fault)?;
         decoded.batch.label_all(&[("job", probe::host::OWN_JOB), ("instance", &instance)]);
-        self.store_metrics(&TenantId::default_tenant(), &decoded.batch).await?;
+        self.store_own_metrics(&TenantId::default_tenant(), &decoded.batch).await?;
         Ok(())
     }
 

@@ -246,7 +246,7 @@ mod tests {
             kit::spawn::thread("flush", flush).expect("a thread").join().expect("flushed");
             let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
             let spans: usize = app
-                .rows(&tenant, Signal::Traces, deadline)
+                .rows(&crate::reach::Reach::whole(&tenant), Signal::Traces, deadline)
                 .await
                 .expect("rows")
                 .slices(i64::MIN, i64::MAX)

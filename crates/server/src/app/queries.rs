@@ -11,7 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{App, millis};
 use crate::error::Fault;
-use crate::limits::State;
+use crate::limits::{Limit, State};
+use crate::reach::Reach;
 
 /// One query may take up to this part of the memory budget.
 const QUERY_SHARE: u64 = 3;
@@ -98,7 +99,7 @@ impl App {
         let own = match state.as_ref().and_then(|state| state.query_slots()) {
             Some(slots) => Some(slot(slots, deadline).await.inspect_err(|_| {
                 if let Some(state) = &state {
-                    state.used.refused_queries.fetch_add(1, Ordering::Relaxed);
+                    self.count_refused(state, Limit::ConcurrentQueries, 1);
                 }
             })?),
             None => None,
@@ -114,20 +115,21 @@ impl App {
             .map_err(|_| Fault::Internal("the query ended abnormally; the log has the reason".into()))?
     }
 
-    /// Series of a tenant as of now, for the evaluator. Waits for replay within the deadline.
-    pub(crate) async fn source(&self, tenant: &TenantId, deadline: Instant) -> Result<StoreSource, Fault> {
-        Ok(StoreSource::new(self.metric_snapshot(tenant, deadline).await?))
+    /// Series within reach as of now, for the evaluator. Waits for replay within the deadline.
+    pub(crate) async fn source(&self, reach: &Reach, deadline: Instant) -> Result<StoreSource, Fault> {
+        Ok(StoreSource::new(self.metric_snapshot(reach, deadline).await?))
     }
 
-    /// Labels of a tenant as of now.
-    pub(crate) async fn reader(&self, tenant: &TenantId) -> Result<Reader, Fault> {
-        Ok(Reader::new(self.metric_snapshot(tenant, self.query_deadline(tenant)).await?))
+    /// Labels within reach as of now.
+    pub(crate) async fn reader(&self, reach: &Reach) -> Result<Reader, Fault> {
+        Ok(Reader::new(self.metric_snapshot(reach, self.query_deadline(&reach.tenant)).await?))
     }
 
-    /// A tenant's metrics as of now. Waits for replay within the deadline.
+    /// Metrics within reach as of now. The only way to a tenant's series. Waits for replay within the deadline.
+    #[expect(clippy::disallowed_methods, reason = "the reach is applied here")]
     pub(crate) async fn metric_snapshot(
         &self,
-        tenant: &TenantId,
+        reach: &Reach,
         deadline: Instant,
     ) -> Result<store::MetricSnapshot, Fault> {
         let store = self.store()?;
@@ -135,6 +137,6 @@ impl App {
             .await
             .map_err(|_| Fault::Timeout("the log is still being replayed: ask again in a moment".into()))?
             .map_err(|error| super::writes::store_fault(&error))?;
-        Ok(store.snapshot(tenant))
+        reach.series(store.snapshot(&reach.tenant))
     }
 }

@@ -9,6 +9,7 @@ use super::writes::store_fault;
 use super::{App, millis};
 use crate::error::Fault;
 use crate::own;
+use crate::reach::Reach;
 
 impl App {
     /// Stores rows durably.
@@ -30,10 +31,11 @@ impl App {
         store.append_records(tenant, records, &limits).await.map_err(|error| store_fault(&error))
     }
 
-    /// A tenant's rows as of now. Waits for replay within the deadline.
+    /// Rows within reach as of now. The only way to a tenant's rows. Waits for replay within the deadline.
+    #[expect(clippy::disallowed_methods, reason = "the reach is applied here")]
     pub(crate) async fn rows(
         &self,
-        tenant: &TenantId,
+        reach: &Reach,
         signal: Signal,
         deadline: Instant,
     ) -> Result<RowSnapshot, Fault> {
@@ -42,7 +44,7 @@ impl App {
             .await
             .map_err(|_| Fault::Timeout("the log is still being replayed: ask again in a moment".into()))?
             .map_err(|error| store_fault(&error))?;
-        Ok(store.rows(tenant, signal))
+        reach.rows(signal, store.rows(&reach.tenant, signal))
     }
 
     /// Counts spans for the metrics that are made of them.

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use ingest::Decoded;
 use ingest::otlp::delta::{Changes, DeltaState, Last, Total};
-use model::{Labels, MatchOp, Matcher, MetricBatch, MetricLimits, SampleColumns, TenantId, TimeRange};
+use model::{
+    Labels, MatchOp, Matcher, MetricBatch, MetricLimits, Reason, SampleColumns, TenantId, TimeRange,
+};
 use store::{Appended, MetricSnapshot};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{App, millis};
 use crate::error::Fault;
+use crate::limits::Limit;
 
 /// How far back the last total of an unknown series is looked for; beyond it a counter begins anew.
 const TOTAL_LOOKBACK_MS: i64 = 24 * 3600 * 1000;
@@ -33,25 +36,56 @@ impl Increments {
 }
 
 impl App {
-    /// Stores a batch durably.
+    /// Stores a batch durably, within the limits of its tenant.
     pub(crate) async fn store_metrics(
         &self,
         tenant: &TenantId,
         batch: &MetricBatch,
     ) -> Result<Appended, Fault> {
+        let mut limits = self.metric_limits();
+        let state = self.tenant_state(tenant).await;
+        let own = state.as_ref().and_then(|state| state.limits().series);
+        let own = own.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+        if let Some(most) = own.filter(|most| *most < limits.series_max) {
+            (limits.series_max, limits.series_setting) = (most, "limits.series of the tenant");
+        }
+        let appended = self.store_batch(tenant, batch, &limits).await?;
+        let counts = appended.refusals.counts().iter();
+        let over: usize = counts.filter(|(why, _)| *why == Reason::SeriesLimit).map(|(_, n)| n).sum();
+        if let Some(state) = state.filter(|_| over > 0) {
+            self.count_refused(&state, Limit::Series, over as u64);
+        }
+        Ok(appended)
+    }
+
+    /// Stores a batch of the server's own durably, which counts against no limit of a tenant.
+    pub(crate) async fn store_own_metrics(
+        &self,
+        tenant: &TenantId,
+        batch: &MetricBatch,
+    ) -> Result<Appended, Fault> {
+        self.store_batch(tenant, batch, &self.metric_limits()).await
+    }
+
+    async fn store_batch(
+        &self,
+        tenant: &TenantId,
+        batch: &MetricBatch,
+        limits: &MetricLimits,
+    ) -> Result<Appended, Fault> {
         let store = self.store()?;
         let settings = self.settings();
-        let limits = self.metric_limits(&settings);
         // A tenant that came after the setting was changed does not know of the change.
         let retention_ms = settings.retention.metrics.map(millis);
         if store.engine().retention_ms(tenant) != retention_ms {
             store.engine().set_retention(tenant, retention_ms);
         }
-        store.append_metrics(tenant, batch, &limits).await.map_err(|error| store_fault(&error))
+        store.append_metrics(tenant, batch, limits).await.map_err(|error| store_fault(&error))
     }
 
-    /// Limits of a tenant's metrics, from the live configuration.
-    pub(crate) fn metric_limits(&self, settings: &kit::Settings) -> MetricLimits {
+    /// Limits of every tenant's metrics, from the live configuration.
+    fn metric_limits(&self) -> MetricLimits {
+        let settings = self.settings();
         let limits = &settings.limits;
         let fitting = self.budget.limit() / 2 / SERIES_BYTES;
         MetricLimits {
@@ -60,10 +94,12 @@ impl App {
             name_bytes_max: limits.label_name_bytes as usize,
             value_bytes_max: limits.label_value_bytes as usize,
             future_ms_max: millis(limits.future),
+            ..MetricLimits::default()
         }
     }
 
     /// Turns a batch's increments into totals, under the tenant's lock.
+    #[expect(clippy::disallowed_methods, reason = "nothing that is read here is shown to anybody")]
     pub(crate) async fn add_increments(
         &self,
         tenant: &TenantId,

@@ -62,7 +62,7 @@ pub(super) async fn list(
     Extension(identity): Extension<Identity>,
 ) -> Result<Json<Hosts>, ApiFault> {
     let deadline = app.query_deadline(&identity.tenant);
-    let snapshot = app.metric_snapshot(&identity.tenant, deadline).await?;
+    let snapshot = app.metric_snapshot(&identity.reach(), deadline).await?;
     let now_ms = app.now_ms();
     let hosts = app
         .in_slot(&identity.tenant, "hosts", deadline, move || {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Labels, SampleColumns, TenantId, TimeRange};
+use model::{Labels, SampleColumns, TimeRange};
 use promql::source::{SelectRequest, SeriesSource, SourceError};
 use promql::{QueryContext, Value as QueryValue};
 use schemars::JsonSchema;
@@ -13,6 +13,7 @@ use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::moment::Moment;
 use crate::prom::query::fault;
+use crate::reach::Reach;
 
 /// Figures of this host at a moment. A figure that nobody collects here is left out.
 #[derive(Serialize, JsonSchema)]
@@ -145,7 +146,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
 /// row of that instant.
 pub(super) async fn system(
     app: &SharedApp,
-    tenant: &TenantId,
+    reach: &Reach,
     start_ms: i64,
     end_ms: i64,
     limit: usize,
@@ -160,8 +161,8 @@ pub(super) async fn system(
         // `start` need not be on the grid.
         spans.push((last - (last - first) / step_ms * step_ms, last));
     }
-    let deadline = app.query_deadline(tenant);
-    let source = app.source(tenant, deadline).await?;
+    let deadline = app.query_deadline(&reach.tenant);
+    let source = app.source(reach, deadline).await?;
     let engine = app.engine();
     let context = QueryContext { deadline: Some(deadline), ..app.query_context() };
     let work = move || {
@@ -181,7 +182,7 @@ pub(super) async fn system(
         let whole = rows.into_iter().rev().filter(|(_, row)| row.is_whole());
         Ok(whole.take(limit).map(|(t_ms, row)| (t_ms, row.finish(t_ms))).collect())
     };
-    app.in_slot(tenant, "system metrics", deadline, work).await
+    app.in_slot(&reach.tenant, "system metrics", deadline, work).await
 }
 
 /// One row in the making: fields by column, and lists of entries for columns that have several.
@@ -246,14 +247,14 @@ impl Row {
 /// Float samples of one metric by name, newest first, with their times.
 pub(super) async fn named(
     app: &SharedApp,
-    tenant: &TenantId,
+    reach: &Reach,
     name: &str,
     start_ms: i64,
     end_ms: i64,
     limit: usize,
 ) -> Result<Vec<(i64, NamedSample)>, Fault> {
-    let deadline = app.query_deadline(tenant);
-    let source = app.source(tenant, deadline).await?;
+    let deadline = app.query_deadline(&reach.tenant);
+    let source = app.source(reach, deadline).await?;
     let matcher = model::Matcher::new(model::METRIC_NAME, model::MatchOp::Equal, name)
         .map_err(|error| Fault::invalid("name", error.to_string()))?;
     let range = TimeRange { start_ms, end_ms: end_ms.saturating_add(1) };
@@ -276,7 +277,7 @@ pub(super) async fn named(
         newest.truncate(limit);
         Ok(newest)
     };
-    let rows = app.in_slot(tenant, "samples by name", deadline, work).await?;
+    let rows = app.in_slot(&reach.tenant, "samples by name", deadline, work).await?;
     let sample = |(t_ms, labels, value): (i64, Labels, f64)| {
         let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         (t_ms, NamedSample { timestamp: Moment(t_ms), labels, value: Some(value).filter(|v| v.is_finite()) })

@@ -47,6 +47,8 @@ async fn delete_series(
         end_ms: params.time("end")?.map_or(i64::MAX, |t| t.saturating_add(1)),
     };
     for matchers in sets {
+        // Who sees a part deletes of that part.
+        let matchers = identity.reach().narrow_series(matchers)?;
         app.delete_series(&identity.tenant, matchers, range).await?;
     }
     Ok(StatusCode::NO_CONTENT)

@@ -39,8 +39,8 @@ async fn federate(
     let deadline = app.query_deadline(&identity.tenant);
     let mut context = app.query_context();
     context.deadline = Some(deadline);
-    let source = app.source(&identity.tenant, deadline).await?;
-    let reader = app.reader(&identity.tenant).await?;
+    let source = app.source(&identity.reach(), deadline).await?;
+    let reader = app.reader(&identity.reach()).await?;
     let (engine, now) = (app.engine(), app.now_ms());
     let work = move || {
         let mut samples = Vec::new();

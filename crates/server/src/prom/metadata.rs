@@ -96,7 +96,7 @@ async fn labels(
     params: Params,
 ) -> Result<Response, PromFault> {
     let (range, sets, limit) = (time_range(&params)?, selectors(&params)?, limit(&params)?);
-    let reader = app.reader(&identity.tenant).await?;
+    let reader = app.reader(&identity.reach()).await?;
     let mut names =
         blocking(&app, &identity.tenant, "labels", move || reader.label_names(&sets, range)).await?;
     let warnings = cut(&mut names, limit);
@@ -112,7 +112,7 @@ async fn label_values(
 ) -> Result<Response, PromFault> {
     let (range, sets, limit) = (time_range(&params)?, selectors(&params)?, limit(&params)?);
     let name = unescape(&name);
-    let reader = app.reader(&identity.tenant).await?;
+    let reader = app.reader(&identity.reach()).await?;
     let mut values =
         blocking(&app, &identity.tenant, "label values", move || reader.label_values(&name, &sets, range))
             .await?;
@@ -155,7 +155,7 @@ async fn series(
     if sets.is_empty() {
         return Err(Fault::invalid("match[]", "no match[] parameter provided").into());
     }
-    let reader = app.reader(&identity.tenant).await?;
+    let reader = app.reader(&identity.reach()).await?;
     let mut found =
         blocking(&app, &identity.tenant, "series", move || reader.series(&sets, range, limit + 1)).await?;
     let warnings = cut(&mut found, limit);
@@ -177,7 +177,7 @@ async fn metadata(
     let limit = limit(&params)?;
     let per_metric = params.count("limit_per_metric")?.filter(|n| *n > 0).unwrap_or(usize::MAX);
     let metric = params.get("metric").map(str::to_owned);
-    let reader = app.reader(&identity.tenant).await?;
+    let reader = app.reader(&identity.reach()).await?;
     let found =
         blocking(&app, &identity.tenant, "metadata", move || reader.metadata(metric.as_deref())).await?;
     let mut by_metric: BTreeMap<String, Vec<Value>> = BTreeMap::new();
@@ -203,7 +203,7 @@ async fn exemplars(
         .map_err(|error| Fault::invalid("query", error.to_string()))?;
     let range = time_range(&params)?;
     let sets: Vec<Vec<Matcher>> = expr.selectors().into_iter().map(|s| s.matchers.clone()).collect();
-    let reader = app.reader(&identity.tenant).await?;
+    let reader = app.reader(&identity.reach()).await?;
     let found = blocking(&app, &identity.tenant, "exemplars", move || reader.exemplars(&sets, range)).await?;
     let list: Vec<Value> = found
         .iter()

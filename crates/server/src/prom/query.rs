@@ -110,7 +110,7 @@ async fn answer(
     let (engine, kind) = (app.engine(), if matches!(span, Span::Instant(_)) { "instant" } else { "range" });
     // When the caller goes away the future is dropped, which cancels the evaluation.
     let _cancel = CancelOnDrop(Arc::clone(&context.cancelled));
-    let outcome = match app.source(&identity.tenant, deadline).await {
+    let outcome = match app.source(&identity.reach(), deadline).await {
         Ok(source) => {
             let work = move || {
                 let result = match span {

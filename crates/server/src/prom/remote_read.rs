@@ -127,7 +127,7 @@ async fn answer(app: &SharedApp, identity: &Identity, body: Body) -> Result<Vec<
     let deadline = app.query_deadline(&identity.tenant);
     // The answer stands in memory three times: as rows, encoded, and packed.
     let bytes_max = usize::try_from(app.memory_limit() / 12).unwrap_or(usize::MAX).min(ANSWER_BYTES_MAX);
-    let source = app.source(&identity.tenant, deadline).await?;
+    let source = app.source(&identity.reach(), deadline).await?;
     let work = move || {
         let mut response = ReadResponse::default();
         let mut room = Room { bytes: 0, bytes_max, deadline };

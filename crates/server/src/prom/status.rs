@@ -112,7 +112,7 @@ async fn tsdb(
     params: Params,
 ) -> Result<Response, PromFault> {
     let limit = params.count("limit")?.filter(|n| *n > 0).unwrap_or(10).min(10_000);
-    let reader = app.reader(&identity.tenant).await?;
+    let reader = app.reader(&identity.reach()).await?;
     // What a Prometheus would have in its head: the last two to three hours.
     let range = TimeRange { start_ms: app.now_ms() - 3 * 3600 * 1000, end_ms: i64::MAX };
     let stats =

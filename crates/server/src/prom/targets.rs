@@ -1,6 +1,6 @@
 //! `/api/v1/targets` and its relatives: what is scraped, and what a file asks for that is not supported.
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -8,6 +8,8 @@ use super::answers::{ScrapePools, Success, TargetMetadata, Targets};
 use super::params::Params;
 use super::success;
 use crate::app::SharedApp;
+use crate::chain::Identity;
+use crate::error::PromFault;
 use crate::openapi::{Op, Routes, choice, count, string};
 
 /// What is scraped.
@@ -33,7 +35,12 @@ pub(super) fn routes() -> Routes {
 }
 
 /// Active and dropped targets, and jobs whose discovery we lack.
-async fn targets(State(app): State<SharedApp>, params: Params) -> Response {
+async fn targets(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    params: Params,
+) -> Result<Response, PromFault> {
+    identity.reach().need_whole("targets")?;
     let state = params.get("state").unwrap_or("any");
     let pool = params.get("scrapePool");
     let mut data = app.targets_json(pool);
@@ -43,16 +50,25 @@ async fn targets(State(app): State<SharedApp>, params: Params) -> Response {
     if state == "dropped" {
         data["activeTargets"] = Value::Array(Vec::new());
     }
-    success(&data)
+    Ok(success(&data))
 }
 
 /// Metadata as targets stated it when they were last scraped.
-async fn metadata(State(app): State<SharedApp>, params: Params) -> Response {
+async fn metadata(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+    params: Params,
+) -> Result<Response, PromFault> {
+    identity.reach().need_whole("targets")?;
     let limit = params.count("limit").ok().flatten().filter(|n| *n > 0).unwrap_or(10_000);
-    success(&Value::Array(app.targets_metadata_json(params.get("metric"), limit)))
+    Ok(success(&Value::Array(app.targets_metadata_json(params.get("metric"), limit))))
 }
 
 /// Names of jobs.
-async fn pools(State(app): State<SharedApp>) -> Response {
-    success(&json!({ "scrapePools": app.scrape_pools() }))
+async fn pools(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+) -> Result<Response, PromFault> {
+    identity.reach().need_whole("targets")?;
+    Ok(success(&json!({ "scrapePools": app.scrape_pools() })))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message as Frame, WebSocket};
 use futures::{SinkExt, StreamExt};
-use model::{Matcher, Signal, TenantId};
+use model::{Matcher, Signal};
 use query::search::Search;
 use serde_json::{Value, json};
 
@@ -12,6 +12,8 @@ use super::envelope::{ClientMessage, Envelope, Subscribe, timestamp};
 use super::hub::{Interest, Message};
 use super::tail::Tail;
 use crate::app::SharedApp;
+use crate::error::Fault;
+use crate::reach::Reach;
 
 /// Subscriptions of one connection.
 const SUBSCRIPTIONS_MAX: usize = 64;
@@ -23,7 +25,8 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 const TAIL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
+pub(crate) async fn serve(app: SharedApp, reach: Reach, socket: WebSocket) {
+    let tenant = reach.tenant.clone();
     let (connection, queue, mut messages) = app.hub().connect();
     let (mut sink, mut stream) = socket.split();
     let mut subscriptions: Vec<String> = Vec::new();
@@ -57,7 +60,7 @@ pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
                     Some(Ok(Frame::Text(text))) => {
                         let say = |kind, data| Message { kind, data, t_ms: app.now_ms() };
                         match serde_json::from_str(&text) {
-                            Ok(ClientMessage::Subscribe(wanted)) => match interest(&wanted, &subscriptions) {
+                            Ok(ClientMessage::Subscribe(wanted)) => match interest(&reach, &wanted, &subscriptions) {
                                 Ok(interest) => {
                                     app.hub().subscribe(&tenant, connection, &wanted.id, interest, queue.clone());
                                     if !subscriptions.contains(&wanted.id) {
@@ -98,7 +101,12 @@ pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
     let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
 }
 
-fn tail(wanted: &Subscribe) -> Result<Interest, String> {
+fn selector(reach: &Reach, text: &str) -> Result<Vec<Matcher>, String> {
+    let matchers = promql::syntax::parse_selector(text).map_err(|error| error.to_string())?;
+    reach.narrow_series(matchers).map_err(words)
+}
+
+fn tail(reach: &Reach, wanted: &Subscribe) -> Result<Interest, String> {
     let signal = match wanted.signal.as_str() {
         "logs" | "" => Signal::Logs,
         "spans" | "traces" => Signal::Traces,
@@ -106,10 +114,15 @@ fn tail(wanted: &Subscribe) -> Result<Interest, String> {
         other => return Err(format!("signal {other:?} is none of logs, spans, events")),
     };
     let search = Search::parse(&wanted.query, signal).map_err(|e| e.to_string())?;
-    Ok(Interest::Tail(Tail::new(signal, search.into_predicate())))
+    let predicate = reach.narrow(signal, search.into_predicate()).map_err(words)?;
+    Ok(Interest::Tail(Tail::new(signal, predicate)))
 }
 
-fn interest(wanted: &Subscribe, open: &[String]) -> Result<Interest, String> {
+fn words(fault: Fault) -> String {
+    fault.message()
+}
+
+fn interest(reach: &Reach, wanted: &Subscribe, open: &[String]) -> Result<Interest, String> {
     if open.len() >= SUBSCRIPTIONS_MAX && !open.contains(&wanted.id) {
         return Err(format!("a connection may have {SUBSCRIPTIONS_MAX} subscriptions: end one first"));
     }
@@ -118,24 +131,94 @@ fn interest(wanted: &Subscribe, open: &[String]) -> Result<Interest, String> {
             if wanted.selectors.is_empty() || wanted.selectors.len() > SELECTORS_MAX {
                 return Err(format!("match must hold 1 to {SELECTORS_MAX} selectors"));
             }
-            let selectors: Result<Vec<Vec<Matcher>>, String> = wanted
-                .selectors
-                .iter()
-                .map(|s| promql::syntax::parse_selector(s).map_err(|e| e.to_string()))
-                .collect();
+            let selectors: Result<Vec<Vec<Matcher>>, String> =
+                wanted.selectors.iter().map(|text| selector(reach, text)).collect();
             Ok(Interest::Metrics(selectors?))
         }
         // Both spellings of the seeds name the same stream.
         "metric_update" | "metrics_update" => {
-            let all = promql::syntax::parse_selector("{__name__!=\"\"}").map_err(|e| e.to_string())?;
-            Ok(Interest::Metrics(vec![all]))
+            Ok(Interest::Metrics(vec![selector(reach, "{__name__!=\"\"}")?]))
         }
-        "tail" => tail(wanted),
-        "dashboard_refresh" | "user_activity" | "system_alert" | "session_event" => {
+        "tail" => tail(reach, wanted),
+        "dashboard_refresh" | "session_event" => Ok(Interest::Kind(wanted.channel.clone())),
+        "user_activity" | "system_alert" => {
+            reach.need_whole("these messages").map_err(words)?;
             Ok(Interest::Kind(wanted.channel.clone()))
         }
         other => Err(format!(
             "channel {other:?} is none of metrics, tail, metrics_update, dashboard_refresh, user_activity, system_alert, session_event"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use control::{Permission, Permissions, Principal};
+    use model::record::log;
+    use model::{METRIC_NAME, MetricBatch, Point, Records, Value as Field};
+
+    use super::*;
+    use crate::realtime::Hub;
+
+    fn wanted(channel: &str, selectors: &[&str]) -> Subscribe {
+        Subscribe {
+            id: channel.to_owned(),
+            channel: channel.to_owned(),
+            selectors: selectors.iter().map(|text| (*text).to_owned()).collect(),
+            signal: String::new(),
+            query: String::new(),
+        }
+    }
+
+    fn of_alpha() -> Reach {
+        Reach::of(&Principal {
+            permissions: Permissions::of(&[Permission::TelemetryRead]),
+            selector: Some("{team=\"alpha\"}".to_owned()),
+            ..Principal::system()
+        })
+    }
+
+    #[tokio::test]
+    async fn streams_show_what_the_role_shows() {
+        let (hub, reach) = (Hub::default(), of_alpha());
+        let (connection, queue, mut messages) = hub.connect();
+        for wanted in [wanted("metrics", &["up", "down"]), wanted("metrics_update", &[]), wanted("tail", &[])]
+        {
+            let interest = interest(&reach, &wanted, &[]).unwrap();
+            hub.subscribe(&reach.tenant, connection, &wanted.id, interest, queue.clone());
+        }
+        let mut batch = MetricBatch::default();
+        let mut records = Records::new(Signal::Logs);
+        let resource = records.end_resource(0);
+        for (n, team) in ["alpha", "bravo"].into_iter().enumerate() {
+            batch.push_float([(METRIC_NAME, "up"), ("team", team)], Point { t_ms: 1, value: 1.0 });
+            let mut fields = [Field::Null; 7];
+            fields[log::TIMESTAMP] = Field::Int(1);
+            fields[log::BODY] = Field::Text(records.push_text(team));
+            let first = records.attrs.len() as u32;
+            let value = Field::Text(records.push_text(team));
+            records.push_attr("team", value);
+            records.push_row(n as u32, resource, first, &fields);
+        }
+        hub.deliver(&reach.tenant, hub.preview(&reach.tenant, &batch).unwrap(), 1);
+        hub.tail(&reach.tenant, records);
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        hub.flush_tails(&reach.tenant, connection, 1);
+        for _ in 0..3 {
+            let message = messages.next().await.unwrap();
+            let text = message.data.to_string();
+            assert!(text.contains("alpha") && !text.contains("bravo"), "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_that_cannot_be_narrowed_are_refused() {
+        for (channel, allowed) in
+            [("system_alert", false), ("user_activity", false), ("dashboard_refresh", true)]
+        {
+            assert_eq!(interest(&of_alpha(), &wanted(channel, &[]), &[]).is_ok(), allowed, "{channel}");
+        }
     }
 }

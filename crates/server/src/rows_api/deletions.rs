@@ -142,7 +142,8 @@ async fn delete(
         let why = "a delete needs a search; write * to delete every row of the span of time";
         return Err(Fault::invalid("query", why).into());
     }
-    let predicate = search(signal, &wanted.query)?;
+    // Who sees a part deletes of that part.
+    let predicate = identity.reach().narrow(signal, search(signal, &wanted.query)?)?;
     let (Some(start), Some(end)) = (&wanted.start, &wanted.end) else {
         return Err(Fault::invalid("start", "a delete needs start and end").into());
     };
@@ -180,6 +181,7 @@ async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
 ) -> Result<Json<Deletions>, ApiFault> {
+    identity.reach().need_whole("deletes")?;
     app.finish_deletions(&identity.tenant).await?;
     let recorded = app.control()?.deletions(&identity.tenant).await?;
     let known: HashSet<u64> = recorded.iter().map(|deletion| deletion.id).collect();

@@ -63,7 +63,8 @@ struct Names {
 
 async fn find(app: &SharedApp, identity: &Identity, params: &Params) -> Result<Names, Fault> {
     let (start_ns, end_ns) = spans::range(params, app.now_ms(), spans::HOUR_NS)?;
-    let found = spans::ask(app, identity, "tempo tags", move |spans, _| spans.keys(start_ns, end_ns));
+    let found =
+        spans::ask(app, identity, "tempo tags", move |spans, control| spans.keys(start_ns, end_ns, control));
     let mut names = Names { resource: BTreeSet::new(), span: BTreeSet::new() };
     for info in found.await?.value {
         let scope = match info.scope {

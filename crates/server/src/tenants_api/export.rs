@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::IntoResponse;
 use control::{Control, ControlError, ObjectKind};
-use futures::stream;
+use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -55,6 +55,8 @@ async fn export(scope: InTenant) -> impl IntoResponse {
     let parts = stream::unfold(receiver, async |mut receiver: mpsc::Receiver<io::Result<Bytes>>| {
         receiver.recv().await.map(|part| (part, receiver))
     });
+    // A layer that compresses asks once more behind the end.
+    let parts = parts.fuse();
     let headers =
         [(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)];
     (headers, Body::from_stream(parts))

@@ -93,6 +93,8 @@ pub(super) struct ApiKey {
     scopes: Vec<Word<KeyScope>>,
     /// The identifier of the service account whose role it has.
     service_account: Option<String>,
+    /// Which telemetry it shows; `null` for all.
+    selector: Option<String>,
     created_at: Moment,
     /// As the audit log names them.
     created_by: Option<String>,
@@ -117,6 +119,7 @@ impl From<control::ApiKey> for ApiKey {
             prefix: key.prefix,
             scopes,
             service_account,
+            selector: key.selector,
             created_at: Moment(key.created_at),
             created_by: Some(key.created_by).filter(|name| !name.is_empty()),
             rotated_at: key.rotated_at.map(Moment),

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use control::{Control, NewUser, User, UserState};
+use control::{Control, MemberFacts, NewUser, User, UserState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -102,19 +102,23 @@ struct Member {
 
 impl Member {
     async fn of(control: &Control, user: User) -> Result<Self, Fault> {
-        let second_factor = control.second_factor(&user.tenant, &user.id).await?.is_some();
-        let teams = control.teams_of(&user.tenant, &user.id).await?;
-        Ok(Self {
+        let mut facts = control.member_facts(&user.tenant, std::slice::from_ref(&user)).await?;
+        let facts = facts.remove(&user.id).unwrap_or_default();
+        Ok(Self::with(user, facts))
+    }
+
+    fn with(user: User, facts: MemberFacts) -> Self {
+        Self {
             id: user.id,
             email: user.email,
             name: user.name,
             role: user.role,
             state: Word(user.state),
-            second_factor,
+            second_factor: facts.second_factor,
             last_sign_in_at: user.last_sign_in_at.map(Moment),
             created_at: Moment(user.created_at),
-            teams: teams.into_iter().map(|team| team.name).collect(),
-        })
+            teams: facts.teams,
+        }
     }
 }
 
@@ -130,11 +134,12 @@ async fn list(scope: InTenant, params: Params) -> Result<Json<Page<Member>>, Api
     let paging = Paging::read(&params)?;
     let found = scope.control.users(scope.id(), paging.after(), paging.limit()).await?;
     let last = found.last().map(|user| user.email.clone());
-    let mut items = Vec::with_capacity(found.len());
-    for user in found {
-        items.push(Member::of(&scope.control, user).await?);
-    }
-    Ok(paging.page_of(items, last))
+    let mut facts = scope.control.member_facts(scope.id(), &found).await?;
+    let item = |user: User| {
+        let facts = facts.remove(&user.id).unwrap_or_default();
+        Member::with(user, facts)
+    };
+    Ok(paging.page_of(found.into_iter().map(item).collect(), last))
 }
 
 /// Adds somebody without an invitation: a sign-in link is then how they come in.

@@ -63,11 +63,10 @@ impl NewRole {
     fn selector(&self) -> Result<Option<&str>, Fault> {
         let selector = self.selector.as_deref().map(str::trim).filter(|text| !text.is_empty());
         if let Some(text) = selector {
-            promql::syntax::parse_selector(text)
-                .map_err(|error| Fault::invalid("selector", error.to_string()))?;
-            // What queries do not enforce must not look as if they did.
-            let why = "queries do not enforce selectors of roles yet, so none is accepted: leave it out";
-            return Err(Fault::invalid("selector", why));
+            query::Selector::parse(text).map_err(|error| {
+                let shown: String = text.chars().take(100).collect();
+                Fault::invalid("selector", format!("{shown:?}: {error}"))
+            })?;
         }
         Ok(selector)
     }

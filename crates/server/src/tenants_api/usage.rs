@@ -18,6 +18,7 @@ use crate::app::{CancelOnDrop, SharedApp};
 use crate::error::{ApiFault, Fault};
 use crate::limits::TenantLimits;
 use crate::openapi::{Op, Routes};
+use crate::reach::Reach;
 
 /// Entries of each list.
 const TOP: usize = 20;
@@ -54,6 +55,8 @@ struct UsedNow {
     series: usize,
     /// On disk and in memory, by signal: `metrics`, `logs`, `traces`, `events`.
     stored_bytes: BTreeMap<&'static str, u64>,
+    /// On disk and in memory.
+    stored_bytes_total: u64,
     concurrent_queries: u64,
 }
 
@@ -64,6 +67,8 @@ struct Refused {
     requests: u64,
     bytes: u64,
     series: u64,
+    /// Writes over the bytes that may be stored.
+    stored_bytes: u64,
     queries: u64,
 }
 
@@ -102,7 +107,9 @@ struct CallerCost {
     bytes: u64,
 }
 
+#[expect(clippy::disallowed_methods, reason = "only whoever sees all of the tenant comes so far")]
 async fn usage(scope: InTenant) -> Result<Json<Usage>, ApiFault> {
+    scope.identity.reach().need_whole("figures of use")?;
     let InTenant { app, tenant, .. } = scope;
     let store = app.store()?;
     let id = tenant.id.clone();
@@ -124,12 +131,14 @@ async fn usage(scope: InTenant) -> Result<Json<Usage>, ApiFault> {
             in_flight_bytes: count(|used| used.in_flight_bytes.load(Ordering::Relaxed)),
             series: cardinality.active_series,
             stored_bytes,
+            stored_bytes_total: stored.values().map(bytes_of).sum(),
             concurrent_queries: count(|used| used.queries.load(Ordering::Relaxed)),
         },
         refused: Refused {
             requests: count(|used| used.refused_requests.load(Ordering::Relaxed)),
             bytes: count(|used| used.refused_bytes.load(Ordering::Relaxed)),
             series: count(|used| used.refused_series.load(Ordering::Relaxed)),
+            stored_bytes: count(|used| used.refused_stored.load(Ordering::Relaxed)),
             queries: count(|used| used.refused_queries.load(Ordering::Relaxed)),
         },
         top: CostsMost {
@@ -176,7 +185,7 @@ async fn rows_by_service(
     signal: Signal,
 ) -> Result<Vec<(String, u64)>, Fault> {
     let deadline = app.query_deadline(tenant);
-    let snapshot = app.rows(tenant, signal, deadline).await?;
+    let snapshot = app.rows(&Reach::whole(tenant), signal, deadline).await?;
     let control = Control::until(deadline);
     let _cancel = CancelOnDrop(Arc::clone(&control.cancelled));
     let end_ns = app.now_ms().saturating_mul(1_000_000);

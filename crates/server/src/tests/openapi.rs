@@ -23,7 +23,10 @@ async fn the_file_of_the_repository_is_what_the_server_answers() {
         std::fs::write(&path, &answered).expect("docs is writable");
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == answered, "docs/openapi.json is old: run UPDATE_DOCS=1 cargo nextest run --workspace openapi");
+    assert!(
+        kept == answered,
+        "docs/openapi.json is old: run UPDATE_DOCS=1 cargo nextest run --workspace openapi"
+    );
 }
 
 /// Making it panics where two operations or two schemas share a name, or a route does not say who may ask.

@@ -262,11 +262,7 @@ async fn nobody_gives_or_takes_more_than_they_have() {
         ("POST /roles".to_owned(), r#"{"name":"god","permissions":["platform:manage"]}"#, 400),
         ("POST /roles".to_owned(), r#"{"name":"r","permissions":["telemetry:read"],"selector":"{"}"#, 400),
         ("POST /roles".to_owned(), r#"{"name":"r","permissions":["telemetry:eat"]}"#, 400),
-        (
-            "POST /roles".to_owned(),
-            r#"{"name":"r","permissions":["telemetry:read"],"selector":"{a=\"b\"}"}"#,
-            400,
-        ),
+        ("POST /roles".to_owned(), r#"{"name":"r","permissions":["telemetry:read"],"selector":"{}"}"#, 400),
         ("POST /roles".to_owned(), r#"{"name":"r","permissions":["telemetry:read"]}"#, 201),
         ("DELETE /roles/r".to_owned(), "", 204),
         (format!("POST /members/{boss}/sign-in-link"), "", 403),

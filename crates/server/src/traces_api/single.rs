@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
+use model::Signal;
 use model::predicate::{Field, Order, Predicate, Scalar, Test};
 use model::record::log;
-use model::{Signal, TenantId};
 use query::QueryFault;
 use query::traces::{Analysis, Attributes, SpanData, Trace, TraceId, Want, hex, load_traces};
 use schemars::JsonSchema;
 use serde::Serialize;
-use store::Store;
+use store::RowSnapshot;
 use store::rows::{Cost, Filter};
 
 use crate::app::SharedApp;
@@ -146,7 +146,8 @@ async fn trace(
     let id = spans::trace_id(&id)?;
     let start_ns = spans::instant(&params, "start")?.unwrap_or(0);
     let end_ns = spans::instant(&params, "end")?.unwrap_or(i64::MAX);
-    let (store, tenant) = (app.store()?, identity.tenant.clone());
+    let deadline = app.query_deadline(&identity.tenant);
+    let records = app.rows(&identity.reach(), Signal::Logs, deadline).await?;
     let found = spans::ask(&app, &identity, "trace", move |spans, control| {
         let want = Want::everything();
         let Some(trace) = load_traces(spans, &[id], (start_ns, end_ns), &want, control)?.pop() else {
@@ -154,7 +155,7 @@ async fn trace(
         };
         let (start_ns, end_ns) = (trace.start_ns(), trace.start_ns().saturating_add(trace.duration_ns()));
         let range_ns = (start_ns.saturating_sub(LOGS_AROUND_NS), end_ns.saturating_add(LOGS_AROUND_NS));
-        let logs = count_logs(&store, &tenant, id, range_ns)?;
+        let logs = count_logs(&records, id, range_ns)?;
         Ok(Some(whole(&trace, logs)))
     })
     .await?;
@@ -165,18 +166,14 @@ async fn trace(
     Ok(Json(FoundTrace { trace, cost }))
 }
 
-fn count_logs(
-    store: &Store,
-    tenant: &TenantId,
-    id: TraceId,
-    (start_ns, end_ns): (i64, i64),
-) -> Result<u64, QueryFault> {
+/// How many log records belong to a trace.
+fn count_logs(records: &RowSnapshot, id: TraceId, (start_ns, end_ns): (i64, i64)) -> Result<u64, QueryFault> {
     let test = Test::Compare(Order::Equal, Scalar::Bytes(id.as_slice().into()));
     let predicate = Predicate::Test(Field::Fixed(log::TRACE_ID as u8), test);
     let filter = Filter::new(Signal::Logs, &predicate, start_ns, end_ns)
         .map_err(|error| QueryFault::Invalid(error.to_string()))?;
     let mut count = 0;
-    for slice in store.rows(tenant, Signal::Logs).slices(start_ns, end_ns)? {
+    for slice in records.slices(start_ns, end_ns)? {
         count += slice.select(&filter, &mut Cost::default())?.count_set_bits() as u64;
     }
     Ok(count)

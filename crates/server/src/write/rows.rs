@@ -43,6 +43,7 @@ async fn store(
     protocol: &'static str,
     decoded: DecodedRecords,
 ) -> Result<WrittenRows, Fault> {
+    app.check_room(tenant).await?;
     let DecodedRecords { mut records, mut refusals } = decoded;
     let signal = records.signal;
     let processing = app.processing(tenant, signal).await?;

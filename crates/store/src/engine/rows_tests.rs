@@ -143,7 +143,7 @@ fn slices_come_newest_first_and_only_those_in_the_range() {
     assert_eq!(starts(t_ns + 1000, t_ns + 10_000), [0; 0]);
     assert!(write(&engine, &logs(30_000..30_001)));
     assert_eq!(starts(i64::MIN, i64::MAX).len(), 3, "a snapshot stays as it is");
-    let keys = rows.keys(i64::MIN, i64::MAX).expect("keys");
+    let keys = rows.keys::<StoreError>(i64::MIN, i64::MAX, || Ok(())).expect("keys");
     let keys: Vec<_> = keys.iter().map(|key| (&*key.key, key.kind, key.count)).collect();
     assert_eq!(keys, [("n", ValueKind::Int, 3000), ("service.name", ValueKind::Text, 3000)]);
 }

@@ -263,8 +263,9 @@ impl Stager<'_> {
                 let limit = self.rules.limits.series_max;
                 if table.len() >= limit {
                     let message = format!(
-                        "series {} is new, and {limit} series are active already; remove labels with many values or raise the limit",
-                        shown(&labels.to_string())
+                        "series {} is new, and {limit} series are active already; remove labels with many values or raise {}",
+                        shown(&labels.to_string()),
+                        self.rules.limits.series_setting,
                     );
                     return Err(("labels", Reason::SeriesLimit, message));
                 }

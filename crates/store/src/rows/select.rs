@@ -15,15 +15,19 @@ use super::slice::{Cost, Loaded, Source, StoredColumn};
 use super::test::Tester;
 use crate::error::{Result, StoreError};
 
-/// The rows that `filter` accepts and none of `hidden` does.
+/// The rows that `filter` and `within` accept and none of `hidden` does.
 pub(crate) fn select(
     source: &Source,
     filter: &Filter,
+    within: Option<&Filter>,
     hidden: &[std::sync::Arc<Filter>],
     cost: &mut Cost,
 ) -> Result<BooleanBuffer> {
     let mut columns = Columns { source, cost, loaded: HashMap::new() };
     let mut rows = accepted(&mut columns, filter, &BooleanBuffer::new_set(source.rows()))?;
+    if let Some(within) = within {
+        rows = accepted(&mut columns, within, &rows)?;
+    }
     for filter in hidden {
         if is_empty(&rows) {
             break;

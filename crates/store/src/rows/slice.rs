@@ -132,6 +132,8 @@ pub struct Slice {
     source: Source,
     /// What deletes hide.
     hidden: Arc<[Arc<Filter>]>,
+    /// What rows must fulfil to be seen at all.
+    within: Option<Arc<Filter>>,
 }
 
 /// Where a slice's rows are.
@@ -186,10 +188,10 @@ impl Hash for SliceId {
 }
 
 impl Slice {
-    /// What it is known by; `None` where deletes hide some of its rows.
+    /// What it is known by; `None` where some of its rows are hidden.
     pub fn id(&self) -> Option<SliceId> {
         let origin = match &self.source {
-            _ if !self.hidden.is_empty() => return None,
+            _ if !self.hidden.is_empty() || self.within.is_some() => return None,
             Source::Chunk(chunk) => Origin::Chunk(Arc::downgrade(chunk)),
             Source::Group(group) => Origin::Group(Arc::downgrade(group.owner()), group.index()),
         };
@@ -197,12 +199,18 @@ impl Slice {
     }
 
     pub(crate) fn new(source: Source, hidden: Arc<[Arc<Filter>]>) -> Self {
-        Self { source, hidden }
+        Self { source, hidden, within: None }
     }
 
     /// The rows of a chunk, less what filters hide.
     pub fn of_chunk(chunk: Arc<Chunk>, hidden: Arc<[Arc<Filter>]>) -> Self {
-        Self { source: Source::Chunk(chunk), hidden }
+        Self { source: Source::Chunk(chunk), hidden, within: None }
+    }
+
+    /// The same rows, less those that a filter does not accept.
+    #[must_use]
+    pub fn within(self, filter: Arc<Filter>) -> Self {
+        Self { within: Some(filter), ..self }
     }
 
     /// Decoded rows, as many as there are.
@@ -215,7 +223,7 @@ impl Slice {
         self.source.signal()
     }
 
-    /// Number of rows, those that deletes hide included.
+    /// Number of rows, those that are hidden included.
     pub fn rows(&self) -> usize {
         self.source.rows()
     }
@@ -225,10 +233,10 @@ impl Slice {
         self.source.time_ns()
     }
 
-    /// The rows that the filter accepts and that no delete hides, one bit a row.
+    /// The rows that the filter accepts and that are not hidden, one bit a row.
     pub fn select(&self, filter: &Filter, cost: &mut Cost) -> Result<BooleanBuffer> {
         cost.slices += 1;
-        select::select(&self.source, filter, &self.hidden, cost)
+        select::select(&self.source, filter, self.within.as_deref(), &self.hidden, cost)
     }
 
     /// Values of the rows whose bit is set, in the order of the slice, one array a column.
@@ -259,8 +267,20 @@ impl Slice {
     }
 
     /// The keys of the rows' attributes, each scope and kind apart. Keys in the overflow are among them, as far
-    /// as they are known without reading rows.
+    /// as they are known without reading rows. Where rows must fulfil a filter to be seen, those are read, and
+    /// only their keys are named.
     pub fn keys(&self) -> Result<Vec<KeyInfo>> {
+        let Some(within) = &self.within else { return self.source.keys() };
+        let rows = select::select(&self.source, within, None, &self.hidden, &mut Cost::default())?;
+        match rows.count_set_bits() {
+            0 => Ok(Vec::new()),
+            count if count == self.rows() => self.source.keys(),
+            _ => Ok(super::keys::of_chunk(&self.chunk(&rows)?)),
+        }
+    }
+
+    /// Like [`Self::keys`], of hidden rows too: to decide how rows are read, never to be shown.
+    pub fn stored_keys(&self) -> Result<Vec<KeyInfo>> {
         self.source.keys()
     }
 }

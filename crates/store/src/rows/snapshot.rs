@@ -9,9 +9,10 @@ use hashbrown::HashMap;
 use model::{Signal, TenantId};
 
 use super::chunk::{Chunk, Scope};
+use super::filter::Filter;
 use super::slice::{KeyInfo, Slice};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::shard::Shard;
 use crate::view::ShardView;
 use crate::wal::ShardKey;
@@ -22,6 +23,8 @@ pub struct RowSnapshot {
     segments: ShardView,
     /// Chunks of heads, newest first.
     chunks: Vec<Arc<Chunk>>,
+    /// What every row seen must fulfil.
+    within: Option<Arc<Filter>>,
 }
 
 impl Engine {
@@ -37,11 +40,18 @@ impl Engine {
             _ => Vec::new(),
         });
         chunks.reverse();
-        RowSnapshot { segments: view.shards.get(&key).cloned().unwrap_or_default(), chunks }
+        let segments = view.shards.get(&key).cloned().unwrap_or_default();
+        RowSnapshot { segments, chunks, within: None }
     }
 }
 
 impl RowSnapshot {
+    /// The same moment with only the rows that this filter accepts; to whoever asks it, others do not exist.
+    #[must_use]
+    pub fn within(self, filter: Filter) -> Self {
+        Self { within: Some(Arc::new(filter)), ..self }
+    }
+
     /// What may have rows from `start_ns` until before `end_ns` (`i64::MAX`: no end), the one with the latest
     /// row first.
     pub fn slices(&self, start_ns: i64, end_ns: i64) -> Result<Vec<Slice>> {
@@ -61,16 +71,26 @@ impl RowSnapshot {
                 slices.extend(live.segment.slices(start_ns, end_ns, &hidden)?);
             }
         }
+        if let Some(within) = &self.within {
+            slices = slices.into_iter().map(|slice| slice.within(Arc::clone(within))).collect();
+        }
         slices.sort_by_key(|slice| Reverse(slice.time_ns().1));
         Ok(slices)
     }
 
     /// The keys of attributes in that range of time, each scope's once. A key has the kind that can show all its
-    /// values: doubles where integers and doubles occur, texts where others mix.
-    pub fn keys(&self, start_ns: i64, end_ns: i64) -> Result<Vec<KeyInfo>> {
+    /// values: doubles where integers and doubles occur, texts where others mix. `check` is asked before each slice
+    /// whether to go on, since rows are read where only a part of them is seen.
+    pub fn keys<E: From<StoreError>>(
+        &self,
+        start_ns: i64,
+        end_ns: i64,
+        check: impl Fn() -> std::result::Result<(), E>,
+    ) -> std::result::Result<Vec<KeyInfo>, E> {
         let mut merged: Vec<KeyInfo> = Vec::new();
         let mut places: HashMap<(Scope, Arc<str>), usize> = HashMap::new();
         for slice in self.slices(start_ns, end_ns)?.iter().rev() {
+            check()?;
             for key in slice.keys()? {
                 let place = *places.entry((key.scope, Arc::clone(&key.key))).or_insert_with(|| {
                     merged.push(KeyInfo { count: 0, ..key.clone() });
