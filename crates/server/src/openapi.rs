@@ -20,7 +20,7 @@ use axum::routing::{MethodFilter, on};
 
 use document::document;
 pub(crate) use operation::{Op, Page, bytes, json_as, text};
-pub(crate) use param::{Param, choice, count, flag, number, string, time};
+pub(crate) use param::{Param, choice, count, string, time};
 pub(crate) use words::{ErrorAnswer, Words};
 
 use crate::app::SharedApp;

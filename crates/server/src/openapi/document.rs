@@ -121,8 +121,21 @@ fn path_names(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn path_parameter(name: &str) -> Value {
-    json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } })
+    let mut parameter = json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } });
+    if let Some(example) = EXAMPLES.iter().find(|(of, _)| *of == name) {
+        parameter["example"] = json!(example.1);
+    }
+    parameter
 }
+
+/// What a part of a path may be, where not every text means something.
+const EXAMPLES: [(&str, &str); 5] = [
+    ("tenant", "current"),
+    ("kind", "dashboard"),
+    ("signal", "logs"),
+    ("trace_id", "0af7651916cd43dd8448eb211c80319c"),
+    ("host", "default"),
+];
 
 fn query_parameter(param: &Param) -> Value {
     json!({

@@ -16,8 +16,6 @@ pub(crate) struct Param {
 enum Kind {
     String,
     Count,
-    Number,
-    Flag,
     Choice(&'static [&'static str]),
 }
 
@@ -29,16 +27,6 @@ pub(crate) const fn string(name: &'static str, about: &'static str) -> Param {
 /// A whole number from 0 on.
 pub(crate) const fn count(name: &'static str, about: &'static str) -> Param {
     Param { kind: Kind::Count, ..string(name, about) }
-}
-
-/// A number.
-pub(crate) const fn number(name: &'static str, about: &'static str) -> Param {
-    Param { kind: Kind::Number, ..string(name, about) }
-}
-
-/// `true` or `false`.
-pub(crate) const fn flag(name: &'static str, about: &'static str) -> Param {
-    Param { kind: Kind::Flag, ..string(name, about) }
 }
 
 /// One of some words.
@@ -67,8 +55,6 @@ impl Param {
         let one = match self.kind {
             Kind::String => json!({ "type": "string" }),
             Kind::Count => json!({ "type": "integer", "minimum": 0 }),
-            Kind::Number => json!({ "type": "number" }),
-            Kind::Flag => json!({ "type": "boolean" }),
             Kind::Choice(of) => json!({ "type": "string", "enum": of }),
         };
         if self.is_repeated { json!({ "type": "array", "items": one }) } else { one }
