@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use control::{ControlError, ObjectKind};
 use serde_json::{Value, json};
 
+pub(crate) use secrets::mask;
+
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
