@@ -162,8 +162,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
-                headers
-                    .append("x-forwarded-for", axum::http::HeaderValue::from_bytes(line.as_bytes()).unwrap());
+                headers.append("x-forwarded-for", header::HeaderValue::from_bytes(line.as_bytes()).unwrap());
             }
             let found = last_untrusted(&trusted, peer.parse().unwrap(), &headers);
             assert_eq!(found.to_string(), want, "{peer} {lines:?}");
