@@ -31,7 +31,7 @@ fn kind_of(name: &str) -> Result<ObjectKind, Fault> {
 /// An object as whoever asks may see it.
 fn shown(mut object: control::Object, identity: &Identity) -> Value {
     if !identity.principal.may(control::Permission::SettingsManage) {
-        secrets::mask(object.kind, &mut object.spec);
+        mask(object.kind, &mut object.spec);
     }
     to_json(&object)
 }
