@@ -2,13 +2,16 @@
 
 mod identity; // step 2 of the shared part
 mod monitoring; // step 3 of a tenant's part
+mod origins; // step 5 of the shared part
 mod tokens; // step 3 of the shared part
 
 use db::{Migration, MigrationSet};
 
 /// In the shared part.
-pub(crate) const SHARED: MigrationSet =
-    MigrationSet { name: "control", migrations: &[FIRST, identity::IDENTITY, tokens::TOKENS] };
+pub(crate) const SHARED: MigrationSet = MigrationSet {
+    name: "control",
+    migrations: &[FIRST, identity::IDENTITY, tokens::TOKENS, origins::ORIGINS],
+};
 
 /// In each tenant's part.
 pub(crate) const TENANT: MigrationSet =

@@ -150,7 +150,7 @@ async fn revoke(
     Path((tenant, id)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
     let tenant = tenant_of(&app, &identity, &tenant).await?;
-    app.control()?.revoke_key(&tenant.id, &id).await?;
+    app.control()?.revoke_key(&tenant.id, &identity.principal, &id).await?;
     audited(&app, &identity, &tenant.id, "keys:revoke", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -165,8 +165,8 @@ async fn sign_in_link(
 ) -> Result<Response, ApiFault> {
     let tenant = tenant_of(&app, &identity, &tenant).await?;
     let control = app.control()?;
-    let user = covered(&control, &identity, &tenant.id, &id).await?;
-    let link = control.new_sign_in_link(&tenant.id, &user.id).await?;
+    let user = control.user(&tenant.id, &id).await?;
+    let link = control.give_sign_in_link(&tenant.id, &identity.principal, &user.id).await?;
     audited(&app, &identity, &tenant.id, "members:sign_in_link", &user.email, &Value::Null);
     let url = format!("{}/signin?token={}", app.public_url(visitor.headers()), link.token.expose());
     let answer = json!({ "url": url, "expires_at": timestamp(link.expires_at) });

@@ -165,6 +165,7 @@ async fn replace(
         selector: given.selector()?,
     };
     let role = app.control()?.update_role(&tenant.id, &identity.principal, new).await?;
+    app.tokens()?.forget_tenant(&tenant.id);
     audited(&app, &identity, &tenant.id, "roles:update", &role.name, &detail(&role));
     Ok(Json(role_json(&role)).into_response())
 }
