@@ -1,12 +1,14 @@
 //! One WebSocket endpoint, `/api/v1/ws`: subscriptions to what was just accepted.
 
 mod envelope; // what a message looks like
+mod guard; // whether they still may
 mod hub; // who gets it
 mod socket; // one connection
 mod tail; // rows as they come
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Extension, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 
 pub(crate) use envelope::timestamp;
@@ -14,6 +16,7 @@ pub(crate) use hub::Hub;
 
 use crate::app::SharedApp;
 use crate::chain::Identity;
+use guard::Guard;
 
 /// Largest message a client may send: a subscription of many selectors.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 10;
@@ -22,9 +25,12 @@ const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 10;
 pub(crate) async fn upgrade(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
+    parts: Parts,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    let tenant = identity.tenant.clone();
+    let guard = Guard::new(&parts, identity.released());
     upgrade
         .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| socket::serve(app, identity.tenant, socket))
+        .on_upgrade(move |socket| socket::serve(app, tenant, guard, socket))
 }
