@@ -109,7 +109,8 @@ async fn bind(settings: &Settings) -> Result<Listeners, Failure> {
     Ok(Listeners { http, otlp_grpc, otlp_http })
 }
 
-/// Open access is for this machine alone: asking for it on any other address is an error, not a surprise.
+/// Open access is for this machine alone: asking for it on any other address is an error, not a surprise. What the
+/// settings say was checked when they were read; here are the addresses that were bound.
 fn access_is_open(settings: &Settings, addresses: &Addresses) -> Result<bool, Failure> {
     if settings.auth.local == LocalAuth::Required {
         return Ok(false);

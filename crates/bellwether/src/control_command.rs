@@ -213,7 +213,7 @@ pub(crate) fn token(arguments: &Arguments, action: &TokenAction) -> Result<(), F
             }
         }
         TokenAction::Revoke { id, of } => {
-            control.revoke_key(&tenant(&of.tenant)?, id).await?;
+            control.revoke_key(&tenant(&of.tenant)?, &Principal::system(), id).await?;
             println!("{id} is revoked");
             Ok(())
         }

@@ -124,7 +124,7 @@ impl Control {
         let grant = KeyGrant::Scopes(KeyScopes::ALL);
         let key = NewKey { name: "bootstrap", grant, expires_at: None };
         let (_, key) = self.insert_key(&mut tx, &tenant, &Principal::system(), key).await?;
-        let link = self.insert_link(&mut tx, &user.id, LINK_LIFE).await?;
+        let link = self.insert_link(&mut tx, &user.id, "", LINK_LIFE).await?;
         tx.commit().await?;
         Ok(Some(First { key, link_token: link.token }))
     }

@@ -11,7 +11,7 @@ use crate::keys::tenant_of_row;
 use crate::lists::LIST_MAX;
 use crate::passwords::check_policy;
 use crate::permissions::{Permission, Principal};
-use crate::roles::{find_grant, may_give};
+use crate::roles::{covers, find_grant, may_give};
 use crate::secret::{Hash, Secret, new_id};
 use crate::sessions::{Client, DAY_MS, Session, SignInMethod};
 use crate::users::{NewUser, check_person};
@@ -83,12 +83,13 @@ impl Control {
             return Err(ControlError::Invalid { field: "email", message });
         }
         let insert = sqlx::query(
-            "INSERT INTO invitations (id, hash, tenant_id, email, role, invited_by, created_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO invitations (id, hash, tenant_id, email, role, invited_by, created_at, expires_at, \
+             invited_by_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         );
         let insert = insert.bind(invitation.id.as_str()).bind(Hash::of_secret(&token).hex());
         let insert = insert.bind(tenant.as_str()).bind(invitation.email.as_str()).bind(role);
         let insert = insert.bind(invitation.invited_by.as_str()).bind(now).bind(invitation.expires_at);
+        let insert = insert.bind(by.user_id());
         tx.execute(insert).await?;
         tx.commit().await?;
         Ok((invitation, token))
@@ -127,9 +128,20 @@ impl Control {
         Ok(invitation)
     }
 
-    /// Takes an invitation back.
-    pub async fn revoke_invitation(&self, tenant: &TenantId, id: &str) -> Result<(), ControlError> {
+    /// Takes an invitation back. Whoever does so could have sent it.
+    pub async fn revoke_invitation(
+        &self,
+        tenant: &TenantId,
+        by: &Principal,
+        id: &str,
+    ) -> Result<(), ControlError> {
+        by.need_in(tenant, Permission::MembersManage)?;
         let mut tx = self.begin().await?;
+        self.lock_tenant(&mut tx, tenant).await?;
+        let role = sqlx::query("SELECT role FROM invitations WHERE tenant_id = $1 AND id = $2");
+        let role = role.bind(tenant.as_str()).bind(id).fetch_optional(&mut *tx).await?;
+        let role: String = role.ok_or_else(|| not_found("invitation", id))?.try_get(0)?;
+        covers(&mut tx, tenant, by, &role).await?;
         let delete = sqlx::query("DELETE FROM invitations WHERE tenant_id = $1 AND id = $2");
         let done = tx.execute(delete.bind(tenant.as_str()).bind(id)).await?;
         tx.commit().await?;

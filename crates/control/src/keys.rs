@@ -136,8 +136,14 @@ impl Control {
 
     /// Makes a key invalid for good: here at once, in other processes within ten seconds. Revoking it twice
     /// changes nothing.
-    pub async fn revoke_key(&self, tenant: &TenantId, id: &str) -> Result<(), ControlError> {
+    /// Whoever does so may do what the key may.
+    pub async fn revoke_key(&self, tenant: &TenantId, by: &Principal, id: &str) -> Result<(), ControlError> {
         let mut tx = self.begin().await?;
+        match self.managed_key(&mut tx, tenant, by, id).await {
+            // One that is revoked already stays so.
+            Ok(_) | Err(ControlError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
         let done = sqlx::query(
             "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE tenant_id = $2 AND id = $3",
         )

@@ -59,7 +59,7 @@ pub use sign_in::{PasswordReset, SignIn};
 pub use sso::SsoError;
 pub use teams::{NewProject, Project, Team};
 pub use tenants::{PLATFORM_TENANT, Tenant, TenantState};
-pub use tokens::{AccessPrincipal, Binding, TokenFamily, TokenPair, TokenSettings, Tokens};
+pub use tokens::{AccessPrincipal, Binding, Revoked, TokenFamily, TokenPair, TokenSettings, Tokens};
 pub use upgrades::{SetStatus, TenantMigration};
 pub use users::{NewUser, User, UserState};
 

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use db::Tx;
 use model::TenantId;
-use sqlx::{AssertSqlSafe, Executor, Row};
+use sqlx::{Executor, Row};
 
 use crate::control::Control;
 use crate::error::ControlError;
+use crate::permissions::Principal;
 use crate::secret::{Hash, Secret};
 use crate::sessions::{Client, Session, SignInMethod};
 use crate::tenants::need_active;
-use crate::users::{COLUMNS, user_of_row};
+use crate::users::{User, lock_active};
 
 /// A link is for now, not for keeping.
 pub(crate) const LINK_LIFE: Duration = Duration::from_secs(3_600);
@@ -35,7 +36,23 @@ impl Control {
     ) -> Result<SignInLink, ControlError> {
         let user = self.user(tenant, id_or_email).await?;
         let mut tx = self.begin().await?;
-        let link = self.insert_link(&mut tx, &user.id, LINK_LIFE).await?;
+        let link = self.insert_link(&mut tx, &user.id, "", LINK_LIFE).await?;
+        tx.commit().await?;
+        Ok(link)
+    }
+
+    /// A link that `by` hands out to somebody else, by identifier: to someone who may do no more than they may
+    /// themselves. It ends when whoever made it loses their own access, and when its owner gets another role.
+    pub async fn give_sign_in_link(
+        &self,
+        tenant: &TenantId,
+        by: &Principal,
+        id: &str,
+    ) -> Result<SignInLink, ControlError> {
+        let mut tx = self.begin().await?;
+        let user = self.managed(&mut tx, tenant, by, id).await?;
+        refuse_oneself(by, &user)?;
+        let link = self.insert_link(&mut tx, &user.id, by.user_id(), LINK_LIFE).await?;
         tx.commit().await?;
         Ok(link)
     }
@@ -45,15 +62,16 @@ impl Control {
         let hash = Hash::of(presented).ok_or(ControlError::InvalidLink)?;
         let now = self.now();
         let mut tx = self.begin().await?;
+        let owner = sqlx::query("SELECT user_id FROM sign_in_links WHERE hash = $1").bind(hash.hex());
+        let owner = owner.fetch_optional(&mut *tx).await?.ok_or(ControlError::InvalidLink)?;
+        let owner: String = owner.try_get(0)?;
+        let user = lock_active(&mut tx, &owner).await?.ok_or(ControlError::InvalidLink)?;
         let used = sqlx::query(
-            "UPDATE sign_in_links SET used_at = $1 WHERE hash = $2 AND used_at IS NULL AND expires_at > $1 \
-             RETURNING user_id",
+            "UPDATE sign_in_links SET used_at = $1 WHERE hash = $2 AND used_at IS NULL AND expires_at > $1",
         );
-        let used = used.bind(now).bind(hash.hex()).fetch_optional(&mut *tx).await?;
-        let user_id: String = used.ok_or(ControlError::InvalidLink)?.try_get(0)?;
-        let statement = format!("SELECT {COLUMNS} FROM users WHERE id = $1 AND state = 'active'");
-        let user = sqlx::query(AssertSqlSafe(statement)).bind(user_id).fetch_optional(&mut *tx).await?;
-        let user = user_of_row(&user.ok_or(ControlError::InvalidLink)?)?;
+        if tx.execute(used.bind(now).bind(hash.hex())).await?.rows_affected() == 0 {
+            return Err(ControlError::InvalidLink);
+        }
         need_active(&mut tx, &user.tenant).await?;
         let session = self.begin_session(&mut tx, user, SignInMethod::Link, client).await?;
         tx.commit().await?;
@@ -64,6 +82,7 @@ impl Control {
         &self,
         tx: &mut Tx,
         user_id: &str,
+        made_by: &str,
         life: Duration,
     ) -> Result<SignInLink, ControlError> {
         let token = Secret::generate("bwl_")?;
@@ -71,13 +90,25 @@ impl Control {
         let life_ms = i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
         let expires_at = now.saturating_add(life_ms);
         let insert = sqlx::query(
-            "INSERT INTO sign_in_links (hash, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO sign_in_links (hash, user_id, created_at, expires_at, made_by_id) \
+             VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(Hash::of_secret(&token).hex())
         .bind(user_id)
         .bind(now)
-        .bind(expires_at);
+        .bind(expires_at)
+        .bind(made_by);
         tx.execute(insert).await?;
         Ok(SignInLink { token, expires_at })
     }
+}
+
+/// What is meant for others who lost their way in is not for oneself: with it whoever got hold of a session would keep
+/// the account, without its password and without a code.
+pub(crate) fn refuse_oneself(by: &Principal, user: &User) -> Result<(), ControlError> {
+    if by.user_id() != user.id {
+        return Ok(());
+    }
+    let message = "this is for other people's accounts; change your own under your profile".to_owned();
+    Err(ControlError::Forbidden { message })
 }

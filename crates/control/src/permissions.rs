@@ -321,6 +321,11 @@ impl Principal {
         if self.tenant == *tenant { Ok(()) } else { self.need(Permission::PlatformManage) }
     }
 
+    /// The identifier of the person who asks; empty for anybody else.
+    pub(crate) fn user_id(&self) -> &str {
+        if self.who.kind == ActorKind::User { &self.who.id } else { "" }
+    }
+
     /// Nobody hands out, or takes away, more than they have: neither a permission they lack nor a wider
     /// view than their own selector gives them.
     pub fn need_cover(&self, granted: Permissions, selector: Option<&str>) -> Result<(), ControlError> {

@@ -235,7 +235,7 @@ impl Control {
         mark(&mut tx, id, attempt, Step::CreateAdmin, self.now()).await?;
         let admin = NewUser { email: &new.admin_email, name: &new.admin_name, role: Role::Admin.as_str() };
         let admin = self.insert_user(&mut tx, id, admin).await?;
-        let link = self.insert_link(&mut tx, &admin.id, LINK_LIFE).await?;
+        let link = self.insert_link(&mut tx, &admin.id, "", LINK_LIFE).await?;
         let key = match new.key_name.as_deref() {
             None => None,
             Some(name) => {

@@ -3,6 +3,7 @@
 mod identity; // step 2 of the shared part
 mod key_selectors; // step 4 of the shared part
 mod monitoring; // step 3 of a tenant's part
+mod origins; // step 5 of the shared part
 mod tokens; // step 3 of the shared part
 
 use db::{Migration, MigrationSet};
@@ -10,7 +11,8 @@ use db::{Migration, MigrationSet};
 /// In the shared part.
 pub(crate) const SHARED: MigrationSet = MigrationSet { name: "control", migrations: &STEPS };
 
-const STEPS: [Migration; 4] = [FIRST, identity::IDENTITY, tokens::TOKENS, key_selectors::KEY_SELECTORS];
+const STEPS: [Migration; 5] =
+    [FIRST, identity::IDENTITY, tokens::TOKENS, key_selectors::KEY_SELECTORS, origins::ORIGINS];
 
 /// In each tenant's part.
 pub(crate) const TENANT: MigrationSet =

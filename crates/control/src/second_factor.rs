@@ -6,6 +6,7 @@ use sqlx::{Executor, Row};
 
 use crate::control::Control;
 use crate::error::ControlError;
+use crate::links::refuse_oneself;
 use crate::permissions::Principal;
 use crate::secret::{Hash, Secret, random};
 use crate::totp;
@@ -67,7 +68,7 @@ impl Control {
         code: &str,
     ) -> Result<Vec<Secret>, ControlError> {
         let user = self.user(tenant, user).await?;
-        let attempt = self.begin_attempt(&user.email, "").await?;
+        let attempt = self.begin_attempt(Some(tenant), &user.email, "").await?;
         let mut tx = self.begin().await?;
         self.use_step(&mut tx, &user.id, code).await?;
         let update = sqlx::query(
@@ -90,7 +91,7 @@ impl Control {
         code: &str,
     ) -> Result<(), ControlError> {
         let user = self.user(tenant, user).await?;
-        let attempt = self.begin_attempt(&user.email, "").await?;
+        let attempt = self.begin_attempt(Some(tenant), &user.email, "").await?;
         let mut tx = self.begin().await?;
         self.use_code(&mut tx, &user.id, code).await?;
         remove(&mut tx, &user).await?;
@@ -108,8 +109,9 @@ impl Control {
     ) -> Result<(), ControlError> {
         let mut tx = self.begin().await?;
         let user = self.managed(&mut tx, tenant, by, user).await?;
-        remove(&mut tx, &user).await?;
+        refuse_oneself(by, &user)?;
         delete_sessions(&mut tx, self.now(), &user.id, None).await?;
+        remove(&mut tx, &user).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -122,7 +124,7 @@ impl Control {
         code: &str,
     ) -> Result<Vec<Secret>, ControlError> {
         let user = self.user(tenant, user).await?;
-        let attempt = self.begin_attempt(&user.email, "").await?;
+        let attempt = self.begin_attempt(Some(tenant), &user.email, "").await?;
         let mut tx = self.begin().await?;
         if !self.has_second_factor(&mut tx, &user.id).await? {
             return Err(ControlError::WrongCredentials);
@@ -160,11 +162,12 @@ impl Control {
 
     /// Accepts a code of the authenticator or a recovery code, each once.
     pub(crate) async fn use_code(&self, tx: &mut Tx, user: &str, given: &str) -> Result<(), ControlError> {
-        let given = given.trim();
-        if given.len() == 6 {
+        // Authenticators show `123 456`.
+        let is_step = |c: char| c.is_ascii_digit() || c.is_whitespace();
+        if given.chars().all(is_step) && given.chars().filter(char::is_ascii_digit).count() == 6 {
             return self.use_step(tx, user, given).await;
         }
-        let hash = Hash::of(&given.to_lowercase()).ok_or(ControlError::WrongCredentials)?;
+        let hash = Hash::of(&given.trim().to_lowercase()).ok_or(ControlError::WrongCredentials)?;
         let delete = sqlx::query("DELETE FROM recovery_codes WHERE user_id = $1 AND hash = $2");
         match tx.execute(delete.bind(user).bind(hash.hex())).await?.rows_affected() {
             0 => Err(ControlError::WrongCredentials),

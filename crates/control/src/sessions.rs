@@ -16,7 +16,7 @@ pub(crate) const HOUR_MS: i64 = 3_600_000;
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A session ends after this, however much it is used.
-const SESSION_LIFE_MS: i64 = 30 * DAY_MS;
+pub(crate) const SESSION_LIFE_MS: i64 = 30 * DAY_MS;
 
 /// A session ends when it was not used for this long.
 const SESSION_IDLE_MS: i64 = 7 * DAY_MS;
@@ -79,6 +79,22 @@ impl SignInMethod {
     }
 }
 
+/// How someone signed in, and what follows from it for the session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way<'a> {
+    pub(crate) method: SignInMethod,
+    /// Through which provider; empty for none.
+    pub(crate) provider: &'a str,
+    /// The session ends then at the latest, milliseconds since the Unix epoch: the provider said so.
+    pub(crate) ends_at: Option<i64>,
+}
+
+impl From<SignInMethod> for Way<'_> {
+    fn from(method: SignInMethod) -> Self {
+        Self { method, provider: "", ends_at: None }
+    }
+}
+
 /// A session just begun.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -134,9 +150,10 @@ impl Control {
         &self,
         tx: &mut Tx,
         mut user: User,
-        method: SignInMethod,
+        way: impl Into<Way<'_>>,
         client: Client<'_>,
     ) -> Result<Session, ControlError> {
+        let Way { method, provider, ends_at } = way.into();
         refuse_if_sso_only(tx, &user, method).await?;
         let now = self.now();
         let old = sqlx::query(
@@ -145,10 +162,10 @@ impl Control {
         );
         tx.execute(old.bind(user.id.as_str()).bind(SESSIONS_MAX - 1)).await?;
         let (id, token) = (new_id("session")?, Secret::generate("bws_")?);
-        let expires_at = now.saturating_add(SESSION_LIFE_MS);
+        let expires_at = now.saturating_add(SESSION_LIFE_MS).min(ends_at.unwrap_or(i64::MAX));
         let insert = sqlx::query(
             "INSERT INTO sessions (hash, id, user_id, method, address, user_agent, created_at, last_seen_at, \
-             expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+             expires_at, provider_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)",
         )
         .bind(Hash::of_secret(&token).hex())
         .bind(id.as_str())
@@ -157,7 +174,8 @@ impl Control {
         .bind(shown(client.address))
         .bind(shown(client.user_agent))
         .bind(now)
-        .bind(expires_at);
+        .bind(expires_at)
+        .bind(provider);
         tx.execute(insert).await?;
         let update = sqlx::query("UPDATE users SET last_sign_in_at = $1 WHERE id = $2");
         tx.execute(update.bind(now).bind(user.id.as_str())).await?;

@@ -11,8 +11,7 @@ use crate::error::ControlError;
 use crate::passwords::check_policy;
 use crate::secret::{Hash, Secret};
 use crate::sessions::{Client, Session, SignInMethod};
-use crate::throttle::Attempt;
-use crate::users::{COLUMNS, User, UserState, delete_sessions, user_of_row};
+use crate::users::{COLUMNS, User, UserState, delete_sessions, lock_active, user_of_row};
 
 /// A link to set a new password is good for this long.
 const RESET_LIFE: Duration = Duration::from_secs(3_600);
@@ -60,24 +59,30 @@ impl Control {
     /// asks for the same again with the code of the second factor, `TenantNeeded` for the same with a tenant.
     pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<Session, ControlError> {
         let SignIn { tenant, email, password, code, client } = sign_in;
-        let attempt = self.begin_attempt(email, client.address).await?;
-        let mut proven = self.proven_accounts(tenant, email, password).await?;
+        let attempt = self.begin_attempt(tenant, email, client.address).await?;
+        let proven = self.proven_accounts(tenant, email, password).await;
+        let mut proven = self.judged(&attempt, proven).await?;
         let (user, stored) = proven.pop().ok_or(ControlError::WrongCredentials)?;
         if !proven.is_empty() {
             // Asking for the tenant is no failure, and no success that would forgive others either.
-            let mut tx = self.begin().await?;
-            self.take_back(&mut tx, &attempt).await?;
-            tx.commit().await?;
-            return Err(ControlError::TenantNeeded);
+            return self.judged(&attempt, Err(ControlError::TenantNeeded)).await;
         }
         self.active_tenant(&user.tenant).await?;
 
-        let outdated = stored.filter(|stored| self.shared.hasher.is_old(stored));
-        let renewed = match outdated {
-            Some(old) => Some((self.shared.hasher.hash(password).await?, old)),
-            None => None,
+        let verified = stored.ok_or(ControlError::WrongCredentials)?;
+        let renewed = if self.shared.hasher.is_old(&verified) {
+            let renewed = self.shared.hasher.hash(password).await;
+            Some(self.judged(&attempt, renewed).await?)
+        } else {
+            None
         };
         let mut tx = self.begin().await?;
+        // Disabled, demoted or given another password while the hash was computed: whoever does so waits for this lock,
+        // or has been faster.
+        let user = lock_active(&mut tx, &user.id).await?.ok_or(ControlError::WrongCredentials)?;
+        let same = sqlx::query("SELECT 1 FROM passwords WHERE user_id = $1 AND hash = $2");
+        let same = same.bind(user.id.as_str()).bind(verified.as_str()).fetch_optional(&mut *tx).await?;
+        same.ok_or(ControlError::WrongCredentials)?;
         let method = match (self.has_second_factor(&mut tx, &user.id).await?, code) {
             (false, _) => SignInMethod::Password,
             (true, Some(code)) => {
@@ -91,14 +96,9 @@ impl Control {
                 return Err(ControlError::CodeNeeded);
             }
         };
-        // Disabled, demoted or given another password while the hash was computed.
-        let statement = format!("SELECT {COLUMNS} FROM users WHERE id = $1 AND state = 'active'");
-        let row =
-            sqlx::query(AssertSqlSafe(statement)).bind(user.id.as_str()).fetch_optional(&mut *tx).await?;
-        let user = user_of_row(&row.ok_or(ControlError::WrongCredentials)?)?;
-        if let Some((renewed, old)) = renewed {
-            let update = sqlx::query("UPDATE passwords SET hash = $1 WHERE user_id = $2 AND hash = $3");
-            tx.execute(update.bind(renewed).bind(user.id.as_str()).bind(old)).await?;
+        if let Some(renewed) = renewed {
+            let update = sqlx::query("UPDATE passwords SET hash = $1 WHERE user_id = $2");
+            tx.execute(update.bind(renewed).bind(user.id.as_str())).await?;
         }
         self.forgive(&mut tx, &attempt).await?;
         let session = self.begin_session(&mut tx, user, method, client).await?;
@@ -130,16 +130,22 @@ impl Control {
             None => None,
             Some(_) if current.is_none() && self.came_by_link(&user, keep_session).await? => None,
             Some(stored) => {
-                let attempt = self.begin_attempt(&user.email, "").await?;
-                let current = current.unwrap_or_default();
-                if !self.shared.hasher.verify(current, Some(stored.clone())).await? {
+                let attempt = self.begin_attempt(Some(tenant), &user.email, "").await?;
+                let right =
+                    self.shared.hasher.verify(current.unwrap_or_default(), Some(stored.clone())).await;
+                if !self.judged(&attempt, right).await? {
                     return Err(ControlError::WrongCredentials);
                 }
                 Some(attempt)
             }
         };
-        let hash = self.shared.hasher.hash(new).await?;
+        let mut hash = self.shared.hasher.hash(new).await;
+        if let Some(attempt) = &attempt {
+            hash = self.judged(attempt, hash).await;
+        }
+        let hash = hash?;
         let mut tx = self.begin().await?;
+        lock_active(&mut tx, &user.id).await?.ok_or(ControlError::WrongCredentials)?;
         match &stored {
             // Only over the password that was verified: another change may have come between.
             Some(stored) => {
@@ -233,6 +239,7 @@ impl Control {
         check_policy(new, &user.email)?;
         let new = self.shared.hasher.hash(new).await?;
         let mut tx = self.begin().await?;
+        lock_active(&mut tx, &user.id).await?.ok_or(ControlError::InvalidReset)?;
         let delete = sqlx::query("DELETE FROM password_resets WHERE hash = $1 AND expires_at > $2");
         if tx.execute(delete.bind(hash.hex()).bind(now)).await?.rows_affected() == 0 {
             return Err(ControlError::InvalidReset);
@@ -263,17 +270,6 @@ impl Control {
         for table in ["password_resets", "sign_in_links"] {
             let statement = format!("DELETE FROM {table} WHERE user_id = $1");
             tx.execute(sqlx::query(AssertSqlSafe(statement)).bind(user)).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes an attempt back that was neither a success nor a failure.
-    async fn take_back(&self, tx: &mut Tx, attempt: &Attempt) -> Result<(), ControlError> {
-        for subject in attempt.subjects() {
-            let update = sqlx::query(
-                "UPDATE sign_in_failures SET failures = failures - 1 WHERE subject = $1 AND failures > 0",
-            );
-            tx.execute(update.bind(subject)).await?;
         }
         Ok(())
     }

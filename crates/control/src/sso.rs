@@ -30,8 +30,8 @@ use url::Url;
 use crate::control::Control;
 use crate::error::{ControlError, not_found};
 use crate::secret::Secret;
-use crate::sessions::{Client, Session, SignInMethod};
-use crate::users::{User, UserState, read_user};
+use crate::sessions::{Client, Session, SignInMethod, Way};
+use crate::users::{User, lock_active};
 
 pub use error::SsoError;
 pub use fetch::{BODY_BYTES_MAX, Fetch, Fetched};
@@ -80,6 +80,8 @@ pub struct SsoOutcome {
     pub provider: String,
     /// By which protocol.
     pub method: SignInMethod,
+    /// Until when the provider vouches for them, milliseconds since the Unix epoch; `None` where it does not say.
+    pub ends_at: Option<i64>,
     /// The path they wanted to go to.
     pub return_to: String,
 }
@@ -146,11 +148,9 @@ impl Sso {
     ) -> Result<Session, ControlError> {
         let control = &self.shared.control;
         let mut tx = control.begin().await?;
-        let user = read_user(&mut tx, &outcome.tenant, &outcome.user.id).await?;
-        if user.state != UserState::Active {
-            return Err(SsoError::State.into());
-        }
-        let session = control.begin_session(&mut tx, user, outcome.method, client).await?;
+        let user = lock_active(&mut tx, &outcome.user.id).await?.ok_or(SsoError::State)?;
+        let way = Way { method: outcome.method, provider: &outcome.provider, ends_at: outcome.ends_at };
+        let session = control.begin_session(&mut tx, user, way, client).await?;
         tx.commit().await?;
         Ok(session)
     }

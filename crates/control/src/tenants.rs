@@ -15,6 +15,8 @@ use crate::control::Control;
 use crate::error::{ControlError, one_line};
 use crate::lists::LIST_MAX;
 use crate::schema;
+use crate::sso::SSO_ONLY;
+use crate::sso::only::end_other_ways;
 
 /// Largest settings or limits, as JSON text.
 const JSON_BYTES_MAX: usize = 64 << 10;
@@ -119,9 +121,14 @@ impl Control {
         self.set(id, "name", name.trim()).await
     }
 
-    /// Replaces a tenant's settings.
+    /// Replaces a tenant's settings. With `sso_only` whatever was begun by another way ends.
     pub async fn put_tenant_settings(&self, id: &TenantId, settings: &Value) -> Result<Tenant, ControlError> {
-        self.set(id, "settings", &object_text("settings", settings)?).await
+        let tenant = self.set(id, "settings", &object_text("settings", settings)?).await?;
+        if tenant.settings[SSO_ONLY] == true {
+            // Once the setting stands, so that nothing begins by another way in between.
+            end_other_ways(self, id).await?;
+        }
+        Ok(tenant)
     }
 
     /// Replaces a tenant's limits.

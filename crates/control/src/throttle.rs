@@ -1,11 +1,15 @@
-//! Guessing is slow: failed attempts are counted per account and per network address, in the database, so
-//! that all nodes agree.
+//! Guessing is slow: failed attempts are counted in the database, so that all nodes agree, and three times: for an
+//! account from one network, which waits longer each time; for an account from everywhere, and for a network whatever
+//! the account, each within a window. So whoever guesses from elsewhere makes the owner of an account wait only by an
+//! attack from many networks, and then for a window.
 //!
 //! An attempt counts as failed from its beginning and is forgiven when it succeeds; so of many at once no
-//! more get through than one after the other would. An account is its address alone, whether it exists or
-//! not, so that being locked out tells nothing.
+//! more get through than one after the other would. An account is a tenant and an address, whether it exists or
+//! not, so that being locked out tells nothing; and where no tenant is named, the address alone, so that nobody learns
+//! from one what is known of the other, and a sign-in to one tenant forgives nothing of another.
 
 use db::Tx;
+use model::TenantId;
 use sha2::{Digest, Sha256};
 use sqlx::{Executor, Row};
 
@@ -13,71 +17,109 @@ use crate::control::Control;
 use crate::error::ControlError;
 use crate::secret::hex;
 
-/// Failures of one account before each further one has to wait.
+/// Failures of one account from one network before each further one has to wait.
 const FREE: i64 = 5;
 
-/// Failures of one account that lock it.
+/// Failures of one account from one network that lock it for that network.
 const LOCK_AT: i64 = 10;
 
 /// How long it stays locked.
 const LOCK_MS: i64 = 15 * 60_000;
 
-/// Failures of one account are forgotten this long after the last.
+/// Failures of one account from one network are forgotten this long after the last.
 const FORGET_MS: i64 = 60 * 60_000;
 
-/// Failures from one address within its window.
+/// Failures of one account from everywhere within a window.
+const ACCOUNT_MAX: i64 = 100;
+
+/// Failures from one network within a window.
 const ADDRESS_MAX: i64 = 30;
 
-/// The window of an address begins with its first failure.
-const ADDRESS_WINDOW_MS: i64 = 15 * 60_000;
+/// A window begins with its first failure.
+const WINDOW_MS: i64 = 15 * 60_000;
 
-/// An attempt under way: how to forgive it.
+/// An attempt under way: how to forgive it, or to take it back.
 #[must_use = "an attempt that succeeded must be forgiven"]
 pub(crate) struct Attempt {
-    account: String,
-    address: Option<String>,
-}
-
-impl Attempt {
-    pub(crate) fn subjects(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.account.as_str()).chain(self.address.as_deref())
-    }
+    /// The account from the network, where nothing blocks it for long but its own failures.
+    pair: String,
+    /// The account and the network, if that is known, and how many failures each may have.
+    windows: Vec<(String, i64)>,
 }
 
 impl Control {
-    /// Counts an attempt to prove to be `account`, made from `address` (empty when it is not known), or
-    /// refuses it.
-    pub(crate) async fn begin_attempt(&self, account: &str, address: &str) -> Result<Attempt, ControlError> {
-        let digest = Sha256::digest(account.trim().to_lowercase());
-        let attempt = Attempt {
-            account: format!("account:{}", hex(&digest[..16])),
-            address: network(address).map(|network| format!("address:{network}")),
-        };
+    /// Counts an attempt to prove to be the account of an address, made from a network address (empty when it is not
+    /// known, or when whoever tries has proved already who they are), or refuses it.
+    pub(crate) async fn begin_attempt(
+        &self,
+        tenant: Option<&TenantId>,
+        email: &str,
+        address: &str,
+    ) -> Result<Attempt, ControlError> {
+        let name = format!("{}\n{}", tenant.map_or("", TenantId::as_str), email.trim().to_lowercase());
+        let account = format!("account:{}", hex(&Sha256::digest(name)[..16]));
+        let network = network(address);
+        let pair = format!("{account}@{}", network.as_deref().unwrap_or_default());
+        // Whoever comes from nowhere has one pair for all, which is bound enough.
+        let windows = network.map_or_else(Vec::new, |network| {
+            vec![(account, ACCOUNT_MAX), (format!("address:{network}"), ADDRESS_MAX)]
+        });
+        let attempt = Attempt { pair, windows };
         let now = self.now();
         let mut tx = self.begin().await?;
-        self.count_account(&mut tx, &attempt.account, now).await?;
-        if let Some(address) = &attempt.address {
-            self.count_address(&mut tx, address, now).await?;
+        self.count_pair(&mut tx, &attempt.pair, now).await?;
+        for (subject, most) in &attempt.windows {
+            self.count_window(&mut tx, subject, *most, now).await?;
         }
         tx.commit().await?;
         Ok(attempt)
     }
 
-    /// Forgets the failures of an account whose owner just proved to be it. Those of the address stay but
-    /// for this attempt: one good password does not pay for guessing others.
+    /// Forgets the failures from the network of an account whose owner just proved to be it. Those of the windows stay
+    /// but for this attempt: one good password does not pay for guessing others.
     pub(crate) async fn forgive(&self, tx: &mut Tx, attempt: &Attempt) -> Result<(), ControlError> {
         let delete = sqlx::query("DELETE FROM sign_in_failures WHERE subject = $1");
-        tx.execute(delete.bind(attempt.account.as_str())).await?;
-        if let Some(address) = &attempt.address {
+        tx.execute(delete.bind(attempt.pair.as_str())).await?;
+        self.uncount_windows(tx, attempt).await
+    }
+
+    /// Takes an attempt back that was neither a success nor a failure: everything is as before it. Nothing blocked it,
+    /// so nothing blocks the next.
+    pub(crate) async fn take_back(&self, tx: &mut Tx, attempt: &Attempt) -> Result<(), ControlError> {
+        let update = sqlx::query(
+            "UPDATE sign_in_failures SET failures = failures - 1, blocked_until = 0 \
+             WHERE subject = $1 AND failures > 0",
+        );
+        tx.execute(update.bind(attempt.pair.as_str())).await?;
+        self.uncount_windows(tx, attempt).await
+    }
+
+    /// The outcome of a check that an attempt was begun for. One that could not be made, as when too many wait for it,
+    /// takes the attempt back.
+    pub(crate) async fn judged<T>(
+        &self,
+        attempt: &Attempt,
+        outcome: Result<T, ControlError>,
+    ) -> Result<T, ControlError> {
+        if outcome.is_err() {
+            let mut tx = self.begin().await?;
+            self.take_back(&mut tx, attempt).await?;
+            tx.commit().await?;
+        }
+        outcome
+    }
+
+    async fn uncount_windows(&self, tx: &mut Tx, attempt: &Attempt) -> Result<(), ControlError> {
+        for (subject, _) in &attempt.windows {
             let update = sqlx::query(
                 "UPDATE sign_in_failures SET failures = failures - 1 WHERE subject = $1 AND failures > 0",
             );
-            tx.execute(update.bind(address.as_str())).await?;
+            tx.execute(update.bind(subject.as_str())).await?;
         }
         Ok(())
     }
 
-    async fn count_account(&self, tx: &mut Tx, subject: &str, now: i64) -> Result<(), ControlError> {
+    async fn count_pair(&self, tx: &mut Tx, subject: &str, now: i64) -> Result<(), ControlError> {
         let forgotten = now.saturating_sub(FORGET_MS);
         // Counts only while nothing blocks. The row stays locked until the transaction ends.
         let counted = sqlx::query(
@@ -98,8 +140,14 @@ impl Control {
         Ok(())
     }
 
-    async fn count_address(&self, tx: &mut Tx, subject: &str, now: i64) -> Result<(), ControlError> {
-        let expired = now.saturating_sub(ADDRESS_WINDOW_MS);
+    async fn count_window(
+        &self,
+        tx: &mut Tx,
+        subject: &str,
+        most: i64,
+        now: i64,
+    ) -> Result<(), ControlError> {
+        let expired = now.saturating_sub(WINDOW_MS);
         let counted = sqlx::query(
             "INSERT INTO sign_in_failures (subject, failures, first_at, last_at, blocked_until) \
              VALUES ($1, 1, $2, $2, $2 + $5) ON CONFLICT (subject) DO UPDATE \
@@ -111,7 +159,7 @@ impl Control {
              WHERE sign_in_failures.first_at <= $3 OR sign_in_failures.failures < $4 \
              RETURNING failures",
         );
-        let counted = counted.bind(subject).bind(now).bind(expired).bind(ADDRESS_MAX).bind(ADDRESS_WINDOW_MS);
+        let counted = counted.bind(subject).bind(now).bind(expired).bind(most).bind(WINDOW_MS);
         match counted.fetch_optional(&mut **tx).await? {
             Some(_) => Ok(()),
             None => Err(self.blocked(tx, subject, now).await?),
@@ -132,7 +180,7 @@ impl Control {
     }
 }
 
-/// How long an account has to wait after so many failures: 1, 2, 4, 8, 16 s, then it is locked.
+/// How long an account has to wait after so many failures from a network: 1, 2, 4, 8, 16 s, then it is locked for it.
 fn wait_ms(failures: i64) -> i64 {
     match failures {
         ..FREE => 0,

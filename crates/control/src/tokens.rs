@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kit::{BoxError, HealthStatus, Service, Shutdown};
+use model::TenantId;
 use parking_lot::RwLock;
 use sqlx::{AnyConnection, AssertSqlSafe, Executor, Row};
 
@@ -38,7 +39,8 @@ use crate::users::{COLUMNS, User, user_of_row};
 
 pub use access::AccessPrincipal;
 pub use refresh::TokenFamily;
-pub(crate) use revoke::end_families;
+pub use revoke::Revoked;
+pub(crate) use revoke::{Which, end_families, end_families_of};
 
 /// Life of an access token.
 pub(crate) const ACCESS_SECONDS: i64 = 900;
@@ -121,7 +123,15 @@ struct Shared {
     settings: TokenSettings,
     keys: RwLock<signing::SigningKeys>,
     news: news::News,
-    holders: RwLock<HashMap<String, Seen>>,
+    holders: RwLock<Holders>,
+}
+
+/// People of whom something is known.
+#[derive(Default)]
+struct Holders {
+    known: HashMap<String, Seen>,
+    /// How often people were forgotten: what was read before is not kept afterwards.
+    forgotten: u64,
 }
 
 /// A person who may hold tokens: active, in an active tenant.
@@ -162,7 +172,18 @@ impl Tokens {
 
     /// Forgets what is known of a person, so that a change of theirs counts at once in this process.
     pub fn forget_user(&self, user_id: &str) {
-        self.shared.holders.write().remove(user_id);
+        let mut holders = self.shared.holders.write();
+        holders.known.remove(user_id);
+        holders.forgotten += 1;
+    }
+
+    /// Forgets what is known of a tenant's people, as after a change of a role that they carry.
+    pub fn forget_tenant(&self, tenant: &TenantId) {
+        let mut holders = self.shared.holders.write();
+        holders
+            .known
+            .retain(|_, seen| seen.holder.as_ref().is_some_and(|holder| holder.user.tenant != *tenant));
+        holders.forgotten += 1;
     }
 
     /// Removes what has ended.
@@ -171,6 +192,8 @@ impl Tokens {
         let mut tx = self.shared.control.begin().await?;
         for statement in [
             "DELETE FROM token_families WHERE expires_at <= $1",
+            // Its tokens are refused like any that are not known; a day is for whoever asks why.
+            "DELETE FROM token_families WHERE revoked_at <= $1 - 86400000",
             "DELETE FROM refresh_tokens WHERE expires_at <= $1",
             "DELETE FROM token_news WHERE expires_at <= $1",
             "DELETE FROM signing_keys WHERE state = 'old' AND verifies_until <= $1",
@@ -220,22 +243,29 @@ impl Tokens {
     async fn known_holder(&self, user_id: &str) -> Result<Option<Arc<Holder>>, ControlError> {
         let now = self.shared.control.shared.clock.monotonic();
         let is_fresh = |seen: &Seen| now.saturating_sub(seen.at) < HOLDER_LIFE;
-        if let Some(seen) = self.shared.holders.read().get(user_id).filter(|seen| is_fresh(seen)) {
-            return Ok(seen.holder.clone());
-        }
+        let forgotten = {
+            let holders = self.shared.holders.read();
+            if let Some(seen) = holders.known.get(user_id).filter(|seen| is_fresh(seen)) {
+                return Ok(seen.holder.clone());
+            }
+            holders.forgotten
+        };
         let holder = {
             let mut connection = self.shared.control.read().await?;
             self.find_holder(&mut connection, user_id).await?.map(Arc::new)
         };
         let mut holders = self.shared.holders.write();
-        if holders.len() >= HOLDERS_MAX {
-            holders.retain(|_, seen| is_fresh(seen));
+        if holders.forgotten != forgotten {
+            return Ok(holder);
+        }
+        if holders.known.len() >= HOLDERS_MAX {
+            holders.known.retain(|_, seen| is_fresh(seen));
         }
         // Starting over costs one query a person.
-        if holders.len() >= HOLDERS_MAX {
-            holders.clear();
+        if holders.known.len() >= HOLDERS_MAX {
+            holders.known.clear();
         }
-        holders.insert(user_id.to_owned(), Seen { holder: holder.clone(), at: now });
+        holders.known.insert(user_id.to_owned(), Seen { holder: holder.clone(), at: now });
         Ok(holder)
     }
 }

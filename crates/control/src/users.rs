@@ -137,7 +137,7 @@ impl Control {
         Ok(user)
     }
 
-    /// Gives someone another role and ends their sessions. Whoever does so has what both roles permit.
+    /// Gives someone another role and ends every way in that they hold. Whoever does so has what both roles permit.
     pub async fn set_role(
         &self,
         tenant: &TenantId,
@@ -153,7 +153,7 @@ impl Control {
         }
         self.refuse_last_admin(&mut tx, &before, Role::parse(role)).await?;
         let user = set(&mut tx, tenant, id, "role", role).await?;
-        delete_sessions(&mut tx, self.now(), id, None).await?;
+        end_access(&mut tx, self.now(), id).await?;
         tx.commit().await?;
         Ok(user)
     }
@@ -182,6 +182,7 @@ impl Control {
         let mut tx = self.begin().await?;
         let before = self.managed(&mut tx, tenant, by, id).await?;
         self.refuse_last_admin(&mut tx, &before, None).await?;
+        end_access(&mut tx, self.now(), id).await?;
         tx.execute(sqlx::query("DELETE FROM users WHERE id = $1").bind(id)).await?;
         tx.commit().await?;
         Ok(())
@@ -308,6 +309,15 @@ async fn set(
     user_of_row(&update.fetch_optional(&mut **tx).await?.ok_or_else(|| not_found("user", id))?)
 }
 
+/// Locks an active person until the transaction ends, so that no way in is begun while theirs are taken away. To come
+/// before whatever else of theirs is locked. `None` for one who is gone or disabled.
+pub(crate) async fn lock_active(tx: &mut Tx, id: &str) -> Result<Option<User>, ControlError> {
+    let statement =
+        format!("UPDATE users SET state = state WHERE id = $1 AND state = 'active' RETURNING {COLUMNS}");
+    let row = sqlx::query(AssertSqlSafe(statement)).bind(id).fetch_optional(&mut **tx).await?;
+    row.as_ref().map(user_of_row).transpose()
+}
+
 /// Ends a person's sessions, all but the one to keep, and all of their tokens.
 pub(crate) async fn delete_sessions(
     tx: &mut Tx,
@@ -315,17 +325,24 @@ pub(crate) async fn delete_sessions(
     user: &str,
     keep: Option<&str>,
 ) -> Result<u64, ControlError> {
+    lock_active(tx, user).await?;
     end_families(tx, now, user, "sessions were ended").await?;
     let delete = sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND id <> $2");
     Ok(tx.execute(delete.bind(user).bind(keep.unwrap_or_default())).await?.rows_affected())
 }
 
-/// Takes away every way in that a person holds now.
-async fn end_access(tx: &mut Tx, now: i64, user: &str) -> Result<(), ControlError> {
+/// Takes away every way in that a person holds now, or has handed out.
+pub(crate) async fn end_access(tx: &mut Tx, now: i64, user: &str) -> Result<(), ControlError> {
     delete_sessions(tx, now, user, None).await?;
     for table in ["sign_in_links", "password_resets"] {
         let statement = format!("DELETE FROM {table} WHERE user_id = $1");
         tx.execute(sqlx::query(AssertSqlSafe(statement)).bind(user)).await?;
+    }
+    for statement in [
+        "DELETE FROM invitations WHERE invited_by_id = $1",
+        "DELETE FROM sign_in_links WHERE made_by_id = $1",
+    ] {
+        tx.execute(sqlx::query(statement).bind(user)).await?;
     }
     Ok(())
 }

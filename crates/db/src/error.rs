@@ -114,6 +114,8 @@ fn sql_remedy(error: &sqlx::Error) -> Remedy {
         // statement timeout, serialisation failure, deadlock.
         sqlx::Error::Database(error) => match error.code().as_deref() {
             Some("5" | "6" | "13" | "261" | "517") => Remedy::RetryLater,
+            // A character that no text of PostgreSQL may hold: U+0000.
+            Some("22021") => Remedy::FixRequest,
             Some("53300" | "57P01" | "57P03" | "57014" | "40001" | "40P01" | "53100") => Remedy::RetryLater,
             _ => Remedy::CallOperator,
         },

@@ -405,3 +405,15 @@ async fn the_app_role_may_use_a_tenants_tables_and_no_other_role_may() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_character_that_a_database_cannot_store_is_the_requests_fault() {
+    each_backend(async |f| {
+        let mut connection = f.db.control().read().await.unwrap();
+        // SQLite stores it.
+        if let Err(error) = sqlx::query("SELECT $1").bind("a\0b").fetch_one(&mut *connection).await {
+            assert_eq!(DbError::from(error).remedy(), Remedy::FixRequest);
+        }
+    })
+    .await;
+}

@@ -87,12 +87,22 @@ pub(crate) fn check_csrf(
     }
 }
 
+/// What proxies add to a request.
+const FORWARDING_HEADERS: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+const FORWARDING_PREFIX: &str = "x-forwarded-";
+
 /// A page of another site must not reach us through a visitor's browser: while access is open, neither by a
 /// name of its own that resolves to loopback (`Host`) nor by a request it makes itself (`Origin`); and never
 /// with the visitor's cookie, which a browser also sends when a page opens a WebSocket. `is_allowed` says that
 /// `cors.origins` names the page's site.
 pub(crate) fn refuse_strangers(app: &SharedApp, headers: &HeaderMap, is_allowed: bool) -> Result<(), Fault> {
     if app.is_open() {
+        if let Some(name) = forwarded_from_elsewhere(headers) {
+            return Err(Fault::Forbidden(format!(
+                "{name} says that a proxy passed the request on for another machine: behind a proxy set \
+                 auth.local = \"required\", and server.external_url"
+            )));
+        }
         let host = authority(headers, header::HOST)?;
         if !host.is_empty() && !is_loopback_name(host) && !is_allowed_name(app, host) {
             return Err(Fault::Forbidden(format!(
@@ -104,6 +114,26 @@ pub(crate) fn refuse_strangers(app: &SharedApp, headers: &HeaderMap, is_allowed:
         return Ok(());
     }
     if is_allowed { Ok(()) } else { refuse_other_sites(app, headers) }
+}
+
+/// The header by which a request shows that a proxy passed it on, and not for this machine alone: a program on it,
+/// such as Grafana, may do so and then says that whoever asks is on it, too.
+fn forwarded_from_elsewhere(headers: &HeaderMap) -> Option<&str> {
+    let is_local = |name: &str, value: &str| match name {
+        "x-forwarded-for" | "x-real-ip" => value.split(',').all(|hop| is_loopback_hop(hop.trim())),
+        "x-forwarded-host" => is_loopback_name(value),
+        _ => false,
+    };
+    let forwarding = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        .filter(|(name, _)| FORWARDING_HEADERS.contains(name) || name.starts_with(FORWARDING_PREFIX));
+    let mut elsewhere = forwarding.filter(|(name, value)| !value.to_str().is_ok_and(|v| is_local(name, v)));
+    elsewhere.next().map(|(name, _)| name)
+}
+
+fn is_loopback_hop(hop: &str) -> bool {
+    hop.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Refuses what a page of another site asks a browser to do. Requests without `Origin` are no page's, or one

@@ -10,7 +10,6 @@ mod steps; // what each one does
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use control::{Permission, Principal, Tenant};
@@ -87,6 +86,11 @@ impl Identity {
         };
         let tenant = TenantId::new(named).map_err(|_| unknown())?;
         if self.principal.may(Permission::PlatformManage) { Ok(tenant) } else { Err(unknown()) }
+    }
+
+    /// The same for what goes on after its request, which is not under way any more.
+    pub(crate) fn released(self) -> Self {
+        Self { _pass: None, ..self }
     }
 
     /// Tenant `default` without a credential, which tests of handlers begin with.
@@ -173,11 +177,17 @@ pub(crate) struct Asked<'a> {
     note: Option<&'a Note>,
 }
 
+impl<'a> Asked<'a> {
+    /// The request of a connection that goes on.
+    pub(crate) fn again(method: &'a Method, headers: &'a HeaderMap, peer: Option<IpAddr>) -> Self {
+        Self { method, headers, peer, is_allowed_origin: false, note: None }
+    }
+}
+
 impl<'a> From<&'a Parts> for Asked<'a> {
     fn from(parts: &'a Parts) -> Self {
-        let peer = parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>().map(|info| info.0.ip());
         let is_allowed_origin = parts.extensions.get::<crate::headers::AllowedOrigin>().is_some();
-        let (method, headers) = (&parts.method, &parts.headers);
+        let (method, headers, peer) = (&parts.method, &parts.headers, crate::visitor::peer(parts));
         Self { method, headers, peer, is_allowed_origin, note: parts.extensions.get() }
     }
 }
@@ -222,6 +232,14 @@ pub(crate) async fn pass(app: &SharedApp, asked: Asked<'_>, need: Need) -> Resul
         }
     }
     passage.end()
+}
+
+/// Whether whoever was let through still would be: who asks and what they may do, read anew. Counts and notes nothing.
+pub(crate) async fn recheck(app: &SharedApp, asked: Asked<'_>, need: Need) -> Result<Arc<Principal>, Fault> {
+    let mut passage = steps::Passage::new(app, asked, need);
+    passage.take(Step::ExtractTenantContext).await?;
+    passage.take(Step::ValidateTenantAccess).await?;
+    passage.end().map(|identity| identity.principal)
 }
 
 /// A tenant that was found active, for the steps behind.

@@ -224,7 +224,6 @@ impl From<ControlError> for Fault {
             (ControlError::Sso(SsoError::Only | SsoError::Denied(_) | SsoError::Refused { .. }), _) => {
                 Self::Forbidden(error.to_string())
             }
-            (ControlError::Sso(SsoError::Busy), _) => Self::Unavailable(error.to_string()),
             (ControlError::Sso(_), _) => Self::invalid("", error.to_string()),
             (ControlError::Invalid { field, message }, _) => Self::invalid(field, message.clone()),
             (ControlError::NotFound { .. }, _) => Self::NotFound(error.to_string()),

@@ -37,7 +37,46 @@ impl<T: Serialize> IntoResponse for Unkept<T> {
 
 /// Parses a body; the error names line and column, which for our small bodies leads to the field.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    if has_nul(bytes) {
+        return Err(Fault::invalid("", "texts must not hold the character U+0000"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut reader)
         .map_err(|error| Fault::invalid(&error.path().to_string(), error.inner().to_string()))
+}
+
+/// Whether a text of the JSON holds U+0000, which only an escape can write and which no database of ours stores.
+fn has_nul(bytes: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(found) = bytes[at..].iter().position(|byte| *byte == b'\\') {
+        at += found;
+        if bytes[at..].starts_with(br"\u0000") {
+            return true;
+        }
+        // What is escaped may be a backslash itself.
+        at = (at + 2).min(bytes.len());
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_escaped_zero_is_one() {
+        for (text, want) in [
+            (r#"{"a":"x"}"#, false),
+            (r#"{"a":"x\u0000"}"#, true),
+            (r#"{"a\u0000":1}"#, true),
+            (r#"{"a":"\\u0000"}"#, false),
+            (r#"{"a":"\\\u0000"}"#, true),
+            (r#"{"a":"\u0001\n\u00000"}"#, true),
+            (r#"{"a":"\u00010000"}"#, false),
+            (r"\", false),
+            (r"", false),
+        ] {
+            assert_eq!(has_nul(text.as_bytes()), want, "{text}");
+        }
+    }
 }

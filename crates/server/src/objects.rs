@@ -11,6 +11,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+pub(crate) use secrets::mask;
+
 use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
@@ -106,7 +108,7 @@ fn kind_of(name: &str) -> Result<ObjectKind, Fault> {
 /// An object as whoever asks may see it.
 fn shown(mut object: control::Object, identity: &Identity) -> Object {
     if !identity.principal.may(control::Permission::SettingsManage) {
-        secrets::mask(object.kind, &mut object.spec);
+        mask(object.kind, &mut object.spec);
     }
     object.into()
 }

@@ -1,6 +1,7 @@
 //! One WebSocket endpoint, `/api/v1/ws`: subscriptions to what was just accepted.
 
 mod envelope; // what a message looks like
+mod guard; // whether they still may
 mod hub; // who gets it
 mod socket; // one connection
 mod tail; // rows as they come
@@ -8,6 +9,7 @@ mod tail; // rows as they come
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 
 pub(crate) use envelope::timestamp;
@@ -17,6 +19,7 @@ use crate::app::SharedApp;
 use crate::chain::Identity;
 use crate::error::Fault;
 use crate::openapi::{Op, Routes};
+use guard::Guard;
 
 /// Largest message a client may send: a subscription of many selectors.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 10;
@@ -34,12 +37,16 @@ pub(crate) fn routes() -> Routes {
 async fn upgrade(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
+    parts: Parts,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     match upgrade {
-        Ok(upgrade) => upgrade
-            .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
-            .on_upgrade(move |socket| socket::serve(app, identity.reach(), socket)),
+        Ok(upgrade) => {
+            let guard = Guard::new(&parts, identity.released());
+            upgrade
+                .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
+                .on_upgrade(move |socket| socket::serve(app, guard, socket))
+        }
         Err(rejection) => {
             let mut response = Fault::invalid("", rejection.body_text()).api();
             *response.status_mut() = rejection.status();

@@ -1,6 +1,6 @@
 //! Whoever comes to a public route: from where, with which program, for which tenant.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -13,6 +13,7 @@ use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::limits::Ask;
 use crate::listen::OverTls;
+use crate::outbound::Range;
 
 /// Whoever comes to a public route. Pages of other sites are refused.
 pub(crate) struct Visitor {
@@ -30,22 +31,63 @@ impl FromRequestParts<SharedApp> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, ApiFault> {
         access::refuse_other_sites(app, &parts.headers)?;
-        Ok(Self::of(parts))
+        Ok(Self::of(parts, app))
     }
 }
 
 impl FromRequestParts<SharedApp> for FromAnySite {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _app: &SharedApp) -> Result<Self, Self::Rejection> {
-        Ok(Self(Visitor::of(parts)))
+    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Self::Rejection> {
+        Ok(Self(Visitor::of(parts, app)))
     }
 }
 
+/// The other end of the connection, as the listener noted it.
+pub(crate) fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
+}
+
+/// From where a request comes, without a port; empty when that is not known. The other end of the connection, unless
+/// it is one of `server.trusted_proxies`: then the last hop of `X-Forwarded-For` that is none of them, since what
+/// stands before it anyone may have written.
+pub(crate) fn address_of(app: &SharedApp, peer: Option<IpAddr>, headers: &HeaderMap) -> String {
+    let Some(peer) = peer else { return String::new() };
+    let settings = app.settings();
+    let trusted = &settings.server.trusted_proxies;
+    if trusted.is_empty() {
+        return peer.to_string();
+    }
+    let ranges: Vec<Range> = trusted.iter().filter_map(|range| range.parse().ok()).collect();
+    last_untrusted(&ranges, peer, headers).to_string()
+}
+
+fn last_untrusted(trusted: &[Range], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.has(address));
+    let lines = headers.get_all("x-forwarded-for").iter().map(|line| line.to_str().unwrap_or("?"));
+    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let mut found = peer;
+    for hop in hops.into_iter().rev() {
+        if !is_trusted(found) {
+            break;
+        }
+        // A hop that is no address: whoever wrote it is as far as we can see.
+        let Some(address) = hop_address(hop) else { break };
+        found = address;
+    }
+    found
+}
+
+/// An address, with a port or without.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    hop.parse().ok().or_else(with_port).or_else(bracketed)
+}
+
 impl Visitor {
-    fn of(parts: &Parts) -> Self {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let address = peer.map(|peer| peer.0.ip().to_string()).unwrap_or_default();
+    fn of(parts: &Parts, app: &SharedApp) -> Self {
+        let address = address_of(app, peer(parts), &parts.headers);
         let over_tls = parts.extensions.get::<OverTls>().is_some();
         Self { address, headers: parts.headers.clone(), over_tls }
     }
@@ -114,5 +156,37 @@ impl Visitor {
     /// Counts a question that nothing else bounds.
     pub(crate) fn count(&self, app: &SharedApp, ask: Ask) -> Result<(), Fault> {
         app.tenant_limits().visitors.count(ask, &self.address, app.clock().monotonic())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_trusted_proxy_saw_itself_is_believed() {
+        let trusted: Vec<Range> = ["10.0.0.0/8", "::1"].map(|range| range.parse().unwrap()).into();
+        for (peer, lines, want) in [
+            ("198.51.100.7", &["203.0.113.9"][..], "198.51.100.7"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+            ("::1", &["198.51.100.7:1234"], "198.51.100.7"),
+            ("10.0.0.1", &["[2001:db8::7]:99"], "2001:db8::7"),
+            ("::ffff:10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+            // What the caller wrote itself stands before what the proxy added.
+            ("10.0.0.1", &["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
+            ("10.0.0.1", &["203.0.113.9", "198.51.100.7, 10.0.0.2"], "198.51.100.7"),
+            ("10.0.0.1", &["203.0.113.9, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            ("10.0.0.1", &["\u{e9}"], "10.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", header::HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            }
+            let found = last_untrusted(&trusted, peer.parse().unwrap(), &headers);
+            assert_eq!(found.to_string(), want, "{peer} {lines:?}");
+        }
     }
 }

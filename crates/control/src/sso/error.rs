@@ -10,9 +10,6 @@ pub enum SsoError {
         "this sign-in was not begun in this browser, is used up, or took longer than ten minutes; begin again"
     )]
     State,
-    /// Too many sign-ins with this provider are under way.
-    #[error("too many sign-ins are under way with this provider; try again in some minutes")]
-    Busy,
     /// The tenant's people sign in through a provider and in no other way.
     #[error("your organisation signs in through its identity provider only; choose it on the sign-in page")]
     Only,
@@ -58,7 +55,7 @@ impl SsoError {
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::State | Self::Only | Self::Denied(_) | Self::Refused { .. } => Remedy::Authenticate,
-            Self::Busy | Self::Unreachable { .. } => Remedy::RetryLater,
+            Self::Unreachable { .. } => Remedy::RetryLater,
             Self::Setup { .. } => Remedy::FixConfig,
             Self::Person { .. } => Remedy::FixRequest,
         }

@@ -159,6 +159,7 @@ impl Sso {
             tenant,
             provider: provider.id,
             method: SignInMethod::Oidc,
+            ends_at: None,
             return_to: private.return_to,
         })
     }
@@ -363,7 +364,7 @@ fn said(error: &str, description: Option<&str>) -> String {
 }
 
 /// An `https` address; `http` only on this machine.
-fn web_address(text: &str) -> Option<Url> {
+pub(super) fn web_address(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let is_here = match url.host()? {
         Host::Domain(name) => name == "localhost",

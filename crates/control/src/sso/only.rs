@@ -1,13 +1,16 @@
 //! Tenants whose people sign in through a provider and in no other way: the setting `sso_only`.
 
+use model::TenantId;
 use serde_json::Value;
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, Executor, Row};
 
+use crate::control::Control;
 use crate::error::ControlError;
 use crate::permissions::{Permission, Permissions};
 use crate::roles::find_grant;
 use crate::sessions::SignInMethod;
 use crate::sso::error::SsoError;
+use crate::tokens::{Which, end_families_of};
 use crate::users::User;
 
 /// The setting's name.
@@ -37,4 +40,19 @@ pub(crate) async fn refuse_if_sso_only(
         return Ok(());
     }
     Err(SsoError::Only.into())
+}
+
+/// Ends what people of the tenant have begun by other ways, but for platform administrators who came with a link.
+pub(crate) async fn end_other_ways(control: &Control, tenant: &TenantId) -> Result<(), ControlError> {
+    let mut tx = control.begin().await?;
+    end_families_of(&mut tx, control.now(), Which::OfOtherWays(tenant), "a provider is the only way in now")
+        .await?;
+    let delete = sqlx::query(
+        "DELETE FROM sessions WHERE method NOT IN ('oidc', 'saml') AND user_id IN \
+         (SELECT users.id FROM users WHERE users.tenant_id = $1 \
+         AND NOT (users.role = 'platform_admin' AND sessions.method = 'link'))",
+    );
+    tx.execute(delete.bind(tenant.as_str())).await?;
+    tx.commit().await?;
+    Ok(())
 }

@@ -4,14 +4,14 @@ use db::Tx;
 use sqlx::{AssertSqlSafe, Executor};
 
 use crate::error::ControlError;
-use crate::permissions::{Permission, Permissions, Role};
+use crate::permissions::Role;
 use crate::roles::find_grant;
 use crate::sso::Sso;
 use crate::sso::error::SsoError;
 use crate::sso::mapping::{is_allowed, role};
 use crate::sso::provider::Provider;
 use crate::tenants::need_active;
-use crate::users::{COLUMNS, NewUser, User, UserState, user_of_row};
+use crate::users::{COLUMNS, NewUser, User, UserState, end_access, user_of_row};
 
 const NAME_BYTES_MAX: usize = 100;
 
@@ -49,25 +49,37 @@ impl Sso {
         // One at a time, so that two first sign-ins make one person.
         control.lock_tenant(&mut tx, &provider.tenant).await?;
         need_active(&mut tx, &provider.tenant).await?;
-        let Some(grant) = find_grant(&mut tx, &provider.tenant, role).await? else {
+        if find_grant(&mut tx, &provider.tenant, role).await?.is_none() {
             return Err(refused(&format!("the role {role:.80?} does not exist any more")).into());
-        };
+        }
         let name = one_line_name(&person.name, &email);
         let known = find_identity(&mut tx, provider, &person.subject).await?;
         let (user, created) = match known {
             Some(user) => (user, false),
-            None => self.link(&mut tx, provider, &email, &name, role).await?,
+            None => match self.made(&mut tx, provider, &email, &name, role).await? {
+                (user, true) => (user, true),
+                // An account that was there before belongs to whoever the provider says only where the provider
+                // is set up to speak for its address, and only to one person there.
+                (_, false) if provider.domains.is_empty() => {
+                    let why = "there is an account of this address already; an administrator can name its domain \
+                               for the provider";
+                    return Err(refused(why).into());
+                }
+                (user, false) if is_linked(&mut tx, provider, &user).await? => {
+                    let why = "the account belongs to somebody else at this provider; an administrator can \
+                               remove it";
+                    return Err(refused(why).into());
+                }
+                (user, false) => (user, false),
+            },
         };
         if user.state != UserState::Active {
             return Err(refused("the account is disabled; an administrator can enable it").into());
         }
-        // Whoever sets a provider up without being a platform administrator cannot reach one through it.
-        let held = find_grant(&mut tx, &provider.tenant, &user.role).await?;
-        let held = held.map_or(Permissions::NONE, |held| held.permissions).and(grant.permissions);
-        if held.has(Permission::PlatformManage) && !provider.is_of_platform(&mut tx).await? {
-            return Err(
-                refused("platform administrators sign in with a link, not through this provider").into()
-            );
+        // Whoever sets a provider up holds what it hands out, and through it becomes nobody who may do more.
+        if !provider.covers(&mut tx, &user.role).await? {
+            let why = "the account may do more than anyone whom this provider admits; sign in another way";
+            return Err(refused(why).into());
         }
         // A tenant is not left without an administrator because a group was renamed.
         let role = match control.refuse_last_admin(&mut tx, &user, Role::parse(role)).await {
@@ -75,6 +87,9 @@ impl Sso {
             result => result.map(|()| role.to_owned())?,
         };
         let now = control.now();
+        if role != user.role {
+            end_access(&mut tx, now, &user.id).await?;
+        }
         let link = sqlx::query(
             "INSERT INTO sso_identities (provider_id, subject, user_id, created_at, last_used_at) \
              VALUES ($1, $2, $3, $4, $4) \
@@ -89,8 +104,8 @@ impl Sso {
         Ok((User { name, role, ..user }, created))
     }
 
-    /// The person of this address, made if there is none.
-    async fn link(
+    /// The person of this address, made if there is none; whether they were.
+    async fn made(
         &self,
         tx: &mut Tx,
         provider: &Provider,
@@ -123,6 +138,13 @@ async fn find_identity(
     );
     let row = sqlx::query(AssertSqlSafe(statement)).bind(provider.id.as_str()).bind(subject);
     row.fetch_optional(&mut **tx).await?.as_ref().map(user_of_row).transpose()
+}
+
+/// Whether somebody at the provider signs in as this person.
+async fn is_linked(tx: &mut Tx, provider: &Provider, user: &User) -> Result<bool, ControlError> {
+    let row = sqlx::query("SELECT 1 FROM sso_identities WHERE provider_id = $1 AND user_id = $2");
+    let row = row.bind(provider.id.as_str()).bind(user.id.as_str()).fetch_optional(&mut **tx).await?;
+    Ok(row.is_some())
 }
 
 /// A name fit to be stored: one line, not too long, never empty.

@@ -17,6 +17,7 @@ use crate::sso::mapping::is_domain;
 use crate::sso::oidc::OidcConfig;
 use crate::sso::presets::GOOGLE;
 use crate::sso::saml::SamlConfig;
+use crate::tokens::{Which, end_families_of};
 
 /// Providers of one tenant.
 const PROVIDERS_MAX: i64 = 20;
@@ -196,6 +197,13 @@ impl Control {
             let message = format!("is {}; create another provider instead", old.config.kind().as_str());
             return Err(ControlError::Invalid { field: "kind", message });
         }
+        let is_elsewhere = is_elsewhere(&old.config, &new.config);
+        if is_elsewhere && old.has_secret && new.client_secret.is_none() {
+            let message = "must be given again where the issuer or the client changes: the one there is was \
+                           entered for another server"
+                .to_owned();
+            return Err(ControlError::Invalid { field: "client_secret", message });
+        }
         let secret = self.sealed_secret(id, new.client_secret.as_ref())?;
         let mut tx = self.begin().await?;
         self.may_hand_out(&mut tx, by, tenant, &old.role_mapping, old.default_role.as_deref(), true).await?;
@@ -227,11 +235,19 @@ impl Control {
             let name = old.name;
             return Err(ControlError::Changed { kind: "sign-in provider", name, expected: 0, found: 1 });
         }
+        if is_elsewhere {
+            // Its people have other names there.
+            let identities = sqlx::query("DELETE FROM sso_identities WHERE provider_id = $1");
+            tx.execute(identities.bind(id)).await?;
+        }
+        if is_elsewhere || !new.enabled {
+            end_of_provider(&mut tx, self.now(), id).await?;
+        }
         tx.commit().await?;
         self.sso_provider(tenant, id).await
     }
 
-    /// Removes a provider. People who signed in through it stay.
+    /// Removes a provider. People who signed in through it stay; what they signed in to through it ends.
     pub async fn delete_sso_provider(
         &self,
         by: &Principal,
@@ -241,6 +257,7 @@ impl Control {
         let old = self.sso_provider(tenant, id).await?;
         let mut tx = self.begin().await?;
         self.may_hand_out(&mut tx, by, tenant, &old.role_mapping, old.default_role.as_deref(), true).await?;
+        end_of_provider(&mut tx, self.now(), id).await?;
         let delete = sqlx::query("DELETE FROM sso_providers WHERE id = $1 AND tenant_id = $2");
         tx.execute(delete.bind(id).bind(tenant.as_str())).await?;
         tx.commit().await?;
@@ -333,24 +350,29 @@ impl Control {
 }
 
 impl Provider {
-    /// True when it hands out what only platform administrators hold, so that one of them set it up.
-    pub(crate) async fn is_of_platform(&self, tx: &mut Tx) -> Result<bool, ControlError> {
-        let names =
-            self.role_mapping.iter().map(|rule| rule.role.as_str()).chain(self.default_role.as_deref());
-        for name in names {
-            let grant = find_grant(&mut *tx, &self.tenant, name).await?;
-            let permissions = grant.map_or(Permissions::NONE, |grant| grant.permissions);
-            if permissions.has(Permission::PlatformManage) {
-                return Ok(true);
+    /// Whether whoever carries the role may do nothing that the provider's roles together do not permit.
+    pub(crate) async fn covers(&self, tx: &mut Tx, role: &str) -> Result<bool, ControlError> {
+        let Some(held) = find_grant(&mut *tx, &self.tenant, role).await? else { return Ok(true) };
+        let mut permissions = Permissions::NONE;
+        let mut shows = false;
+        let roles = self.role_mapping.iter().map(|rule| rule.role.as_str());
+        for name in roles.chain(self.default_role.as_deref()) {
+            if let Some(grant) = find_grant(&mut *tx, &self.tenant, name).await? {
+                permissions = permissions.and(grant.permissions);
+                shows |= grant.selector.is_none() || grant.selector == held.selector;
             }
         }
-        Ok(false)
+        Ok(shows && permissions.missing(held.permissions).is_empty())
     }
 }
 
 fn check(new: &NewProvider) -> Result<(), ControlError> {
     let invalid = |field, message: String| Err(ControlError::Invalid { field, message });
     one_line("name", &new.name, 100)?;
+    // Providers are asked for by identifier or by name.
+    if new.name.trim().starts_with("sso_") {
+        return invalid("name", "must not begin with sso_, as identifiers do".to_owned());
+    }
     if new.role_mapping.len() > RULES_MAX {
         return invalid("role_mapping", format!("has {} rules; at most {RULES_MAX}", new.role_mapping.len()));
     }
@@ -376,6 +398,24 @@ fn check(new: &NewProvider) -> Result<(), ControlError> {
             Ok(())
         }
         ProviderConfig::Saml(config) => config.check(),
+    }
+}
+
+/// Ends sessions and tokens that were begun through a provider, which vouches for nobody any more.
+async fn end_of_provider(tx: &mut Tx, now: i64, id: &str) -> Result<(), ControlError> {
+    end_families_of(tx, now, Which::OfProvider(id), "the identity provider was changed or removed").await?;
+    tx.execute(sqlx::query("DELETE FROM sessions WHERE provider_id = $1").bind(id)).await?;
+    Ok(())
+}
+
+/// Whether another server speaks for people, or calls them otherwise: subjects may differ from client to client.
+fn is_elsewhere(old: &ProviderConfig, new: &ProviderConfig) -> bool {
+    match (old, new) {
+        (ProviderConfig::Oidc(old), ProviderConfig::Oidc(new)) => {
+            old.issuer != new.issuer || old.client_id != new.client_id
+        }
+        (ProviderConfig::Saml(old), ProviderConfig::Saml(new)) => old.entity_id != new.entity_id,
+        _ => true,
     }
 }
 

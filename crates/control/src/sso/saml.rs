@@ -18,12 +18,12 @@ use model::TenantId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::Executor;
-use url::Url;
 
 use crate::error::{ControlError, one_line};
 use crate::secret::new_id;
 use crate::sessions::SignInMethod;
 use crate::sso::error::SsoError;
+use crate::sso::oidc::web_address;
 use crate::sso::people::Person;
 use crate::sso::provider::{Provider, ProviderConfig};
 use crate::sso::saml::keys::{CERTIFICATES_MAX, certificate};
@@ -98,9 +98,7 @@ impl SamlConfig {
             |field, message: &str| Err(ControlError::Invalid { field, message: message.to_owned() });
         one_line("entity_id", &self.entity_id, 1_024)?;
         one_line("sso_url", &self.sso_url, 2_000)?;
-        if !Url::parse(&self.sso_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-            return invalid("sso_url", "must be an address such as https://idp.example.com/sso");
-        }
+        need_web_address("sso_url", &self.sso_url)?;
         if self.certificates.is_empty() || self.certificates.len() > CERTIFICATES_MAX {
             return invalid("certificates", "must hold 1 to 10 certificates");
         }
@@ -128,6 +126,7 @@ impl Sso {
         tenant: &TenantId,
         url: &str,
     ) -> Result<SamlConfig, ControlError> {
+        need_web_address("metadata_url", url)?;
         let unreachable = |message: String| SsoError::Unreachable { url: url.to_owned(), message };
         let fetched = self.shared.fetch.get(tenant, url, None).await.map_err(unreachable)?;
         if fetched.status != 200 {
@@ -197,6 +196,7 @@ impl Sso {
         };
         let assertion = response::check(&xml, &expected)?;
         self.use_up(&provider, &assertion).await?;
+        let ends_at = assertion.session_ends_at;
         let (user, created) = self.admit(&provider, person(config, assertion)?).await?;
         let tenant = provider.tenant.clone();
         Ok(SsoOutcome {
@@ -205,6 +205,7 @@ impl Sso {
             tenant,
             provider: provider.id,
             method: SignInMethod::Saml,
+            ends_at,
             return_to: private.return_to,
         })
     }
@@ -254,6 +255,15 @@ impl Sso {
         }
         Ok(())
     }
+}
+
+/// Over plain http whoever is on the way could name certificates of their own, or receive what is signed in with.
+fn need_web_address(field: &'static str, url: &str) -> Result<(), ControlError> {
+    if web_address(url).is_some() {
+        return Ok(());
+    }
+    let message = "must be an https address such as https://idp.example.com/saml".to_owned();
+    Err(ControlError::Invalid { field, message })
 }
 
 fn decoded(saml_response: &str) -> Result<String, SsoError> {

@@ -11,7 +11,8 @@ use crate::sso::{Begun, Sso};
 
 const LIFE_MS: i64 = 10 * 60_000;
 
-/// Sign-ins under way with one provider. Anyone may begin one, so there is an end to it.
+/// Sign-ins under way with one provider. Anyone may begin one, so there is an end to it: above it the oldest gives way,
+/// so that nobody else is kept from signing in.
 const STATES_MAX: i64 = 10_000;
 
 const STATE_PREFIX: &str = "bwo_";
@@ -58,11 +59,11 @@ impl Sso {
         let now = control.now();
         let expires_at = now.saturating_add(LIFE_MS);
         let mut tx = control.begin().await?;
-        let count = "SELECT COUNT(*) FROM sso_states WHERE provider_id = $1 AND expires_at > $2";
-        let count = sqlx::query(count).bind(provider.id.as_str()).bind(now).fetch_one(&mut *tx).await?;
-        if count.try_get::<i64, _>(0)? >= STATES_MAX {
-            return Err(SsoError::Busy.into());
-        }
+        let old = sqlx::query(
+            "DELETE FROM sso_states WHERE hash IN (SELECT hash FROM sso_states WHERE provider_id = $1 \
+             ORDER BY expires_at DESC, hash LIMIT $2 OFFSET $3)",
+        );
+        tx.execute(old.bind(provider.id.as_str()).bind(STATES_MAX).bind(STATES_MAX - 1)).await?;
         let insert = sqlx::query(
             "INSERT INTO sso_states (hash, provider_id, browser_hash, private, expires_at) \
              VALUES ($1, $2, $3, $4, $5)",

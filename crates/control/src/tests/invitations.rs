@@ -54,9 +54,9 @@ async fn invitations_end_when_revoked_repeated_or_old() {
         let (second, second_token) = c.invite(&t, &by, "ada@example.com", "editor").await.unwrap();
         assert_eq!(c.invitations(&t, None, 9).await.unwrap(), std::slice::from_ref(&second));
         assert!(matches!(accept(&first_token).await, Err(ControlError::InvalidInvitation)));
-        assert_missing(c.revoke_invitation(&t, &first.id).await);
-        assert_missing(c.revoke_invitation(&tenant("default"), &second.id).await);
-        c.revoke_invitation(&t, &second.id).await.unwrap();
+        assert_missing(c.revoke_invitation(&t, &by, &first.id).await);
+        assert_missing(c.revoke_invitation(&tenant("default"), &by, &second.id).await);
+        c.revoke_invitation(&t, &by, &second.id).await.unwrap();
         assert!(matches!(accept(&second_token).await, Err(ControlError::InvalidInvitation)));
 
         let (_, late) = c.invite(&t, &by, "ada@example.com", "viewer").await.unwrap();
@@ -71,6 +71,40 @@ async fn invitations_end_when_revoked_repeated_or_old() {
         assert!(matches!(accept(&token).await, Err(ControlError::TenantInactive { .. })));
         c.activate_tenant(&t).await.unwrap();
         accept(&token).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_somebody_handed_out_ends_when_their_own_access_does() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let system = Principal::system();
+        someone(&c, &t, "boss@example.com", "admin").await;
+        let ada = someone(&c, &t, "ada@example.com", "viewer").await;
+        for end in ["disabled", "demoted", "removed"] {
+            let by = asking(&c, &t, &format!("{end}@example.com"), "admin").await;
+            let (_, invited) = c.invite(&t, &by, "friend@example.com", "admin").await.unwrap();
+            let link = c.give_sign_in_link(&t, &by, &ada.id).await.unwrap();
+            let id = by.who.id.as_str();
+            match end {
+                "disabled" => drop(c.set_user_state(&t, &system, id, UserState::Disabled).await.unwrap()),
+                "demoted" => drop(c.set_role(&t, &system, id, "viewer").await.unwrap()),
+                _ => c.delete_user(&t, &system, id).await.unwrap(),
+            }
+            let refused = c.invitation(invited.expose()).await;
+            assert!(matches!(refused, Err(ControlError::InvalidInvitation)), "{end}");
+            let refused = c.redeem_link(link.token.expose(), CLIENT).await;
+            assert!(matches!(refused, Err(ControlError::InvalidLink)), "{end}");
+        }
+        let hr = Role::Viewer.permissions().and(Permissions::of(&[Permission::MembersManage]));
+        let hr = NewRole { name: "hr", description: "", permissions: hr, selector: None };
+        c.create_role(&t, &system, hr).await.unwrap();
+        let hr = asking(&c, &t, "hr@example.com", "hr").await;
+        let (grand, _) = c.invite(&t, &system, "friend@example.com", "admin").await.unwrap();
+        assert_forbidden(c.revoke_invitation(&t, &hr, &grand.id).await);
+        let (modest, _) = c.invite(&t, &system, "guest@example.com", "viewer").await.unwrap();
+        c.revoke_invitation(&t, &hr, &modest.id).await.unwrap();
     })
     .await;
 }

@@ -29,13 +29,13 @@ async fn keys_are_listed_revoked_and_expire() {
         let principal = c.authenticate_key(long_secret.expose()).await.unwrap();
         assert_eq!((&principal.tenant, principal.who.kind), (&t, ActorKind::Key));
         assert_eq!(principal.permissions, Permissions::of(&[Permission::TelemetryWrite]));
-        assert_missing(c.revoke_key(&tenant("default"), &long.id).await);
+        assert_missing(c.revoke_key(&tenant("default"), &by, &long.id).await);
         assert!(c.authenticate_key(long_secret.expose()).await.is_ok());
-        c.revoke_key(&t, &long.id).await.unwrap();
+        c.revoke_key(&t, &by, &long.id).await.unwrap();
         assert!(c.authenticate_key(long_secret.expose()).await.is_err(), "at once");
         let revoked_at = c.keys(&t, None, 10).await.unwrap()[1].revoked_at;
         f.clock.advance(SECOND);
-        c.revoke_key(&t, &long.id).await.unwrap();
+        c.revoke_key(&t, &by, &long.id).await.unwrap();
         assert_eq!(c.keys(&t, None, 10).await.unwrap()[1].revoked_at, revoked_at);
         assert_missing(c.rotate_key(&t, &by, &long.id, 0).await);
 
@@ -73,7 +73,7 @@ async fn another_process_sees_a_revocation_within_ten_seconds() {
         let there = control(&f).await;
         let (k, secret) = here.create_key(&t, &Principal::system(), key("k")).await.unwrap();
         assert!(there.authenticate_key(secret.expose()).await.is_ok());
-        here.revoke_key(&t, &k.id).await.unwrap();
+        here.revoke_key(&t, &Principal::system(), &k.id).await.unwrap();
         f.clock.advance(10 * SECOND);
         assert!(there.authenticate_key(secret.expose()).await.is_err());
     })
@@ -142,7 +142,7 @@ async fn a_rotated_key_works_with_both_secrets_until_the_overlap_ends() {
         for (secret, works) in [(&second, false), (&third, false), (&fourth, true)] {
             assert_eq!(c.authenticate_key(secret.expose()).await.is_ok(), works);
         }
-        c.revoke_key(&t, &k.id).await.unwrap();
+        c.revoke_key(&t, &Principal::system(), &k.id).await.unwrap();
         assert!(c.authenticate_key(fourth.expose()).await.is_err());
         f.clock.advance(SECOND);
         c.remove_ended().await.unwrap();
@@ -245,6 +245,27 @@ async fn keys_of_a_service_account_do_what_its_role_permits_now() {
         c.delete_service_account(&t, &by, &robot.id).await.unwrap();
         assert!(seen().await.is_err());
         assert_missing(c.service_account(&t, &robot.id).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_revokes_a_key_that_may_do_more_than_they() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let keeper = Role::Viewer.permissions().and(Permissions::of(&[Permission::KeysManage]));
+        let keeper = NewRole { name: "keeper", description: "", permissions: keeper, selector: None };
+        c.create_role(&t, &Principal::system(), keeper).await.unwrap();
+        let by = asking(&c, &t, "keys@example.com", "keeper").await;
+        let admin = KeyGrant::Scopes(KeyScopes::of(&[KeyScope::Admin]).unwrap());
+        let admin = NewKey { name: "admin", grant: admin, expires_at: None };
+        let (admin, secret) = c.create_key(&t, &Principal::system(), admin).await.unwrap();
+        assert_forbidden(c.revoke_key(&t, &by, &admin.id).await);
+        assert!(c.authenticate_key(secret.expose()).await.is_ok());
+        let query = KeyGrant::Scopes(KeyScopes::of(&[KeyScope::Query]).unwrap());
+        let query = NewKey { name: "query", grant: query, expires_at: None };
+        let (query, _) = c.create_key(&t, &Principal::system(), query).await.unwrap();
+        c.revoke_key(&t, &by, &query.id).await.unwrap();
     })
     .await;
 }

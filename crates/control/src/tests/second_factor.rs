@@ -158,3 +158,23 @@ async fn it_is_taken_away_with_a_code_or_by_whoever_manages_members() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_code_is_taken_as_the_authenticator_shows_it_and_asking_for_it_blocks_nothing() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let ada = with_password(&c, &t, "ada@example.com", "viewer").await;
+        let (phone, codes) = enrolled(&f, &c, &ada).await;
+        for _ in 0..4 {
+            assert_wrong(sign_in(&c, &ada, Some("000 000")).await);
+        }
+        for _ in 0..3 {
+            let asked = sign_in(&c, &ada, None).await;
+            assert!(matches!(asked, Err(ControlError::CodeNeeded)), "{asked:?}");
+        }
+        let code = phone.code(&f, 0);
+        sign_in(&c, &ada, Some(&format!(" {} {}", &code[..3], &code[3..]))).await.unwrap();
+        sign_in(&c, &ada, Some(codes[0].expose())).await.unwrap();
+    })
+    .await;
+}

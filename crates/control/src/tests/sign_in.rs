@@ -156,3 +156,32 @@ async fn a_forgotten_password_is_set_anew_once_within_an_hour() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_with_the_old_password_does_not_survive_its_change() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let ada = with_password(&c, &t, "ada@example.com", "viewer").await;
+        let there = control(&f).await;
+        let passwords = [PASSWORD, "the next sentence", "some other sentence", "one more sentence"];
+        for pair in passwords.windows(2) {
+            let sign_ins: Vec<_> = (0..4)
+                .map(|n| {
+                    let (node, t) = (if n % 2 == 0 { c.clone() } else { there.clone() }, t.clone());
+                    let old = pair[0].to_owned();
+                    kit::spawn::spawn("sign in", async move {
+                        sign_in(&node, Some(&t), "ada@example.com", &old).await
+                    })
+                })
+                .collect();
+            c.change_password(&t, &ada.id, Some(pair[0]), pair[1], None).await.unwrap();
+            for sign_in in sign_ins {
+                if let Ok(session) = sign_in.await.unwrap() {
+                    assert!(c.authenticate_session(session.token.expose()).await.is_err());
+                }
+            }
+            f.clock.advance(Duration::from_secs(3_600));
+        }
+    })
+    .await;
+}

@@ -13,6 +13,8 @@ fn wait_of(result: Result<Session, ControlError>) -> i64 {
     }
 }
 
+const HOME: &str = "192.0.2.9";
+
 #[tokio::test]
 async fn an_account_waits_longer_each_time_and_then_is_locked_whether_it_exists_or_not() {
     each_backend(async |f| {
@@ -22,27 +24,99 @@ async fn an_account_waits_longer_each_time_and_then_is_locked_whether_it_exists_
         for email in ["ada@example.com", "nobody@example.com"] {
             let mut waits = Vec::new();
             for n in 0..10 {
-                // Another node, another address: it is the account that counts.
+                // Another node counts, too.
                 let node = if n % 2 == 0 { &c } else { &there };
-                assert_wrong(guess(node, email, "a wrong sentence", &format!("192.0.2.{n}")).await);
+                assert_wrong(guess(node, email, "a wrong sentence", HOME).await);
                 if n >= 4 {
-                    let wait = wait_of(guess(&c, email, PASSWORD, "").await);
+                    let wait = wait_of(guess(&c, email, PASSWORD, HOME).await);
                     waits.push(wait);
                     f.clock.advance(Duration::from_millis(wait as u64));
                 }
             }
             assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 900_000], "{email}");
-            assert_wrong(guess(&c, email, "a wrong sentence", "").await);
-            assert_eq!(wait_of(guess(&c, email, "a wrong sentence", "").await), 900_000, "locked again");
+            assert_wrong(guess(&c, email, "a wrong sentence", HOME).await);
+            assert_eq!(wait_of(guess(&c, email, "a wrong sentence", HOME).await), 900_000, "locked again");
         }
-        let throttled = guess(&c, "nobody@example.com", PASSWORD, "").await.unwrap_err();
+        let throttled = guess(&c, "nobody@example.com", PASSWORD, HOME).await.unwrap_err();
         assert_eq!(throttled.to_string(), "too many attempts; try again in 900 s");
         assert_eq!(throttled.remedy(), Remedy::RetryLater);
-        guess(&c, "ada@example.com", PASSWORD, "").await.unwrap();
+        guess(&c, "ada@example.com", PASSWORD, HOME).await.unwrap();
         for _ in 0..4 {
-            assert_wrong(guess(&c, "ada@example.com", "a wrong sentence", "").await);
+            assert_wrong(guess(&c, "ada@example.com", "a wrong sentence", HOME).await);
         }
-        guess(&c, "ada@example.com", PASSWORD, "").await.unwrap();
+        guess(&c, "ada@example.com", PASSWORD, HOME).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_guesses_from_elsewhere_locks_the_owner_out_only_from_many_networks_and_for_a_while() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        with_password(&c, &t, "ada@example.com", "viewer").await;
+        for _ in 0..5 {
+            assert_wrong(guess(&c, "ada@example.com", "a wrong sentence", "198.51.100.1").await);
+        }
+        wait_of(guess(&c, "ada@example.com", PASSWORD, "198.51.100.1").await);
+        guess(&c, "ada@example.com", PASSWORD, HOME).await.expect("from home");
+        wait_of(guess(&c, "ada@example.com", PASSWORD, "198.51.100.1").await);
+        for n in 5..100 {
+            let address = format!("198.51.100.{}", 2 + n / 5);
+            assert_wrong(guess(&c, "ada@example.com", "a wrong sentence", &address).await);
+            f.clock.advance(Duration::from_secs(1));
+        }
+        let wait = wait_of(guess(&c, "ada@example.com", PASSWORD, HOME).await);
+        assert_eq!(wait, 805_000, "until a quarter of an hour after the first");
+        f.clock.advance(Duration::from_millis(wait as u64));
+        guess(&c, "ada@example.com", PASSWORD, HOME).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sign_in_to_one_tenant_forgives_nothing_of_another() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        with_password(&c, &t, "ada@example.com", "viewer").await;
+        // Whoever runs another tenant can make an account of her address there.
+        with_password(&c, &tenant("default"), "ada@example.com", "viewer").await;
+        let own = async || {
+            let client = Client { address: HOME, user_agent: "" };
+            let tenant = tenant("default");
+            let sign_in = SignIn {
+                tenant: Some(&tenant),
+                email: "ada@example.com",
+                password: PASSWORD,
+                code: None,
+                client,
+            };
+            c.sign_in(sign_in).await.map(drop)
+        };
+        for _ in 0..5 {
+            assert_wrong(guess(&c, "ada@example.com", "a wrong sentence", HOME).await);
+            own().await.unwrap();
+        }
+        assert_eq!(wait_of(guess(&c, "ada@example.com", PASSWORD, HOME).await), 1_000);
+        own().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_neither_right_nor_wrong_blocks_nothing() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        for _ in 0..4 {
+            let _counted = c.begin_attempt(Some(&t), "ada@example.com", HOME).await.unwrap();
+        }
+        for _ in 0..3 {
+            let attempt = c.begin_attempt(Some(&t), "ada@example.com", HOME).await.unwrap();
+            let full = ControlError::Throttled { retry_after_ms: 2_000 };
+            c.judged::<()>(&attempt, Err(full)).await.unwrap_err();
+        }
+        let _counted = c.begin_attempt(Some(&t), "ada@example.com", HOME).await.unwrap();
+        let blocked = c.begin_attempt(Some(&t), "ada@example.com", HOME).await.err();
+        assert!(matches!(blocked, Some(ControlError::Throttled { retry_after_ms: 1_000 })));
     })
     .await;
 }

@@ -25,6 +25,7 @@ async fn another_role_and_being_disabled_end_sessions_and_links() {
         let by = asking(&c, &t, "boss@example.com", "admin").await;
         let ada = with_password(&c, &t, "ada@example.com", "viewer").await;
         let session = session_of(&c, &ada).await;
+        let link = c.give_sign_in_link(&t, &by, &ada.id).await.unwrap();
         assert_eq!(c.set_role(&t, &by, &ada.id, "viewer").await.unwrap().role, "viewer");
         assert!(
             c.authenticate_session(session.token.expose()).await.is_ok(),
@@ -32,6 +33,8 @@ async fn another_role_and_being_disabled_end_sessions_and_links() {
         );
         assert_eq!(c.set_role(&t, &by, &ada.id, "editor").await.unwrap().role, "editor");
         assert!(c.authenticate_session(session.token.expose()).await.is_err());
+        let refused = c.redeem_link(link.token.expose(), CLIENT).await;
+        assert!(matches!(refused, Err(ControlError::InvalidLink)), "a link for a viewer makes no editor");
 
         let session = session_of(&c, &ada).await;
         let link = c.new_sign_in_link(&t, &ada.id).await.unwrap();
@@ -149,6 +152,21 @@ async fn the_platform_keeps_an_administrator() {
         }
         someone(&c, &tenant(PLATFORM_TENANT), "ops@example.com", "platform_admin").await;
         c.set_role(&t, &by, &root.id, "admin").await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_keeps_their_own_account_by_what_is_meant_for_others() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let by = asking(&c, &t, "boss@example.com", "admin").await;
+        let ada = asking(&c, &t, "ada@example.com", "viewer").await;
+        assert_forbidden(c.give_sign_in_link(&t, &by, &by.who.id).await);
+        assert_forbidden(c.reset_second_factor(&t, &by, &by.who.id).await);
+        assert_forbidden(c.give_sign_in_link(&t, &ada, &by.who.id).await);
+        c.give_sign_in_link(&t, &by, &ada.who.id).await.unwrap();
+        c.reset_second_factor(&t, &by, &ada.who.id).await.unwrap();
     })
     .await;
 }

@@ -7,8 +7,9 @@ use sqlx::{Executor, Row};
 
 use crate::error::ControlError;
 use crate::secret::{Hash, Secret, new_id};
-use crate::tokens::{ACCESS_SECONDS, Binding, TokenPair, Tokens, number};
-use crate::users::User;
+use crate::sessions::SESSION_LIFE_MS;
+use crate::tokens::{ACCESS_SECONDS, Binding, TokenPair, Tokens, Which, end_families_of, number};
+use crate::users::lock_active;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -24,8 +25,8 @@ const PREFIX: &str = "bwr_";
 /// Longest address that is kept: IPv6 with an IPv4 tail has 45 bytes.
 const ADDRESS_BYTES_MAX: usize = 64;
 
-/// Families of a person that are listed.
-const FAMILIES_MAX: i64 = 200;
+/// Families of one person, as many as sessions.
+const FAMILIES_MAX: i64 = 50;
 
 /// All tokens that descend from one sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,21 +50,38 @@ pub struct TokenFamily {
 }
 
 impl Tokens {
-    /// The first pair of a new family, for a person who has just proved who they are.
-    pub async fn issue(&self, user: &User, binding: Binding<'_>) -> Result<TokenPair, ControlError> {
+    /// The first pair of a new family, for a person by whose session it is asked for. The session must still be there:
+    /// what ends it, such as another password, ends what it could have been exchanged for.
+    pub async fn issue_to(
+        &self,
+        session_id: &str,
+        user_id: &str,
+        binding: Binding<'_>,
+    ) -> Result<TokenPair, ControlError> {
         let binding = bounded(binding);
         // Before the transaction, since a rotation is one of its own.
         let key = self.signing_key().await?;
         let now = self.now();
         let mut tx = self.shared.control.begin().await?;
-        let holder = self.find_holder(&mut tx, &user.id).await?.ok_or(ControlError::InvalidToken)?;
-        self.count_issue(&mut tx, &user.id).await?;
+        lock_active(&mut tx, user_id).await?.ok_or(ControlError::InvalidToken)?;
+        let session = sqlx::query(
+            "SELECT method, provider_id, created_at, expires_at FROM sessions \
+             WHERE id = $1 AND user_id = $2 AND expires_at > $3",
+        );
+        let session = session.bind(session_id).bind(user_id).bind(now).fetch_optional(&mut *tx).await?;
+        let session = session.ok_or(ControlError::InvalidSession)?;
+        let holder = self.find_holder(&mut tx, user_id).await?.ok_or(ControlError::InvalidToken)?;
+        self.end_oldest(&mut tx, user_id, now).await?;
+        self.count_issue(&mut tx, user_id).await?;
         let family = new_id("family")?;
-        let expires_at = now.saturating_add(FAMILY_LIFE_MS);
+        // A provider may have said when its word ends.
+        let session_ends_at = number(&session, "expires_at")?;
+        let is_cut = session_ends_at < number(&session, "created_at")?.saturating_add(SESSION_LIFE_MS);
+        let expires_at = if is_cut { session_ends_at } else { now.saturating_add(FAMILY_LIFE_MS) };
         let insert = sqlx::query(
             "INSERT INTO token_families \
-             (id, user_id, tenant_id, created_at, last_used_at, expires_at, bound_address, bound_agent) \
-             VALUES ($1, $2, $3, $4, $4, $5, $6, $7)",
+             (id, user_id, tenant_id, created_at, last_used_at, expires_at, bound_address, bound_agent, method, \
+             provider_id) VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9)",
         )
         .bind(family.as_str())
         .bind(holder.user.id.as_str())
@@ -71,7 +89,9 @@ impl Tokens {
         .bind(now)
         .bind(expires_at)
         .bind(binding.address)
-        .bind(agent_hash(binding.agent));
+        .bind(agent_hash(binding.agent))
+        .bind(session.try_get::<String, _>("method")?)
+        .bind(session.try_get::<String, _>("provider_id")?);
         tx.execute(insert).await?;
         let refresh = self.insert_refresh(&mut tx, &family, expires_at).await?;
         // Made before anything is final: a key that does not sign uses no refresh token up.
@@ -148,6 +168,20 @@ impl Tokens {
         rows.iter().map(family_of_row).collect()
     }
 
+    /// Makes room for one more family of a person: above the bound the one unused for longest ends.
+    async fn end_oldest(&self, tx: &mut Tx, user_id: &str, now: i64) -> Result<(), ControlError> {
+        let old = sqlx::query(
+            "SELECT id FROM token_families WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 \
+             ORDER BY last_used_at DESC, created_at DESC, id LIMIT $3 OFFSET $4",
+        );
+        let old = old.bind(user_id).bind(now).bind(FAMILIES_MAX).bind(FAMILIES_MAX - 1);
+        for row in old.fetch_all(&mut **tx).await? {
+            let family: String = row.try_get("id")?;
+            end_families_of(tx, now, Which::Family(&family), "the person has newer ones").await?;
+        }
+        Ok(())
+    }
+
     async fn insert_refresh(
         &self,
         tx: &mut Tx,
@@ -186,7 +220,7 @@ impl Tokens {
         };
         let family: String = row.try_get("family")?;
         tracing::warn!(family, "a refresh token was shown twice; its family is revoked");
-        self.revoke_found(super::revoke::Which::Family(&family), super::revoke::REUSED).await?;
+        self.revoke_found(Which::Family(&family), super::revoke::REUSED).await?;
         Ok(())
     }
 

@@ -4,9 +4,11 @@ use db::Tx;
 use model::TenantId;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
-use crate::error::{ControlError, one_line};
+use crate::error::{ControlError, not_found, one_line};
+use crate::secret::Hash;
 use crate::tokens::news::{Kind, publish};
 use crate::tokens::{ACCESS_SECONDS, AccessPrincipal, Tokens};
+use crate::users::{COLUMNS, User, user_of_row};
 
 /// Why a family ended whose token was shown twice.
 pub(super) const REUSED: &str = "a refresh token was used twice";
@@ -16,7 +18,8 @@ const WHY_BYTES_MAX: usize = 200;
 
 /// Which families end.
 #[derive(Clone, Copy)]
-pub(super) enum Which<'a> {
+pub(crate) enum Which<'a> {
+    /// One.
     Family(&'a str),
     /// One of a tenant's, as people ask for it.
     OfTenant(&'a TenantId, &'a str),
@@ -24,6 +27,19 @@ pub(super) enum Which<'a> {
     OfUser(&'a TenantId, &'a str, Option<&'a str>),
     /// All of a person's, who is known to be meant.
     OfPerson(&'a str),
+    /// All that were begun through a provider.
+    OfProvider(&'a str),
+    /// All of a tenant's that were not begun through a provider.
+    OfOtherWays(&'a TenantId),
+}
+
+/// A family that its holder has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// Which.
+    pub family: String,
+    /// Whose.
+    pub user: User,
 }
 
 impl Tokens {
@@ -35,6 +51,49 @@ impl Tokens {
         tx.commit().await?;
         self.shared.news.revoked(&token.token_id, until);
         Ok(())
+    }
+
+    /// Ends the family of a refresh token for whoever holds it, and says which and whose; `None` for one that is no
+    /// token of ours or of a family that has ended. Nothing is issued for it, so nothing limits how often.
+    pub async fn revoke_presented(&self, presented: &str) -> Result<Option<Revoked>, ControlError> {
+        let Some(hash) = Hash::of(presented) else { return Ok(None) };
+        let row = {
+            let mut connection = self.shared.control.read().await?;
+            let statement = format!(
+                "SELECT {COLUMNS}, token_families.id AS family, refresh_tokens.hash AS token_hash \
+                 FROM refresh_tokens JOIN token_families ON token_families.id = refresh_tokens.family \
+                 JOIN users ON users.id = token_families.user_id WHERE refresh_tokens.hash = $1"
+            );
+            sqlx::query(AssertSqlSafe(statement)).bind(hash.hex()).fetch_optional(&mut *connection).await?
+        };
+        let Some(row) = row.filter(|row| row.try_get("token_hash").is_ok_and(|kept: String| hash.is(&kept)))
+        else {
+            return Ok(None);
+        };
+        let family: String = row.try_get("family")?;
+        let ended = self.revoke_found(Which::Family(&family), "revoked by its holder").await?;
+        Ok(if ended > 0 { Some(Revoked { family, user: user_of_row(&row)? }) } else { None })
+    }
+
+    /// Ends a family of a person's own, by its identifier.
+    pub async fn revoke_own_family(
+        &self,
+        tenant: &TenantId,
+        user_id: &str,
+        family: &str,
+        why: &str,
+    ) -> Result<(), ControlError> {
+        let known = {
+            let mut connection = self.shared.control.read().await?;
+            let row = sqlx::query(
+                "SELECT 1 FROM token_families WHERE id = $1 AND user_id = $2 AND tenant_id = $3 \
+                 AND revoked_at IS NULL AND expires_at > $4",
+            );
+            let row = row.bind(family).bind(user_id).bind(tenant.as_str()).bind(self.now());
+            row.fetch_optional(&mut *connection).await?
+        };
+        known.ok_or_else(|| not_found("token family", family))?;
+        self.revoke_family(tenant, family, why).await
     }
 
     /// Ends a family of the tenant: its refresh token and every access token. Ending it twice changes
@@ -57,10 +116,7 @@ impl Tokens {
             .await?;
         match known {
             Some(_) => Ok(()),
-            None => {
-                let name = family.chars().take(80).collect();
-                Err(ControlError::NotFound { kind: "token family", name })
-            }
+            None => Err(not_found("token family", family)),
         }
     }
 
@@ -96,7 +152,17 @@ pub(crate) async fn end_families(
     user_id: &str,
     why: &str,
 ) -> Result<(), ControlError> {
-    end(tx, now, Which::OfPerson(user_id), why).await.map(drop)
+    end_families_of(tx, now, Which::OfPerson(user_id), why).await
+}
+
+/// The same for any of them.
+pub(crate) async fn end_families_of(
+    tx: &mut Tx,
+    now: i64,
+    which: Which<'_>,
+    why: &str,
+) -> Result<(), ControlError> {
+    end(tx, now, which, why).await.map(drop)
 }
 
 /// A token issued a moment before its family ended lives until then at most.
@@ -105,17 +171,23 @@ fn until(now: i64) -> i64 {
 }
 
 /// Ends families and publishes which.
-async fn end(tx: &mut Tx, now: i64, which: Which<'_>, why: &str) -> Result<Vec<String>, ControlError> {
+pub(super) async fn end(
+    tx: &mut Tx,
+    now: i64,
+    which: Which<'_>,
+    why: &str,
+) -> Result<Vec<String>, ControlError> {
     // First the one row that everything which revokes locks, so that two of them cannot wait for each
     // other's families.
     tx.execute("UPDATE token_news_last SET seq = seq WHERE one = 1").await?;
-    let (family, user_id, tenant, but) = match which {
-        Which::Family(family) => (Some(family), None, None, None),
-        Which::OfTenant(tenant, family) => (Some(family), None, Some(tenant.as_str()), None),
-        Which::OfUser(tenant, user_id, but) => (None, Some(user_id), Some(tenant.as_str()), but),
-        Which::OfPerson(user_id) => (None, Some(user_id), None, None),
+    let (column, value, tenant, but) = match which {
+        Which::Family(family) => ("id", family, None, None),
+        Which::OfTenant(tenant, family) => ("id", family, Some(tenant), None),
+        Which::OfUser(tenant, user_id, but) => ("user_id", user_id, Some(tenant), but),
+        Which::OfPerson(user_id) => ("user_id", user_id, None, None),
+        Which::OfProvider(provider) => ("provider_id", provider, None, None),
+        Which::OfOtherWays(tenant) => ("provider_id", "", Some(tenant), None),
     };
-    let column = if family.is_some() { "id" } else { "user_id" };
     let statement = format!(
         "UPDATE token_families SET revoked_at = $1, revoked_why = $2 \
          WHERE {column} = $3 AND revoked_at IS NULL AND expires_at > $1 \
@@ -124,8 +196,8 @@ async fn end(tx: &mut Tx, now: i64, which: Which<'_>, why: &str) -> Result<Vec<S
     let found = sqlx::query(AssertSqlSafe(statement))
         .bind(now)
         .bind(why)
-        .bind(family.or(user_id).unwrap_or_default())
-        .bind(tenant.unwrap_or_default())
+        .bind(value)
+        .bind(tenant.map_or("", TenantId::as_str))
         .bind(i64::from(tenant.is_none()))
         .bind(but.unwrap_or_default())
         .fetch_all(&mut **tx)

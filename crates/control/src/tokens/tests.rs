@@ -19,7 +19,8 @@ use super::*;
 use crate::error::Remedy;
 use crate::permissions::{Permission, Role};
 use crate::sealed::Keyring;
-use crate::users::{NewUser, UserState};
+use crate::sessions::{Client, SignInMethod};
+use crate::users::{NewUser, UserState, lock_active};
 
 pub(super) const HOME: Binding<'static> = Binding { address: "192.0.2.1", agent: "Firefox" };
 pub(super) const AWAY: Binding<'static> = Binding { address: "198.51.100.7", agent: "curl" };
@@ -50,6 +51,19 @@ pub(super) async fn run(f: &Fixture, statement: &'static str) {
     let mut tx = f.db.control().begin().await.unwrap();
     tx.execute(statement).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+impl Tokens {
+    /// For somebody who has just begun a session.
+    pub(crate) async fn issue(&self, user: &User, binding: Binding<'_>) -> Result<TokenPair, ControlError> {
+        let control = &self.shared.control;
+        let mut tx = control.begin().await?;
+        let user = lock_active(&mut tx, &user.id).await?.ok_or(ControlError::InvalidToken)?;
+        let id = user.id.clone();
+        let session = control.begin_session(&mut tx, user, SignInMethod::Link, Client::default()).await?;
+        tx.commit().await?;
+        self.issue_to(&session.id, &id, binding).await
+    }
 }
 
 pub(super) struct World {

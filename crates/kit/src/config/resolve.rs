@@ -227,15 +227,53 @@ fn derive(values: &mut BTreeMap<&'static str, Effective>) {
     }
 }
 
-/// Listeners that other machines can reach.
+/// By which settings other machines can reach us: a listener of theirs, or a proxy in front of ours.
 fn exposed(values: &BTreeMap<&'static str, Effective>) -> Vec<&'static str> {
-    ["server.listen", "otlp.grpc", "otlp.http", "statsd.listen", "syslog.udp", "syslog.tcp", "syslog.tls"]
-        .into_iter()
-        .filter(|key| {
-            let address = values.get(key).and_then(|value| value.shown.parse::<std::net::SocketAddr>().ok());
-            address.is_some_and(|address| !address.ip().is_loopback())
-        })
-        .collect()
+    let shown = |key: &str| values.get(key).map_or("", |value| value.shown.as_str());
+    let mut exposed: Vec<_> = [
+        "server.listen",
+        "otlp.grpc",
+        "otlp.http",
+        "statsd.listen",
+        "syslog.udp",
+        "syslog.tcp",
+        "syslog.tls",
+    ]
+    .into_iter()
+    .filter(|key| {
+        let address = shown(key).parse::<std::net::SocketAddr>();
+        address.is_ok_and(|address| !address.ip().is_loopback())
+    })
+    .collect();
+    if !is_loopback_url(shown("server.external_url")) {
+        exposed.push("server.external_url");
+    }
+    exposed
+}
+
+/// Whether an address such as `http://localhost:4300/x` leads to this machine alone. An empty one does.
+fn is_loopback_url(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or("");
+    // What stands before an `@` is nobody's host.
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(""),
+        None => authority.split(':').next().unwrap_or(""),
+    };
+    let host = host.to_ascii_lowercase();
+    url.trim().is_empty()
+        || host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// An address, or a range of addresses such as `10.1.0.0/16`.
+fn is_range(text: &str) -> bool {
+    let (first, bits) = text.trim().split_once('/').map_or((text.trim(), None), |(a, b)| (a, Some(b)));
+    let Ok(first) = first.parse::<std::net::IpAddr>() else { return false };
+    let width = if first.is_ipv4() { 32 } else { 128 };
+    bits.is_none_or(|bits| bits.parse::<u32>().is_ok_and(|bits| bits <= width))
 }
 
 /// What is wrong between options that are each right.
@@ -248,8 +286,20 @@ fn conflicts(settings: &Settings, values: &BTreeMap<&'static str, Effective>) ->
     if settings.auth.local == LocalAuth::Open && !exposed.is_empty() {
         return problem(
             "auth.local",
-            format!("open needs every listener on loopback, {} is not; write required", exposed.join(", ")),
+            format!(
+                "open needs every listener and server.external_url on loopback, {} is not; write required",
+                exposed.join(", ")
+            ),
         );
+    }
+    for (key, ranges) in [
+        ("server.trusted_proxies", &settings.server.trusted_proxies),
+        ("server.outbound_ranges", &settings.server.outbound_ranges),
+    ] {
+        if let Some(wrong) = ranges.iter().find(|range| !is_range(range)) {
+            let wrong = quote(&Value::from(wrong.as_str()));
+            return problem(key, format!("{wrong} is no range of addresses such as 10.1.0.0/16"));
+        }
     }
     for (key, url, schemes) in [
         ("storage.url", &settings.storage.url, &["file"][..]),
@@ -292,6 +342,26 @@ mod tests {
             ("something.else.entirely", None),
         ] {
             assert_eq!(nearest(key), want, "{key}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_told_from_others() {
+        for (url, want) in [
+            ("", true),
+            ("http://localhost:4300", true),
+            ("https://LOCALHOST/", true),
+            ("http://bw.localhost/x", true),
+            ("http://127.0.0.1:4300/", true),
+            ("http://[::1]:4300", true),
+            ("https://obs.example.com", false),
+            ("obs.example.com", false),
+            ("https://localhost.example.com", false),
+            ("https://localhost@obs.example.com", false),
+            ("http://192.168.1.2:4300", false),
+            ("http://[2001:db8::1]", false),
+        ] {
+            assert_eq!(is_loopback_url(url), want, "{url}");
         }
     }
 

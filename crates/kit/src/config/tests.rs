@@ -123,7 +123,19 @@ fn errors_name_file_line_key_value_and_remedy() {
         (
             "bellwether.toml",
             "[auth]\nlocal = \"open\"\n[server]\nlisten = \"0.0.0.0:4300\"\n",
-            "bellwether.toml:2: auth.local: open needs every listener on loopback, server.listen is not; write required",
+            "bellwether.toml:2: auth.local: open needs every listener and server.external_url on loopback, server.listen is not; \
+             write required",
+        ),
+        (
+            "bellwether.toml",
+            "[auth]\nlocal = \"open\"\n[server]\nexternal_url = \"https://obs.example.com\"\n",
+            "bellwether.toml:2: auth.local: open needs every listener and server.external_url on loopback, \
+             server.external_url is not; write required",
+        ),
+        (
+            "bellwether.toml",
+            "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/33\"]\n",
+            "bellwether.toml:2: server.trusted_proxies: \"10.0.0.0/33\" is no range of addresses such as 10.1.0.0/16",
         ),
         (
             "bellwether.toml",
@@ -200,8 +212,15 @@ fn storage_and_database_follow_the_data_folder_and_secrets_stay_hidden() {
 fn reaching_other_machines_asks_for_keys() {
     let mut f = folder(&[]);
     assert_eq!(f.load("testing").unwrap().settings().auth.local, settings::LocalAuth::Open);
-    f.sources.flags = vec!["server.listen=0.0.0.0:4300".into()];
-    assert_eq!(f.load("testing").unwrap().settings().auth.local, settings::LocalAuth::Required);
+    for (flag, want) in [
+        ("server.listen=0.0.0.0:4300", settings::LocalAuth::Required),
+        // A proxy in front of a listener on loopback.
+        ("server.external_url=https://obs.example.com", settings::LocalAuth::Required),
+        ("server.external_url=http://localhost:4300", settings::LocalAuth::Open),
+    ] {
+        f.sources.flags = vec![flag.into()];
+        assert_eq!(f.load("testing").unwrap().settings().auth.local, want, "{flag}");
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! Whatever fails on the way leads to the sign-in page with a word for it; the whole reason is in the audit
 //! log.
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{OriginalUri, Request, State};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use control::audit::AuditResult;
 use control::sso::{Callback, Provider, ProviderKind, SsoOutcome};
@@ -111,7 +111,10 @@ pub(crate) async fn find_provider(
     named: &str,
 ) -> Result<Provider, Fault> {
     let all = app.control()?.sso_providers(tenant).await?;
-    let found = all.into_iter().find(|provider| provider.id == named || provider.name == named);
+    // Identifiers first: a name that looks like one leads nowhere else.
+    let by_id = all.iter().position(|provider| provider.id == named);
+    let at = by_id.or_else(|| all.iter().position(|provider| provider.name == named));
+    let found = at.and_then(|at| all.into_iter().nth(at));
     found.ok_or_else(|| {
         let shown: String = named.chars().take(80).collect();
         Fault::NotFound(format!("sign-in provider {shown:?} does not exist"))
@@ -128,10 +131,14 @@ async fn begin(
     State(app): State<SharedApp>,
     visitor: Visitor,
     Named((tenant, named)): Named<(String, String)>,
+    OriginalUri(uri): OriginalUri,
     params: Params,
 ) -> Result<Response, ApiFault> {
     if let Some(elsewhere) = too_often(&app, &visitor) {
         return Ok(elsewhere);
+    }
+    if let Some(elsewhere) = at_our_address(&app, &visitor, &uri) {
+        return Ok(redirect(&elsewhere, None));
     }
     let unknown = |_| Fault::NotFound("there is no such tenant".to_owned());
     let tenant = TenantId::new(&tenant).map_err(unknown)?;
@@ -158,6 +165,14 @@ async fn begin(
         begun.browser.expose()
     );
     Ok(redirect(&begun.url, Some(session::value(&cookie))))
+}
+
+/// Where a sign-in begins that was asked for at a tenant's own address: providers send people back to
+/// `server.external_url`, and the cookie that belongs to the sign-in must be known there. `None` where we are there.
+fn at_our_address(app: &SharedApp, visitor: &Visitor, uri: &Uri) -> Option<String> {
+    crate::access::subdomain(app, visitor.headers())?;
+    let external = app.settings().server.external_url.trim_end_matches('/').to_owned();
+    Some(format!("{external}{}", uri.path_and_query()?))
 }
 
 fn cookie_name(kind: ProviderKind) -> &'static str {
@@ -280,7 +295,6 @@ fn word(error: &ControlError) -> &'static str {
     };
     match error {
         SsoError::State => "state",
-        SsoError::Busy => "busy",
         SsoError::Only => "sso_only",
         SsoError::Denied(_) => "access_denied",
         SsoError::Unreachable { .. } => "unreachable",

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use control::audit::AuditResult;
-use control::{AccessPrincipal, ControlError, Remedy, TokenPair, User};
+use control::{Actor, ControlError, Remedy, TokenPair, User};
 use model::TenantId;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -135,15 +135,17 @@ async fn token(
                 code: code.as_deref(),
             };
             let begun = by_password(&app, &visitor, proof).await?;
-            // The password was checked by beginning a session, which a program does not keep.
+            // The password was checked by beginning a session, which a program does not keep. While it lasts it stands for
+            // the password: another one set meanwhile has ended it.
+            let issued = issue(&app, &visitor, &begun.user, &begun.id).await;
             app.control()?.end_session(begun.token.expose()).await?;
-            issue(&app, &visitor, &begun.user).await?
+            issued?
         }
         Grant::Session {} => {
             let cookie = visitor.session_cookie(&app).ok_or(Fault::Unauthorized)?;
             let session = app.control()?.authenticate_session(&cookie).await?;
             access::check_csrf(&Method::POST, visitor.headers(), &session)?;
-            issue(&app, &visitor, &session.user).await?
+            issue(&app, &visitor, &session.user, &session.id).await?
         }
         Grant::RefreshToken { refresh_token } => {
             visitor.count(&app, Ask::Token)?;
@@ -159,8 +161,13 @@ async fn token(
     answer(&app, &visitor, &pair).await
 }
 
-async fn issue(app: &SharedApp, visitor: &Visitor, user: &User) -> Result<TokenPair, ApiFault> {
-    let pair = app.tokens()?.issue(user, visitor.binding()).await?;
+async fn issue(
+    app: &SharedApp,
+    visitor: &Visitor,
+    user: &User,
+    session: &str,
+) -> Result<TokenPair, ApiFault> {
+    let pair = app.tokens()?.issue_to(session, &user.id, visitor.binding()).await?;
     let visit = Visit {
         tenant: &user.tenant,
         actor: Some(super::session::actor(user)),
@@ -206,7 +213,7 @@ async fn answer(
 }
 
 /// Ends an access token, or the family of a refresh token. A token that is not valid is as good as ended, so
-/// the answer is always the same (RFC 7009).
+/// the answer to both is the same (RFC 7009).
 async fn revoke(
     State(app): State<SharedApp>,
     visitor: Visitor,
@@ -214,38 +221,47 @@ async fn revoke(
 ) -> Result<StatusCode, ApiFault> {
     visitor.count(&app, Ask::Token)?;
     let TokenRevocation { token, .. } = read(request).await?;
-    match end(&app, &visitor, &token).await {
-        Ok(holder) => {
-            let visit = Visit {
-                tenant: &holder.principal.tenant,
-                actor: Some(holder.principal.who.clone()),
-                action: "token:revoke",
-                target: &holder.family,
-                result: AuditResult::Ok,
-                detail: Value::Null,
-            };
-            audited_visit(&app, &visitor, visit);
-        }
-        Err(Fault::Internal(why)) => return Err(Fault::Internal(why).into()),
-        Err(Fault::Unavailable(why)) => return Err(Fault::Unavailable(why).into()),
-        Err(_) => {}
+    // What is not valid is as good as ended; whatever else goes wrong leaves it valid, and must be said.
+    let ended = match end(&app, &visitor, &token).await {
+        Err(Fault::Unauthorized) => None,
+        other => other?,
+    };
+    if let Some(Ended { tenant, who, family }) = ended {
+        let visit = Visit {
+            tenant: &tenant,
+            actor: Some(who),
+            action: "token:revoke",
+            target: &family,
+            result: AuditResult::Ok,
+            detail: Value::Null,
+        };
+        audited_visit(&app, &visitor, visit);
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn end(app: &SharedApp, visitor: &Visitor, token: &str) -> Result<AccessPrincipal, Fault> {
+/// Whose token was ended, and of which family.
+struct Ended {
+    tenant: TenantId,
+    who: Actor,
+    family: String,
+}
+
+async fn end(app: &SharedApp, visitor: &Visitor, token: &str) -> Result<Option<Ended>, Fault> {
     let tokens = app.tokens()?;
     let is_access = token.bytes().filter(|byte| *byte == b'.').count() == 2;
     if is_access {
         let holder = tokens.authenticate_access(token, visitor.binding()).await?;
         tokens.revoke_access(&holder).await?;
-        return Ok(holder);
+        let principal = holder.principal;
+        return Ok(Some(Ended { tenant: principal.tenant, who: principal.who, family: holder.family }));
     }
-    // Whoever holds the token may use it: what it buys says whose family ends.
-    let pair = tokens.refresh(token, visitor.binding()).await?;
-    let holder = tokens.authenticate_access(pair.access.expose(), visitor.binding()).await?;
-    tokens.revoke_family(&holder.principal.tenant, &pair.family, "revoked by its holder").await?;
-    Ok(holder)
+    let revoked = tokens.revoke_presented(token).await?;
+    Ok(revoked.map(|revoked| Ended {
+        who: super::session::actor(&revoked.user),
+        tenant: revoked.user.tenant,
+        family: revoked.family,
+    }))
 }
 
 /// The public keys.

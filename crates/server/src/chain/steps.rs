@@ -32,7 +32,7 @@ pub(super) struct Passage<'a> {
 
 impl<'a> Passage<'a> {
     pub(super) fn new(app: &'a SharedApp, asked: Asked<'a>, need: Need) -> Self {
-        let address = asked.peer.map_or_else(|| Arc::from(""), |peer| Arc::from(peer.to_string()));
+        let address = Arc::from(crate::visitor::address_of(app, asked.peer, asked.headers));
         Self { app, asked, need, address, caller: None, tenant: None, pass: None }
     }
 

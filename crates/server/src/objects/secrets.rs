@@ -36,7 +36,7 @@ const NAMES: [&str; 16] = [
 const SCRAPE: &str = "scrape";
 
 /// Puts the marker in place of every secret.
-pub(super) fn mask(kind: ObjectKind, spec: &mut Value) {
+pub(crate) fn mask(kind: ObjectKind, spec: &mut Value) {
     mask_value(spec, false);
     if kind == ObjectKind::Agent
         && let Some(Value::String(yaml)) = spec.get_mut(SCRAPE)

@@ -85,7 +85,7 @@ pub(crate) struct Range {
 
 impl Range {
     /// Whether an address is in the range. An IPv4 address in IPv6's clothes counts as what it is.
-    pub(super) fn has(&self, address: IpAddr) -> bool {
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
         let shifted = |value: u128, width: u32| value.checked_shr(width - self.bits).unwrap_or(0);
         match (self.first, address.to_canonical()) {
             (IpAddr::V4(first), IpAddr::V4(address)) => {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message as Frame, WebSocket};
+use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, close_code};
 use futures::{SinkExt, StreamExt};
 use model::{Matcher, Signal};
 use query::search::Search;
 use serde_json::{Value, json};
 
 use super::envelope::{ClientMessage, Envelope, Subscribe, timestamp};
+use super::guard::Guard;
 use super::hub::{Interest, Message};
 use super::tail::Tail;
 use crate::app::SharedApp;
@@ -21,11 +22,14 @@ const SUBSCRIPTIONS_MAX: usize = 64;
 const SELECTORS_MAX: usize = 200;
 /// A ping goes out this often; a peer silent for two of them is closed.
 const HEARTBEAT: Duration = Duration::from_secs(20);
+/// Longest reason of a close, as the protocol has it.
+const CLOSE_BYTES_MAX: usize = 123;
 /// Time between two messages of a tail.
 const TAIL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(app: SharedApp, reach: Reach, socket: WebSocket) {
+pub(super) async fn serve(app: SharedApp, guard: Guard, socket: WebSocket) {
+    let reach = guard.reach();
     let tenant = reach.tenant.clone();
     let (connection, queue, mut messages) = app.hub().connect();
     let (mut sink, mut stream) = socket.split();
@@ -35,11 +39,22 @@ pub(crate) async fn serve(app: SharedApp, reach: Reach, socket: WebSocket) {
     tails.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut silent_beats = 0;
     let stop = app.shutdown();
+    let ended = guard.ended(&app);
+    tokio::pin!(ended);
+    let mut refused = None;
     loop {
         let reply = tokio::select! {
             () = stop.requested() => break,
+            () = &mut ended => {
+                refused = Some(Fault::Unauthorized);
+                break;
+            }
             _ = beat.tick() => {
                 silent_beats += 1;
+                if let Err(fault) = guard.check(&app).await {
+                    refused = Some(fault);
+                    break;
+                }
                 let ping = tokio::time::timeout(HEARTBEAT, sink.send(Frame::Ping(Vec::new().into())));
                 if silent_beats > 2 || !matches!(ping.await, Ok(Ok(()))) {
                     break;
@@ -58,6 +73,10 @@ pub(crate) async fn serve(app: SharedApp, reach: Reach, socket: WebSocket) {
                 silent_beats = 0;
                 match frame {
                     Some(Ok(Frame::Text(text))) => {
+                        if let Err(fault) = guard.check(&app).await {
+                            refused = Some(fault);
+                            break;
+                        }
                         let say = |kind, data| Message { kind, data, t_ms: app.now_ms() };
                         match serde_json::from_str(&text) {
                             Ok(ClientMessage::Subscribe(wanted)) => match interest(&reach, &wanted, &subscriptions) {
@@ -97,6 +116,11 @@ pub(crate) async fn serve(app: SharedApp, reach: Reach, socket: WebSocket) {
         }
     }
     app.hub().unsubscribe(&tenant, connection, None);
+    if let Some(fault) = refused {
+        let reason: String = fault.message().chars().filter(char::is_ascii).take(CLOSE_BYTES_MAX).collect();
+        let close = Frame::Close(Some(CloseFrame { code: close_code::POLICY, reason: reason.into() }));
+        let _ = tokio::time::timeout(Duration::from_secs(1), sink.send(close)).await;
+    }
     // A peer that does not read must not keep this task.
     let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
 }

@@ -112,7 +112,7 @@ async fn create(
 }
 
 async fn revoke(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
-    scope.control.revoke_invitation(scope.id(), &id).await?;
+    scope.control.revoke_invitation(scope.id(), scope.by(), &id).await?;
     scope.audited("members:uninvite", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -195,7 +195,7 @@ async fn change(
 }
 
 async fn revoke(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
-    scope.control.revoke_key(scope.id(), &id).await?;
+    scope.control.revoke_key(scope.id(), scope.by(), &id).await?;
     scope.audited("keys:revoke", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -199,8 +199,8 @@ async fn sign_in_link(
     visitor: Visitor,
     Named((_, id)): Named<(String, String)>,
 ) -> Result<(StatusCode, Json<SignInLink>), ApiFault> {
-    let user = covered(&scope, &id).await?;
-    let link = scope.control.new_sign_in_link(scope.id(), &user.id).await?;
+    let user = scope.control.user(scope.id(), &id).await?;
+    let link = scope.control.give_sign_in_link(scope.id(), scope.by(), &user.id).await?;
     scope.audited("members:sign_in_link", &user.email, &Value::Null);
     let url = format!("{}/signin?token={}", visitor.public_url(&scope.app), link.token.expose());
     Ok((StatusCode::CREATED, Json(SignInLink { url, expires_at: Moment(link.expires_at) })))

@@ -197,6 +197,7 @@ async fn replace(
         return Err(Fault::invalid("name", "is not the one in the path; a role keeps its name").into());
     }
     let role = scope.control.update_role(scope.id(), scope.by(), given.named(&name)?).await?;
+    scope.app.tokens()?.forget_tenant(scope.id());
     scope.audited("roles:update", &role.name, &detail(&role));
     Ok(Json(role.into()))
 }

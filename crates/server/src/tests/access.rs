@@ -93,7 +93,7 @@ async fn a_key_does_what_its_scope_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn open_access_is_for_this_machine_alone() {
     let server = Server::new(true, &["server.allowed_hosts=bw.lan"]).await;
-    let rows: [(&[(&str, &str)], u16); 10] = [
+    let rows: [(&[(&str, &str)], u16); 19] = [
         (&[("host", "localhost:4300")], 200),
         (&[("host", "127.0.0.1:4300")], 200),
         (&[("host", "bw.lan:4300")], 200),
@@ -104,6 +104,16 @@ async fn open_access_is_for_this_machine_alone() {
         (&[("host", "localhost:4300"), ("origin", "null")], 403),
         (&[("host", "bw.lan"), ("origin", "http://bw.lan")], 200),
         (&[("host", "localhost:4300"), ("origin", "http://localhost.evil.example")], 403),
+        // A proxy on this machine for another one, and Grafana on it for whoever sits before it.
+        (&[("host", "127.0.0.1:4300"), ("x-forwarded-for", "198.51.100.7")], 403),
+        (&[("host", "localhost:4300"), ("x-forwarded-for", "127.0.0.1, 198.51.100.7")], 403),
+        (&[("host", "localhost:4300"), ("x-forwarded-for", "unknown")], 403),
+        (&[("host", "localhost:4300"), ("forwarded", "for=198.51.100.7;proto=https")], 403),
+        (&[("host", "localhost:4300"), ("via", "1.1 proxy")], 403),
+        (&[("host", "localhost:4300"), ("x-forwarded-proto", "https")], 403),
+        (&[("host", "localhost:4300"), ("x-real-ip", "198.51.100.7")], 403),
+        (&[("host", "localhost:4300"), ("x-forwarded-host", "obs.example.com")], 403),
+        (&[("host", "localhost:4300"), ("x-forwarded-for", "127.0.0.1, ::1")], 200),
     ];
     for (headers, want) in rows {
         assert_eq!(server.ask("GET /api/v1/query?query=1", headers, "").await.status, want, "{headers:?}");

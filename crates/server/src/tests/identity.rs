@@ -1,10 +1,13 @@
 //! Signing in by every way, tokens, one's own account.
 
+use std::net::SocketAddr;
+
+use axum::extract::ConnectInfo;
 use model::TenantId;
 use serde_json::{Value, json};
 
 use super::people::{PASSWORD, Person, code, tenant};
-use crate::testing::{Answer, Server};
+use crate::testing::{Answer, Server, request};
 
 const SIGN_IN: &str = "POST /api/v1/auth/sign-in";
 const TOKEN: &str = "POST /api/v1/auth/token";
@@ -279,7 +282,88 @@ async fn a_sign_in_through_a_provider_begins_and_ends_here() {
         let answer = server.ask(&line, &[], "SAMLResponse=x&RelayState=y").await;
         assert_eq!((answer.status.as_u16(), answer.header("location")), (status, location), "{line}");
     }
+    // Providers send people back to our own address, and the cookie must be known there.
+    let at_tenant = [("host", "default.bw.example")];
+    let answer = server.ask(&format!("GET {url}?return_to=/logs"), &at_tenant, "").await;
+    let ours = format!("https://bw.example{url}?return_to=/logs");
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (302, ours.as_str()));
+    assert_eq!(answer.header("set-cookie"), "");
     let test = admin.ask(&server, &format!("POST /api/v1/tenants/current/sso/{id}/test"), "").await.json();
     assert_eq!(test["ok"], false);
     assert_eq!(admin.ask(&server, &format!("DELETE /api/v1/tenants/current/sso/{id}"), "").await.status, 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_limited_each_and_a_person_and_can_be_ended_all_the_same() {
+    let server = server().await;
+    let ada = Person::new(&server, &default(), "ada@a.example", "viewer").await;
+    let mut last = ada.ask(&server, TOKEN, r#"{"grant_type":"session"}"#).await;
+    let bearer = format!("Bearer {}", last.json()["access_token"].as_str().unwrap());
+    for (line, want) in [
+        ("GET /api/v1/query?query=1", 200),
+        ("GET /api/v1/auth/session", 200),
+        ("PUT /api/v1/monitoring/objects/dashboard/d", 403),
+        ("POST /api/metrics", 403),
+        ("GET /api/v1/monitoring/audit", 403),
+        ("POST /api/v1/tenants/current/keys", 403),
+    ] {
+        let answer = server.ask(line, &[("authorization", &bearer)], "{}").await;
+        assert_eq!(answer.status, want, "{line} by a viewer's token: {}", answer.text());
+    }
+    let pair = loop {
+        let pair = last.json();
+        let body = json!({ "grant_type": "refresh_token", "refresh_token": pair["refresh_token"] });
+        last = server.ask(TOKEN, &[], body.to_string()).await;
+        if last.status != 200 {
+            break pair;
+        }
+    };
+    assert_eq!((last.status.as_u16(), code(&last).as_str()), (429, "RATE_LIMITED"));
+    assert!(last.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(by_access(&server, &pair).await, 200);
+    let body = json!({ "token": pair["refresh_token"] }).to_string();
+    assert_eq!(server.ask("POST /api/v1/auth/token/revoke", &[], body).await.status, 204);
+    assert_eq!(by_access(&server, &pair).await, 401, "204 says that it has ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_trusted_proxy_everybody_has_an_address_of_their_own() {
+    let flags = ["server.external_url=https://bw.example", "server.trusted_proxies=10.0.0.0/8"];
+    let server = Server::new(false, &flags).await;
+    let ada = Person::new(&server, &default(), "ada@a.example", "viewer").await;
+    let from = async |peer: &str, forwarded: &str, password: &str| {
+        let peer: SocketAddr = format!("{peer}:1234").parse().unwrap();
+        let mut asked =
+            request(SIGN_IN, &[("x-forwarded-for", forwarded)], credentials("ada@a.example", password));
+        asked.extensions_mut().insert(ConnectInfo(peer));
+        server.send(asked).await.status.as_u16()
+    };
+    assert_eq!(from("10.0.0.1", "203.0.113.1, 198.51.100.7", PASSWORD).await, 200);
+    assert_eq!(from("192.0.2.1", "198.51.100.8", PASSWORD).await, 200);
+    let sessions = ada.ask(&server, "GET /api/v1/auth/sessions", "").await.json();
+    let addresses: Vec<&str> =
+        sessions["items"].as_array().unwrap().iter().map(|item| item["address"].as_str().unwrap()).collect();
+    for (address, want) in
+        [("198.51.100.7", true), ("192.0.2.1", true), ("198.51.100.8", false), ("10.0.0.1", false)]
+    {
+        assert_eq!(addresses.contains(&address), want, "{address} of {addresses:?}");
+    }
+    while from("10.0.0.1", "198.51.100.9", "not her password").await == 401 {}
+    assert_eq!(from("10.0.0.1", "198.51.100.9", PASSWORD).await, 429);
+    assert_eq!(from("10.0.0.1", "198.51.100.7", PASSWORD).await, 200, "somebody else's guesses");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_character_that_no_database_stores_is_refused() {
+    let server = server().await;
+    let ada = Person::new(&server, &default(), "ada@a.example", "admin").await;
+    for (line, body) in [
+        ("PUT /api/v1/auth/profile", r#"{"name":"A\u0000"}"#),
+        ("POST /api/v1/tenants/current/teams", r#"{"name":"\u0000"}"#),
+        (SIGN_IN, r#"{"email":"a\u0000@b.c","password":"x"}"#),
+    ] {
+        let answer = ada.ask(&server, line, body).await;
+        assert_eq!(answer.status, 400, "{line}: {}", answer.text());
+        assert!(answer.text().contains("U+0000"), "{}", answer.text());
+    }
 }

@@ -381,7 +381,7 @@ async fn an_export_holds_what_there_is_and_no_secret() {
     let acme = tenant(&server, "acme").await;
     let admin = Person::new(&server, &acme, "admin@acme.example", "admin").await;
     let key = key_of(&server, &acme).await;
-    let spec = r#"{"title":"Hosts"}"#;
+    let spec = r#"{"title":"Hosts","source":{"password":"planted-secret"}}"#;
     assert_eq!(admin.ask(&server, "PUT /api/v1/monitoring/objects/dashboard/hosts", spec).await.status, 200);
     let export = admin.ask(&server, "POST /api/v1/tenants/current/export", "").await;
     assert_eq!((export.status.as_u16(), export.header("content-type")), (200, "application/x-tar"));
@@ -397,6 +397,7 @@ async fn an_export_holds_what_there_is_and_no_secret() {
         assert!(text.contains(part), "{part}");
     }
     assert!(!text.contains(key.strip_prefix("Bearer ").unwrap()), "keys are not in it");
+    assert!(!text.contains("planted-secret"), "nor what saved objects keep secret");
 
     let usage = admin.ask(&server, "GET /api/v1/tenants/current/usage", "").await.json();
     for path in [

@@ -50,6 +50,8 @@ pub(crate) struct Assertion {
     pub(crate) id: String,
     /// From then on it is refused anyway, milliseconds since the Unix epoch.
     pub(crate) expires_at: i64,
+    /// Whoever signed in is to do so again from then on, milliseconds since the Unix epoch.
+    pub(crate) session_ends_at: Option<i64>,
     pub(crate) name_id: String,
     /// True when the NameID is another at every sign-in.
     pub(crate) is_transient: bool,
@@ -134,12 +136,15 @@ fn read(assertion: Node<'_, '_>, expected: &Expected<'_>) -> Result<Assertion, S
     if statements.peek().is_none() {
         return Err(refused("does not say that anyone signed in"));
     }
+    let mut session_ends_at = None;
     for statement in statements {
-        not_over(statement, "SessionNotOnOrAfter", expected)?;
+        let until = not_over(statement, "SessionNotOnOrAfter", expected)?;
+        session_ends_at = [session_ends_at, until].into_iter().flatten().min();
     }
     Ok(Assertion {
         id: id.to_owned(),
         expires_at: confirmed_until.saturating_add(SKEW_MS),
+        session_ends_at,
         name_id,
         is_transient,
         attributes: attributes(assertion)?,

@@ -37,10 +37,7 @@ impl Idp {
 
     /// Puts a signature over the element with this identifier where `<!--ID-->` stands in it.
     pub(crate) fn sign(&self, xml: &str, id: &str) -> String {
-        self.sign_with(xml, id, "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256")
-    }
-
-    pub(crate) fn sign_with(&self, xml: &str, id: &str, algorithm: &str) -> String {
+        let algorithm = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
         let exclusive = "http://www.w3.org/2001/10/xml-exc-c14n#";
         let covered = canonical_of(xml, |node| node.attribute("ID") == Some(id));
         let value = STANDARD.encode(digest(&SHA256, covered.as_bytes()));

@@ -107,9 +107,11 @@ fn what_was_changed_after_signing_is_refused() {
 
 #[test]
 fn sha1_is_refused_even_when_the_signature_is_good() {
-    let xml =
-        IDP.sign_with(&Response::default().xml(), "_assertion", "http://www.w3.org/2000/09/xmldsig#rsa-sha1");
-    refused(&xml, "which is not safe");
+    // Both signed with one key by xmlsec1, which verifies both.
+    let key = [certificate(include_str!("../../../testdata/saml/sha1.pem")).unwrap()];
+    check_at(include_str!("../../../testdata/saml/sha1_key_sha256.xml"), &key, NOW).unwrap();
+    let error = check_at(include_str!("../../../testdata/saml/sha1.xml"), &key, NOW).unwrap_err().to_string();
+    assert!(error.contains("rsa-sha1, which is not safe"), "{error}");
 }
 
 #[test]

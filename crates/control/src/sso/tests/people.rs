@@ -122,7 +122,10 @@ async fn a_provider_of_a_tenant_reaches_no_platform_administrator() {
         let new = NewUser { email: "ada@example.com", name: "Ada", role: Role::PlatformAdmin.as_str() };
         let ada = w.control.create_user(&tenant(), &Principal::system(), new).await.unwrap();
         let provider = w.provider(new_oidc("okta")).await;
-        w.refused(w.sign_in(&provider).await, "platform administrators sign in with a link");
+        w.refused(
+            w.sign_in(&provider).await,
+            "the account may do more than anyone whom this provider admits",
+        );
         assert_eq!(w.control.user(&tenant(), &ada.id).await.unwrap(), ada, "nor changes anything of theirs");
         assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_identities").await, 0);
 
@@ -198,6 +201,131 @@ async fn the_last_administrator_stays_one_whatever_the_groups_say() {
         let new = NewUser { email: "bob@example.com", name: "Bob", role: Role::Admin.as_str() };
         w.control.create_user(&tenant(), &Principal::system(), new).await.unwrap();
         assert_eq!(w.sign_in(&provider).await.unwrap().user.role, "editor");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_may_set_a_provider_up_becomes_nobody_who_may_do_more() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let system = Principal::system();
+        let settings = crate::NewRole {
+            name: "settings",
+            description: "",
+            permissions: Permissions::of(&[Permission::SettingsManage]),
+            selector: None,
+        };
+        w.control.create_role(&tenant(), &system, settings).await.unwrap();
+        let person = async |email: &str, role: &str| {
+            let new = NewUser { email, name: "x", role };
+            w.control.create_user(&tenant(), &system, new).await.unwrap()
+        };
+        let eve = person("eve@example.com", "settings").await;
+        let eve = w.control.principal(&eve).await.unwrap();
+        // A provider of her own says that she is whom she names.
+        let own = NewProvider {
+            role_mapping: Vec::new(),
+            default_role: Some("settings".to_owned()),
+            ..new_oidc("own")
+        };
+        let own = w.control.create_sso_provider(&eve, &tenant(), &own).await.unwrap();
+        let ada = person("ada@example.com", "admin").await;
+        for others in [0, 1] {
+            if others > 0 {
+                person("bob@example.com", "admin").await;
+            }
+            w.refused(w.sign_in(&own).await, "the account may do more than anyone whom this provider admits");
+            assert_eq!(w.control.user(&tenant(), &ada.id).await.unwrap(), ada, "nor is she demoted");
+        }
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_identities").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_is_linked_by_providers_of_its_domain_and_to_one_person_there() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let new = NewUser { email: "ada@example.com", name: "Ada", role: "viewer" };
+        let ada = w.control.create_user(&tenant(), &Principal::system(), new).await.unwrap();
+        let anyones = w.provider(NewProvider { domains: Vec::new(), ..new_oidc("anyones") }).await;
+        w.refused(w.sign_in(&anyones).await, "an administrator can name its domain");
+        w.stub.next.lock().claims = json!({"sub": "new", "email": "new@example.com"});
+        assert!(w.sign_in(&anyones).await.unwrap().created, "a new person is nobody's account");
+        w.stub.next.lock().claims = json!({});
+        let ours = w.provider(new_oidc("ours")).await;
+        assert_eq!(w.sign_in(&ours).await.unwrap().user.id, ada.id);
+        w.stub.next.lock().claims = json!({"sub": "another"});
+        w.refused(w.sign_in(&ours).await, "belongs to somebody else at this provider");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_role_by_a_group_ends_what_was_begun_with_the_one_before() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let provider = w.provider(new_oidc("okta")).await;
+        let outcome = w.sign_in(&provider).await.unwrap();
+        let link = w.control.new_sign_in_link(&tenant(), &outcome.user.id).await.unwrap();
+        let session = w.sso.begin_session(&outcome, Client::default()).await.unwrap();
+        w.sign_in(&provider).await.unwrap();
+        assert!(w.control.authenticate_session(session.token.expose()).await.is_ok(), "the same role");
+        w.stub.next.lock().claims = json!({"groups": ["ops"]});
+        assert_eq!(w.sign_in(&provider).await.unwrap().user.role, "admin");
+        assert!(w.control.authenticate_session(session.token.expose()).await.is_err());
+        assert!(w.control.redeem_link(link.token.expose(), Client::default()).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_begun_ends_with_its_provider_and_with_its_way() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let tokens = crate::Tokens::open(w.control.clone(), crate::TokenSettings::default()).await.unwrap();
+        let binding = crate::Binding::default();
+        let okta = w.provider(new_oidc("okta")).await;
+        let other = w.provider(new_oidc("other")).await;
+        let disabled = NewProvider { enabled: false, ..new_oidc("okta") };
+        let elsewhere = {
+            let config = OidcConfig { client_id: "client-2".to_owned(), ..oidc_config(ISSUER) };
+            NewProvider { config: ProviderConfig::Oidc(config), ..new_oidc("okta") }
+        };
+        for end in ["disabled", "elsewhere", "removed"] {
+            let enabled = new_oidc("okta");
+            w.control.update_sso_provider(&admin(), &tenant(), &okta.id, &enabled).await.unwrap();
+            let outcome = w.sign_in(&okta).await.unwrap();
+            let begun = w.sso.begin_session(&outcome, Client::default()).await.unwrap();
+            let pair = tokens.issue_to(&begun.id, &outcome.user.id, binding).await.unwrap();
+            let kept = w.sign_in(&other).await.unwrap();
+            let kept = w.sso.begin_session(&kept, Client::default()).await.unwrap();
+            match end {
+                "removed" => w.control.delete_sso_provider(&admin(), &tenant(), &okta.id).await.unwrap(),
+                _ => {
+                    let new = if end == "disabled" { &disabled } else { &elsewhere };
+                    let changed = w.control.update_sso_provider(&admin(), &tenant(), &okta.id, new).await;
+                    drop(changed.unwrap());
+                }
+            }
+            f.clock.advance(std::time::Duration::from_secs(1));
+            assert!(w.control.authenticate_session(begun.token.expose()).await.is_err(), "{end}");
+            assert!(tokens.authenticate_access(pair.access.expose(), binding).await.is_err(), "{end}");
+            assert!(w.control.authenticate_session(kept.token.expose()).await.is_ok(), "{end}");
+        }
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_identities").await, 1, "of the other");
+
+        let outcome = w.sign_in(&other).await.unwrap();
+        let through = w.sso.begin_session(&outcome, Client::default()).await.unwrap();
+        let link = w.control.new_sign_in_link(&tenant(), &outcome.user.id).await.unwrap();
+        let by_link = w.control.redeem_link(link.token.expose(), Client::default()).await.unwrap();
+        let pair = tokens.issue_to(&by_link.id, &outcome.user.id, binding).await.unwrap();
+        w.control.put_tenant_settings(&tenant(), &json!({"sso_only": true})).await.unwrap();
+        f.clock.advance(std::time::Duration::from_secs(1));
+        assert!(w.control.authenticate_session(by_link.token.expose()).await.is_err());
+        assert!(tokens.authenticate_access(pair.access.expose(), binding).await.is_err());
+        assert!(w.control.authenticate_session(through.token.expose()).await.is_ok());
     })
     .await;
 }

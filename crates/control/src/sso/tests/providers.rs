@@ -111,6 +111,10 @@ async fn settings_that_cannot_work_are_named() {
             (oidc(|c| c.issuer = "http://idp.test".into()), "issuer: must be an https address"),
             (oidc(|c| c.issuer = "https://idp.test?x=1".into()), "issuer: must be an https address"),
             (oidc(|c| c.issuer = "https://u:p@idp.test".into()), "issuer: must be an https address"),
+            (
+                NewProvider { name: "sso_0123456789abcdef".into(), ..new_oidc("") },
+                "name: must not begin with sso_",
+            ),
             (oidc(|c| c.client_id.clear()), "client_id: must not be empty"),
             (oidc(|c| c.scopes = vec!["email".into()]), "scopes: must hold openid"),
             (
@@ -156,6 +160,64 @@ async fn settings_that_cannot_work_are_named() {
         for local in ["http://localhost:8080", "http://127.0.0.1:9", "http://[::1]:9"] {
             oidc_config(local).check().unwrap();
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_secret_is_sent_to_the_server_it_was_entered_for() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let provider = w.provider(new_oidc("okta")).await;
+        w.sign_in(&provider).await.unwrap();
+        let with = |change: fn(&mut OidcConfig), client_secret: Option<&str>| {
+            let mut config = oidc_config(ISSUER);
+            change(&mut config);
+            let client_secret = client_secret.map(|secret| Secret::of(secret.to_owned()));
+            NewProvider { config: ProviderConfig::Oidc(config), client_secret, ..new_oidc("okta") }
+        };
+        let update = async |new: &NewProvider| {
+            w.control.update_sso_provider(&admin(), &tenant(), &provider.id, new).await
+        };
+        for change in
+            [(|c: &mut OidcConfig| c.issuer = "https://evil.test".into()) as fn(&mut OidcConfig), |c| {
+                c.client_id = "another".into()
+            }]
+        {
+            let error = update(&with(change, None)).await.unwrap_err().to_string();
+            assert!(error.starts_with("client_secret: must be given again"), "{error}");
+        }
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_identities").await, 1);
+        update(&with(|c| c.groups_claim = "teams".into(), None)).await.unwrap();
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_identities").await, 1);
+        update(&with(|c| c.issuer = "https://new.test".into(), Some("new"))).await.unwrap();
+        assert_eq!(w.control.sso_secret(&provider.id).await.unwrap().unwrap().expose(), "new");
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_identities").await, 0, "its people are others");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sign_ins_that_nobody_ends_keep_nobody_from_signing_in() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let provider = w.provider(new_oidc("okta")).await;
+        let first = w.sso.begin(&tenant(), &provider.id, "/", None).await.unwrap();
+        f.clock.advance(std::time::Duration::from_millis(1));
+        let mut tx = f.db.control().begin().await.unwrap();
+        let fill = sqlx::query(
+            "INSERT INTO sso_states (hash, provider_id, browser_hash, private, expires_at) \
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999) \
+             SELECT 'fill' || i, $1, '', '', $2 FROM n",
+        );
+        let at = kit::Clock::now_ms(&f.clock) + 600_000;
+        tx.execute(fill.bind(provider.id.as_str()).bind(at)).await.unwrap();
+        tx.commit().await.unwrap();
+        f.clock.advance(std::time::Duration::from_millis(1));
+        w.sign_in(&provider).await.unwrap();
+        let (state, code) = w.stub.agree(&first.url);
+        w.refused(w.finish(&provider, &state, &code, &first.browser).await, "was not begun in this browser");
+        assert_eq!(count(&f, "SELECT COUNT(*) FROM sso_states").await, 9_999);
     })
     .await;
 }

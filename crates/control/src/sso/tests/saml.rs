@@ -261,3 +261,35 @@ async fn metadata_is_fetched_and_given() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_session_ends_when_the_provider_says_and_metadata_comes_over_tls() {
+    each_backend(async |f| {
+        let w = world(&f).await;
+        let idp = Idp::new();
+        let provider = w.provider(new_saml("okta", &idp)).await;
+        let asked = w.ask(&provider).await;
+        let response = w.response(&provider, &asked);
+        let until = kit::Clock::now_ms(&f.clock) + 3_600_000;
+        let statement = format!(
+            r#"<saml:AuthnStatement SessionNotOnOrAfter="{}" "#,
+            jiff::Timestamp::from_millisecond(until).unwrap()
+        );
+        let xml = response.xml().replace("<saml:AuthnStatement ", &statement);
+        assert!(xml.contains("SessionNotOnOrAfter"));
+        let outcome = w.answer(&provider, &asked, &idp.sign(&xml, &response.assertion_id)).await.unwrap();
+        let session = w.sso.begin_session(&outcome, Client::default()).await.unwrap();
+        assert_eq!(session.expires_at, until);
+
+        for url in ["http://idp.test/metadata", "ftp://idp.test/metadata", "idp.test"] {
+            let error = w.sso.fetch_saml_metadata(&tenant(), url).await.unwrap_err().to_string();
+            assert!(error.starts_with("metadata_url: must be an https address"), "{error}");
+        }
+        let ProviderConfig::Saml(config) = new_saml("x", &idp).config else { unreachable!() };
+        let config = SamlConfig { sso_url: "http://idp.test/sso".into(), ..config };
+        let new = NewProvider { config: ProviderConfig::Saml(config), ..new_saml("plain", &idp) };
+        let error = w.control.create_sso_provider(&admin(), &tenant(), &new).await.unwrap_err().to_string();
+        assert!(error.starts_with("sso_url: must be an https address"), "{error}");
+    })
+    .await;
+}

@@ -200,3 +200,27 @@ async fn a_token_gives_what_it_says_and_the_role_still_permits() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_changed_role_counts_at_once_where_it_was_changed() {
+    each_backend(async |f| {
+        let w = world(&f, TokenSettings::default()).await;
+        let (system, t) = (Principal::system(), tenant());
+        let role = |permissions| crate::NewRole { name: "own", description: "", permissions, selector: None };
+        let both = Permissions::of(&[Permission::TelemetryRead, Permission::TelemetryWrite]);
+        w.control.create_role(&t, &system, role(both)).await.unwrap();
+        let new = NewUser { email: "own@example.com", name: "O", role: "own" };
+        let own = w.control.create_user(&t, &system, new).await.unwrap();
+        let pair = w.tokens.issue(&own, HOME).await.unwrap();
+        let may = async || {
+            let found = w.tokens.authenticate_access(pair.access.expose(), HOME).await.unwrap();
+            found.principal.may(Permission::TelemetryWrite)
+        };
+        assert!(may().await);
+        let less = Permissions::of(&[Permission::TelemetryRead]);
+        w.control.update_role(&t, &system, role(less)).await.unwrap();
+        w.tokens.forget_tenant(&t);
+        assert!(!may().await);
+    })
+    .await;
+}

@@ -183,3 +183,47 @@ async fn a_person_is_issued_so_many_tokens_in_a_window() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_person_has_so_many_families_and_the_one_unused_longest_ends() {
+    each_backend(async |f| {
+        let w = world(&f, TokenSettings { issue_max: 1_000, ..TokenSettings::default() }).await;
+        let mut pairs = Vec::new();
+        for _ in 0..50 {
+            pairs.push(w.tokens.issue(&w.ada, HOME).await.unwrap());
+            f.clock.advance(Duration::from_millis(10));
+        }
+        w.tokens.refresh(pairs[0].refresh.expose(), HOME).await.unwrap();
+        w.tokens.issue(&w.ada, HOME).await.unwrap();
+        let families = w.tokens.families(&tenant(), &w.ada.id).await.unwrap();
+        let known = |n: usize| families.iter().any(|family| family.id == pairs[n].family);
+        assert_eq!((families.len(), known(0), known(1), known(2)), (50, true, false, true));
+        f.clock.advance(Duration::from_secs(1));
+        assert!(!w.good(&pairs[1].access).await && w.good(&pairs[2].access).await);
+        f.clock.advance(Duration::from_secs(86_400));
+        w.tokens.remove_ended().await.unwrap();
+        let mut connection = f.db.control().read().await.unwrap();
+        let kept = sqlx::query("SELECT COUNT(*) FROM token_families").fetch_one(&mut *connection).await;
+        assert_eq!(kept.unwrap().get::<i64, _>(0), 50, "what was revoked goes after a day");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tokens_are_issued_to_sessions_that_are_there() {
+    each_backend(async |f| {
+        let w = world(&f, TokenSettings::default()).await;
+        let link = w.control.new_sign_in_link(&tenant(), &w.ada.id).await.unwrap();
+        let session = w.control.redeem_link(link.token.expose(), Client::default()).await.unwrap();
+        let pair = w.tokens.issue_to(&session.id, &w.ada.id, HOME).await.unwrap();
+        assert!(w.good(&pair.access).await);
+        let bob = user(&w.control, "bob@example.com", Role::Viewer).await;
+        let other = w.tokens.issue_to(&session.id, &bob.id, HOME).await;
+        assert!(matches!(other, Err(ControlError::InvalidSession)), "somebody else's");
+        // As by another password, between a sign-in and what it is exchanged for.
+        w.control.revoke_sessions(&tenant(), &w.ada.id, None).await.unwrap();
+        let late = w.tokens.issue_to(&session.id, &w.ada.id, HOME).await;
+        assert!(matches!(late, Err(ControlError::InvalidSession)));
+    })
+    .await;
+}

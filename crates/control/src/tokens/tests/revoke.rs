@@ -134,3 +134,39 @@ async fn removing_a_person_removes_their_tokens() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn whoever_holds_a_refresh_token_ends_its_family_however_much_was_issued() {
+    each_backend(async |f| {
+        let w = world(&f, TokenSettings { issue_max: 2, ..TokenSettings::default() }).await;
+        let first = w.tokens.issue(&w.ada, HOME).await.unwrap();
+        let second = w.tokens.refresh(first.refresh.expose(), HOME).await.unwrap();
+        let throttled = w.tokens.refresh(second.refresh.expose(), HOME).await;
+        assert!(matches!(throttled, Err(ControlError::Throttled { .. })));
+        assert_eq!(w.tokens.revoke_presented("bwr_nothing").await.unwrap(), None);
+        assert_eq!(w.tokens.revoke_presented(second.access.expose()).await.unwrap(), None);
+        let revoked = w.tokens.revoke_presented(second.refresh.expose()).await.unwrap().unwrap();
+        assert_eq!((&revoked.family, &revoked.user.id), (&first.family, &w.ada.id));
+        assert!(!w.good(&first.access).await && !w.good(&second.access).await);
+        assert_eq!(w.tokens.revoke_presented(second.refresh.expose()).await.unwrap(), None, "it has ended");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_ends_their_own_families_and_no_others() {
+    each_backend(async |f| {
+        let w = world(&f, TokenSettings::default()).await;
+        let bob = user(&w.control, "bob@example.com", Role::Viewer).await;
+        let (own, other) =
+            (w.tokens.issue(&w.ada, HOME).await.unwrap(), w.tokens.issue(&bob, HOME).await.unwrap());
+        for family in [other.family.as_str(), "family_x"] {
+            let refused = w.tokens.revoke_own_family(&tenant(), &w.ada.id, family, "test").await;
+            assert!(matches!(refused, Err(ControlError::NotFound { .. })), "{family}");
+        }
+        assert!(w.good(&other.access).await);
+        w.tokens.revoke_own_family(&tenant(), &w.ada.id, &own.family, "test").await.unwrap();
+        assert!(!w.good(&own.access).await);
+    })
+    .await;
+}

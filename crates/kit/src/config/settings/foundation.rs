@@ -28,6 +28,8 @@ section! {
         external_url: String = "";
         /// Host names, beside its own address, that requests may name in `Host` while access is open.
         allowed_hosts: Vec<String> = "", live;
+        /// Reverse proxies, addresses or ranges such as `10.1.0.0/16`, whose `X-Forwarded-For` is believed.
+        trusted_proxies: Vec<String> = "", live;
         /// Private ranges such as `10.1.0.0/16` that exporters of every tenant may reach; those of `default` reach all.
         outbound_ranges: Vec<String> = "", live;
         /// How long requests under way may take to end at shutdown.
@@ -104,7 +106,7 @@ section! {
 choice! {
     /// Whether requests from this machine need a key.
     pub enum LocalAuth {
-        /// Ingest and queries answer without one. Only while every listener is on loopback.
+        /// Ingest and queries answer without one. Only while every listener and the external URL are on loopback.
         Open = "open",
         /// Every request needs one, but for the public list.
         Required = "required",
@@ -114,7 +116,7 @@ choice! {
 section! {
     /// Access.
     pub struct Auth at "auth." {
-        /// Whether ingest and queries answer without a key while every listener is on loopback.
+        /// Whether ingest and queries answer without a key while every listener and the external URL are on loopback.
         local: LocalAuth = "open";
     }
 }
