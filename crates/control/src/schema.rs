@@ -1,5 +1,6 @@
 //! Tables. A step that was released is never edited; a change is a new step.
 
+mod files; // step 4 of both
 mod identity; // step 2 of the shared part
 mod monitoring; // step 3 of a tenant's part
 mod tokens; // step 3 of the shared part
@@ -7,16 +8,21 @@ mod tokens; // step 3 of the shared part
 use db::{Migration, MigrationSet};
 
 /// In the shared part.
-pub(crate) const SHARED: MigrationSet =
-    MigrationSet { name: "control", migrations: &[FIRST, identity::IDENTITY, tokens::TOKENS] };
+pub(crate) const SHARED: MigrationSet = MigrationSet {
+    name: "control",
+    migrations: &[FIRST, identity::IDENTITY, tokens::TOKENS, files::SHARED_FILES],
+};
 
 /// In each tenant's part.
-pub(crate) const TENANT: MigrationSet =
-    MigrationSet { name: "objects", migrations: &[OBJECTS, DELETIONS, monitoring::MONITORING] };
+pub(crate) const TENANT: MigrationSet = MigrationSet {
+    name: "objects",
+    migrations: &[OBJECTS, DELETIONS, monitoring::MONITORING, files::TENANT_FILES],
+};
 
 /// Tables of the shared part whose rows belong to the tenant in their column `tenant_id`. What refers to a
 /// person, a team or the like goes with it. A test compares the list with the database.
 pub(crate) const OF_TENANT: &[&str] = &[
+    "applies",
     "audit_heads",
     "token_families",
     "sso_providers",

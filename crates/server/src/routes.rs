@@ -85,6 +85,7 @@ fn gated() -> Vec<(Need, Refusal, Router<SharedApp>)> {
         .route("/api/v1/monitoring/metrics/custom", post(json_intake::custom))
         .merge(intakes::protected_routes());
     let saved = Router::new()
+        .route("/api/v1/tenants/{tenant}/objects", get(objects::export).post(objects::apply))
         .route("/api/v1/monitoring/objects/{kind}", get(objects::list))
         .route("/api/v1/monitoring/objects/{kind}/{name}", object())
         .merge(rows_api::editor_routes());

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use axum::Router;
 use control::{Permission, Tenant};
 
+pub(crate) use roles::Given as GivenRole;
+pub(crate) use tenants::check_settings;
 pub(crate) use tend::run as tend;
 
 use crate::app::SharedApp;

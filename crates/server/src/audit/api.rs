@@ -1,19 +1,18 @@
 //! `/api/v1/monitoring/audit`: searched, exported, verified.
 
-use std::collections::BTreeMap;
-
 use axum::Router;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use control::audit::{AuditRow, Start, StoredRow, verify};
+use control::audit::{AuditRow, StoredRow};
 use model::record::audit;
 use model::{Field, Order, Predicate, Scalar, Signal, Test, TextMatch};
 use query::rows::{Ask, Cursor, Row, Sort};
 use serde_json::{Value, json};
 
 use super::rows;
+use super::verified::{Question, Swept};
 use crate::app::SharedApp;
 use crate::chain::{Identity, Need};
 use crate::error::{ApiFault, Fault};
@@ -25,9 +24,9 @@ use control::Permission;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1000;
-/// Rows that one export or one verification reads; a span of time makes them fewer.
+/// Rows that one export reads; a span of time makes them fewer.
 const ROWS_MAX: usize = 500_000;
-/// Rows read at once for those.
+/// Rows read at once for it.
 const PIECE: usize = 10_000;
 /// By default the last thirty days.
 const RANGE_NS: i64 = 30 * 86_400 * 1_000_000_000;
@@ -85,7 +84,7 @@ fn to_json(stored: &StoredRow, node: &str) -> Value {
     })
 }
 
-fn node_of(row: &Row) -> &str {
+pub(super) fn node_of(row: &Row) -> &str {
     row.fixed.get(audit::NODE).and_then(|value| value.as_text()).unwrap_or_default()
 }
 
@@ -220,45 +219,18 @@ async fn verified(
     Extension(identity): Extension<Identity>,
     params: Params,
 ) -> Result<Response, ApiFault> {
-    let is_whole = params.get("start").is_none();
-    let mut ask = ask(&app, &params)?;
-    ask.predicate = Predicate::TRUE;
-    if is_whole {
-        ask.start_ns = i64::MIN;
-    }
-    let heads = app.control()?.audit_heads(&identity.tenant).await?;
-    let mut by_node: BTreeMap<String, Vec<StoredRow>> = BTreeMap::new();
-    for row in all(&app, &identity, ask).await? {
-        let node = node_of(&row).to_owned();
-        let Some(stored) = rows::stored(&identity.tenant, &row) else {
-            let what = "a row does not read as one of the audit log";
-            let bad = json!({ "node": node, "seq": Value::Null, "what": what });
-            return Ok(axum::Json(json!({ "ok": false, "rows": 0, "first_bad": bad })).into_response());
-        };
-        by_node.entry(node).or_default().push(stored);
-    }
-    // A chain of which nothing is left is only noticed by its anchor.
-    for head in &heads {
-        by_node.entry(head.node.clone()).or_default();
-    }
-    let (mut count, mut anchors, mut bad) = (0, 0, None);
-    for (node, rows) in by_node {
-        // Retention takes the oldest rows, so a chain need not begin at its first one.
-        let start = match rows.first() {
-            Some(first) if first.seq == 1 => Start::Genesis,
-            _ => Start::Kept,
-        };
-        let verdict = verify(&identity.tenant, &node, start, rows, &heads);
-        count += verdict.rows;
-        anchors += verdict.anchors;
-        if let Some(fault) = verdict.fault {
-            bad = Some(json!({ "node": node, "what": fault.to_string() }));
-            break;
-        }
-    }
-    let mut answer = json!({ "ok": bad.is_none(), "rows": count, "anchors": anchors });
-    if let Some(bad) = bad {
-        answer["first_bad"] = bad;
+    let asked = ask(&app, &params)?;
+    let question = Question {
+        tenant: identity.tenant.clone(),
+        start_ns: params.get("start").is_some().then_some(asked.start_ns),
+        end_ns: params.get("end").map_or(i64::MAX, |_| asked.end_ns),
+        swept: Swept::of(&app.settings(), app.now_ms()),
+        heads: app.control()?.audit_heads(&identity.tenant).await?,
+    };
+    let found = read(&app, &identity, Signal::Audit, move |reader| question.ask(reader)).await?;
+    let mut answer = json!({ "ok": found.tampered.is_none(), "rows": found.rows, "anchors": found.anchors });
+    if let Some(bad) = found.tampered {
+        answer["first_bad"] = json!({ "node": bad.node, "what": bad.what });
     }
     Ok(axum::Json(answer).into_response())
 }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use control::{CustomRole, NewRole, Permission, Permissions, Role};
+use control::{CustomRole, NewRole, Permission, Permissions, Role, RoleSpec};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(super) fn routes() -> Router<SharedApp> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Given {
+pub(crate) struct Given {
     /// In a replacement it may be left out, since the path says it.
     name: Option<String>,
     #[serde(default)]
@@ -38,6 +38,14 @@ struct Given {
 }
 
 impl Given {
+    /// The role as files spell it, in one spelling.
+    pub(crate) fn spec(&self) -> Result<RoleSpec, Fault> {
+        if self.name.is_some() {
+            return Err(Fault::invalid("name", "belongs beside spec, not into it"));
+        }
+        Ok(RoleSpec::new(&self.description, self.permissions()?, self.selector()?))
+    }
+
     /// The selector, if it is one; an empty text is none.
     fn selector(&self) -> Result<Option<&str>, Fault> {
         let selector = self.selector.as_deref().map(str::trim).filter(|text| !text.is_empty());
