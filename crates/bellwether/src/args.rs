@@ -1,9 +1,13 @@
 //! What can be typed. Flags are settings: each stands for a dotted key, over environment over file.
 
+mod as_code; // apply, export objects, audit
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use as_code::{ApplyArguments, AuditAction, Exported, VerifyArguments};
 
 use crate::remote::{Remote, Span};
 
@@ -67,8 +71,13 @@ pub(crate) enum Command {
     Query(QueryLanguage),
     /// Follow log records, spans or events as they are stored
     Tail(TailArguments),
-    /// Write rows or samples of a running server to a file
+    /// Write rows or samples of a running server to a file, or its objects as YAML
     Export(ExportTable),
+    /// Make dashboards, roles, limits and other objects what files say
+    Apply(ApplyArguments),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(AuditAction),
     /// Collect and take in on a host without the server, and send on to it
     Agent(AgentArguments),
     /// Write a consistent copy of all data into an empty folder
@@ -212,16 +221,19 @@ pub(crate) struct TailArguments {
 pub(crate) struct ExportTable {
     /// What to export
     #[arg(value_enum)]
-    pub(crate) table: Table,
+    pub(crate) what: Exported,
     /// A statement whose rows are exported instead of the whole table
     #[arg(long, value_name = "QUERY")]
     pub(crate) sql: Option<String>,
     /// How rows are written
     #[arg(long, value_enum, default_value_t = ExportFormat::Jsonl)]
     pub(crate) format: ExportFormat,
-    /// A new file [default: standard output]
-    #[arg(long, short, value_name = "FILE")]
+    /// A new file, or a folder for objects [default: standard output]
+    #[arg(long, short, value_name = "FILE|DIR")]
     pub(crate) output: Option<PathBuf>,
+    /// Whose objects; another tenant than the key's for those who manage the platform
+    #[arg(long, default_value = "current", value_name = "ID")]
+    pub(crate) tenant: String,
     /// When
     #[command(flatten)]
     pub(crate) span: Span,

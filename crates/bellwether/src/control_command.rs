@@ -1,9 +1,7 @@
 //! Commands on the control database: tenants, people, keys. They work beside a running server, which learns of
 //! changes within ten seconds.
 
-use control::{
-    Control, Defaults, KeyGrant, KeyScope, KeyScopes, NewKey, NewTenant, NewUser, Principal, SetStatus,
-};
+use control::{Control, KeyGrant, KeyScope, KeyScopes, NewKey, NewTenant, NewUser, Principal, SetStatus};
 use kit::config::settings::TlsMode;
 use kit::{Clock, SystemClock};
 use model::TenantId;
@@ -94,7 +92,7 @@ pub(crate) fn tenants(arguments: &Arguments, action: &TenantAction) -> Result<()
                 admin_name: admin.clone(),
                 key_name: Some("first".to_owned()),
             };
-            let result = control.create_tenant(new, Defaults::default()).await?;
+            let result = control.create_tenant(new, server::tenant_defaults()).await?;
             for step in &result.steps {
                 println!("{} done", step.name);
             }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, AuditAction, Command};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -40,6 +40,11 @@ fn main() -> ExitCode {
         Command::Query(language) => remote::query(&language),
         Command::Tail(tail) => remote::tail(&tail),
         Command::Export(table) => remote::export(&table),
+        Command::Apply(apply) => remote::apply(&apply),
+        Command::Audit(AuditAction::Verify(verify)) if verify.offline => {
+            offline::verify_audit(&arguments, &verify)
+        }
+        Command::Audit(AuditAction::Verify(verify)) => remote::verify_audit(&verify),
         Command::Backup { to, with_secret_key } => offline::backup(&arguments, &to, with_secret_key),
         Command::Restore { from } => offline::restore(&arguments, &from),
     };

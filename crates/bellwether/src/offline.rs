@@ -7,8 +7,9 @@ use kit::{Clock, SystemClock};
 use store::Engine;
 use store::disk::{Disk, RealDisk};
 
-use crate::args::{Arguments, ConfigAction};
+use crate::args::{Arguments, ConfigAction, VerifyArguments};
 use crate::compose::{Failure, data_folder, load};
+use crate::remote::time;
 
 /// Says what is wrong with the configuration, or that nothing is.
 pub(crate) fn check_config(arguments: &Arguments) -> Result<(), Failure> {
@@ -55,6 +56,38 @@ pub(crate) fn backup(arguments: &Arguments, to: &Path, with_secret_key: bool) ->
     }
     println!("{} holds a copy of {}: {copied:?}", to.display(), data.display());
     Ok(())
+}
+
+/// Verifies the audit logs of a stopped server.
+pub(crate) fn verify_audit(arguments: &Arguments, verify: &VerifyArguments) -> Result<(), Failure> {
+    let settings = load(arguments)?.settings();
+    let data = data_folder(&settings);
+    if !data.exists() {
+        return Err(
+            format!("there is no data folder {}: name the server's with --data", data.display()).into()
+        );
+    }
+    let now_ms = SystemClock::new().now_ms();
+    let moment = |text: &Option<String>| -> Result<Option<i64>, Failure> {
+        let seconds = text.as_deref().map(|text| time(text, now_ms as f64 / 1e3)).transpose()?;
+        Ok(seconds.map(|seconds| (seconds * 1e9) as i64))
+    };
+    let (start_ns, end_ns) = (moment(&verify.from)?, moment(&verify.to)?.unwrap_or(i64::MAX));
+    let tenant = verify.tenant.as_deref().map(model::TenantId::new).transpose()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let found =
+        runtime.block_on(server::verify_offline(&settings, &data, tenant.as_ref(), start_ns, end_ns))?;
+    let mut tampered = Vec::new();
+    for (tenant, verified) in found {
+        match verified.tampered {
+            None => println!("{tenant}: {} rows fit, {} anchors", verified.rows, verified.anchors),
+            Some(bad) => tampered.push(format!("tenant {tenant}, node {}: {}", bad.node, bad.what)),
+        }
+    }
+    if tampered.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the audit log was tampered with: {}", tampered.join("; ")).into())
 }
 
 /// Fills an empty data folder.

@@ -1,14 +1,18 @@
-//! Commands that ask a running server: `query`, `tail`, `export`.
+//! Commands that ask a running server: `query`, `tail`, `export`, `apply`, `audit verify`.
 
+mod apply; // objects from files
+mod audit; // is the audit log as it was written
 mod client; // requests with the key
+mod documents; // YAML files as documents
 mod export; // rows and samples to a file
+mod export_objects; // objects to files
 mod query; // PromQL, search, SQL
 mod table; // answers for people
 mod tail; // rows as they come
 
 use clap::Args;
 
-use crate::args::{ExportTable, QueryLanguage, TailArguments};
+use crate::args::{ApplyArguments, ExportTable, QueryLanguage, TailArguments, VerifyArguments};
 use crate::compose::Failure;
 
 /// Which server, as whom.
@@ -46,8 +50,29 @@ pub(crate) fn tail(arguments: &TailArguments) -> Result<(), Failure> {
 }
 
 /// `bellwether export …`
-pub(crate) fn export(table: &ExportTable) -> Result<(), Failure> {
-    run(export::run(table))
+pub(crate) fn export(export: &ExportTable) -> Result<(), Failure> {
+    match export.what.table() {
+        Some(table) => run(export::run(export, table)),
+        None => run(export_objects::run(export)),
+    }
+}
+
+/// `bellwether apply …`
+pub(crate) fn apply(arguments: &ApplyArguments) -> Result<(), Failure> {
+    run(apply::run(arguments))
+}
+
+/// `bellwether audit verify …`
+pub(crate) fn verify_audit(arguments: &VerifyArguments) -> Result<(), Failure> {
+    run(audit::run(arguments))
+}
+
+/// The route of a tenant's objects.
+fn objects_path(tenant: &str) -> Result<String, Failure> {
+    if tenant.is_empty() || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
+        return Err(format!("--tenant: {tenant:?} is no tenant").into());
+    }
+    Ok(format!("/api/v1/tenants/{tenant}/objects"))
 }
 
 fn run(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
@@ -66,8 +91,8 @@ impl Span {
     }
 }
 
-/// A point in time as people write it.
-fn time(text: &str, now: f64) -> Result<f64, Failure> {
+/// A point in time as people write it, in seconds since the Unix epoch.
+pub(crate) fn time(text: &str, now: f64) -> Result<f64, Failure> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Ok(seconds);
     }

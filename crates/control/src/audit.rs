@@ -20,7 +20,9 @@ use crate::permissions::Actor;
 pub use aggregate::{Access, Aggregator};
 pub use chain::{Chain, RowHash, Sealed, SealedRow};
 pub use heads::AuditHead;
-pub use verify::{Fault, Start, StoredRow, Verdict, verify};
+#[cfg(test)]
+pub(crate) use verify::verify;
+pub use verify::{Fault, Start, StoredRow, Verdict, Verifier, swept_to};
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

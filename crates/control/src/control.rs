@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) migrated: Mutex<HashSet<TenantId>>,
     pub(crate) tenants: TenantCache,
     pub(crate) creations: Creations,
+    /// One set of files at a time: it holds a transaction of each part.
+    pub(crate) applying: tokio::sync::Mutex<()>,
     pub(crate) hasher: Hasher,
 }
 
@@ -94,6 +96,7 @@ impl Control {
             migrated: Mutex::default(),
             tenants: TenantCache::default(),
             creations: Creations::default(),
+            applying: tokio::sync::Mutex::default(),
             hasher: Hasher::new()?,
         };
         let control = Self { shared: Arc::new(shared) };

@@ -136,6 +136,27 @@ pub enum ControlError {
         /// The stored version.
         found: i64,
     },
+    /// A file owns it, so people do not change it.
+    #[error(
+        "{kind} {name:?} belongs to the file {file:?}: change it there and run `bellwether apply`, or give it back with \
+         `bellwether apply --release {kind}/{name}`"
+    )]
+    Owned {
+        /// Of which kind.
+        kind: &'static str,
+        /// Which.
+        name: String,
+        /// The file, as whoever applied it named it.
+        file: String,
+    },
+    /// It is not any more what a change was planned against.
+    #[error("{kind} {name:?} was changed in the meantime; look at it and apply again")]
+    Overtaken {
+        /// Of which kind.
+        kind: &'static str,
+        /// Which.
+        name: String,
+    },
     /// The stored row does not read as what it should be.
     #[error("stored {what} is damaged: {message}")]
     Damaged {
@@ -178,6 +199,8 @@ impl ControlError {
             | Self::NotFound { .. }
             | Self::Exists { .. }
             | Self::Changed { .. }
+            | Self::Owned { .. }
+            | Self::Overtaken { .. }
             | Self::LastAdmin { .. }
             | Self::TenantNeeded => Remedy::FixRequest,
             Self::Damaged { .. } | Self::Random(_) => Remedy::CallOperator,

@@ -5,6 +5,7 @@
 //! stored: it carries 256 random bits, so no slow hash is needed. A password, which a person makes, is kept
 //! as argon2id. What must be read back is sealed under a key outside the database.
 
+mod apply; // sets of objects from files
 pub mod audit; // what happened, chained
 mod cache; // what was looked up lately
 mod control; // the whole, and the first start
@@ -38,6 +39,7 @@ mod totp; // codes of an authenticator
 mod upgrades; // tables of tenants, up and down
 mod users; // people
 
+pub use apply::{Declared, DeclaredKind, Failed, RoleSpec, Write};
 pub use control::{Control, First};
 pub use deletions::Deletion;
 pub use error::{ControlError, Remedy};

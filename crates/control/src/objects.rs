@@ -3,8 +3,8 @@
 use db::Tx;
 use model::TenantId;
 use serde_json::Value;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{Executor, Row};
 
 use crate::control::Control;
 use crate::error::{ControlError, not_found, one_line};
@@ -98,10 +98,12 @@ pub struct Object {
     pub created_at: i64,
     /// Milliseconds since the Unix epoch.
     pub updated_at: i64,
+    /// The file that owns it; `None` for what people made.
+    pub file: Option<String>,
 }
 
 impl Control {
-    /// Creates or replaces an object. With `expected` it replaces only that version; 0 stands for an object
+    /// Creates or replaces an object that no file owns. With `expected` it replaces only that version; 0 stands for an object
     /// that does not exist yet.
     pub async fn put_object(
         &self,
@@ -113,11 +115,14 @@ impl Control {
     ) -> Result<Object, ControlError> {
         let mut tx = self.scope(tenant).await?.begin().await?;
         let object = self.write_object(&mut tx, kind, name, spec, expected).await?;
+        if let Some(file) = object.file {
+            return Err(owned(kind, name, file));
+        }
         tx.commit().await?;
         Ok(object)
     }
 
-    /// The same within a transaction of the tenant's part. After an error it must not be committed.
+    /// The same within a transaction of the tenant's part, whoever owns it. After an error it must not be committed.
     pub(crate) async fn write_object(
         &self,
         tx: &mut Tx,
@@ -126,24 +131,14 @@ impl Control {
         spec: &Value,
         expected: Option<i64>,
     ) -> Result<Object, ControlError> {
-        one_line("name", name, 200)?;
-        let text = spec.to_string();
-        if text.len() > SPEC_BYTES_MAX {
-            let message = format!("has {} bytes; at most {SPEC_BYTES_MAX} are allowed", text.len());
-            return Err(ControlError::Invalid { field: "spec", message });
-        }
-        // PostgreSQL's TEXT cannot hold it, SQLite's can; both refuse it here.
-        if text.contains("\\u0000") {
-            let message = "must not hold the character U+0000".to_owned();
-            return Err(ControlError::Invalid { field: "spec", message });
-        }
+        let text = check(name, spec)?;
         let now = self.now();
         // One statement decides, so that two writers cannot both see version 3 and both write version 4.
         let row = sqlx::query(
             "INSERT INTO objects (kind, name, spec, version, created_at, updated_at) VALUES ($1, $2, $3, 1, $4, $4) \
              ON CONFLICT (kind, name) DO UPDATE \
              SET spec = excluded.spec, version = objects.version + 1, updated_at = excluded.updated_at \
-             RETURNING name, spec, version, created_at, updated_at",
+             RETURNING name, spec, version, created_at, updated_at, file",
         )
         .bind(kind.as_str())
         .bind(name)
@@ -173,7 +168,7 @@ impl Control {
     ) -> Result<Object, ControlError> {
         let mut connection = self.scope(tenant).await?.read().await?;
         let row = sqlx::query(
-            "SELECT name, spec, version, created_at, updated_at FROM objects WHERE kind = $1 AND name = $2",
+            "SELECT name, spec, version, created_at, updated_at, file FROM objects WHERE kind = $1 AND name = $2",
         )
         .bind(kind.as_str())
         .bind(name)
@@ -192,7 +187,7 @@ impl Control {
     ) -> Result<Vec<Object>, ControlError> {
         let mut connection = self.scope(tenant).await?.read().await?;
         let rows = sqlx::query(
-            "SELECT name, spec, version, created_at, updated_at FROM objects \
+            "SELECT name, spec, version, created_at, updated_at, file FROM objects \
              WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
         )
         .bind(kind.as_str())
@@ -203,7 +198,7 @@ impl Control {
         rows.iter().map(|row| object_of_row(kind, row)).collect()
     }
 
-    /// Removes an object.
+    /// Removes an object that no file owns.
     pub async fn delete_object(
         &self,
         tenant: &TenantId,
@@ -211,18 +206,42 @@ impl Control {
         name: &str,
     ) -> Result<(), ControlError> {
         let mut tx = self.scope(tenant).await?.begin().await?;
-        let delete = sqlx::query("DELETE FROM objects WHERE kind = $1 AND name = $2");
-        let done = tx.execute(delete.bind(kind.as_str()).bind(name)).await?;
+        let delete = sqlx::query("DELETE FROM objects WHERE kind = $1 AND name = $2 RETURNING file");
+        let gone = delete.bind(kind.as_str()).bind(name).fetch_optional(&mut *tx).await?;
+        let gone = gone.ok_or_else(|| missing(kind, name))?;
+        if let Some(file) = gone.try_get::<Option<String>, _>("file")? {
+            return Err(owned(kind, name, file));
+        }
         tx.commit().await?;
-        if done.rows_affected() == 0 { Err(missing(kind, name)) } else { Ok(()) }
+        Ok(())
     }
+}
+
+/// Checks a name and a content, and answers the content as it is stored.
+pub(crate) fn check(name: &str, spec: &Value) -> Result<String, ControlError> {
+    one_line("name", name, 200)?;
+    let text = spec.to_string();
+    if text.len() > SPEC_BYTES_MAX {
+        let message = format!("has {} bytes; at most {SPEC_BYTES_MAX} are allowed", text.len());
+        return Err(ControlError::Invalid { field: "spec", message });
+    }
+    // PostgreSQL's TEXT cannot hold it, SQLite's can; both refuse it here.
+    if text.contains("\\u0000") {
+        let message = "must not hold the character U+0000".to_owned();
+        return Err(ControlError::Invalid { field: "spec", message });
+    }
+    Ok(text)
+}
+
+fn owned(kind: ObjectKind, name: &str, file: String) -> ControlError {
+    ControlError::Owned { kind: kind.as_str(), name: name.to_owned(), file }
 }
 
 fn missing(kind: ObjectKind, name: &str) -> ControlError {
     not_found(kind.as_str(), name)
 }
 
-fn object_of_row(kind: ObjectKind, row: &AnyRow) -> Result<Object, ControlError> {
+pub(crate) fn object_of_row(kind: ObjectKind, row: &AnyRow) -> Result<Object, ControlError> {
     let spec: String = row.try_get("spec")?;
     let spec = serde_json::from_str(&spec)
         .map_err(|error| ControlError::Damaged { what: "objects.spec", message: error.to_string() })?;
@@ -233,5 +252,6 @@ fn object_of_row(kind: ObjectKind, row: &AnyRow) -> Result<Object, ControlError>
         version: row.try_get("version")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
+        file: row.try_get("file")?,
     })
 }

@@ -285,10 +285,44 @@ impl Control {
         Ok(())
     }
 
+    /// Gives a tenant that is there what new ones begin with, once and for all: later calls do nothing, so that
+    /// what people change or delete stays so. Nothing that is there is replaced.
+    pub async fn give_defaults(&self, id: &TenantId, defaults: &Defaults) -> Result<(), ControlError> {
+        let fact = format!("defaults_given/{id}");
+        {
+            let mut connection = self.read().await?;
+            let given = sqlx::query("SELECT name FROM control_facts WHERE name = $1").bind(fact.as_str());
+            if given.fetch_optional(&mut *connection).await?.is_some() {
+                return Ok(());
+            }
+        }
+        let dashboards = defaults.dashboards.iter().map(|object| (ObjectKind::Dashboard, object));
+        let rules = defaults.rules.iter().map(|object| (ObjectKind::Rule, object));
+        let mut tx = self.scope(id).await?.begin().await?;
+        for (kind, (name, spec)) in dashboards.chain(rules) {
+            let insert = sqlx::query(
+                "INSERT INTO objects (kind, name, spec, version, created_at, updated_at) \
+                 VALUES ($1, $2, $3, 1, $4, $4) ON CONFLICT (kind, name) DO NOTHING",
+            );
+            let insert = insert.bind(kind.as_str()).bind(name.as_str());
+            tx.execute(insert.bind(crate::objects::check(name, spec)?).bind(self.now())).await?;
+        }
+        tx.commit().await?;
+        // After them: a stop in between gives them again, which changes nothing.
+        let mut tx = self.begin().await?;
+        let insert = sqlx::query(
+            "INSERT INTO control_facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+        );
+        tx.execute(insert.bind(fact).bind(self.now().to_string())).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Undoes creations that a process which is gone left behind, and lists deletions to be finished. To be
     /// called at start; the service itself looks every minute.
     pub async fn resume_sagas(&self) -> Result<Resumed, ControlError> {
         let mut resumed = Resumed::default();
+        self.resume_applies().await?;
         let now = self.now();
         let rows = {
             let mut connection = self.read().await?;

@@ -19,7 +19,7 @@ const NAME_BYTES_MAX: usize = 50;
 const DESCRIPTION_BYTES_MAX: usize = 500;
 const SELECTOR_BYTES_MAX: usize = 1_000;
 
-const COLUMNS: &str = "name, description, permissions, selector, created_at, updated_at";
+pub(crate) const COLUMNS: &str = "name, description, permissions, selector, created_at, updated_at";
 
 /// What a role permits and shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,11 +74,26 @@ impl Control {
     ) -> Result<CustomRole, ControlError> {
         check(&new)?;
         by.need_in(tenant, Permission::MembersManage)?;
-        by.need_cover(new.permissions, new.selector)?;
         let mut tx = self.begin().await?;
         self.lock_tenant(&mut tx, tenant).await?;
+        let role = self.insert_role(&mut tx, tenant, by, new).await?;
+        tx.commit().await?;
+        Ok(role)
+    }
+
+    /// The same within a transaction that has locked the tenant.
+    pub(crate) async fn insert_role(
+        &self,
+        tx: &mut Tx,
+        tenant: &TenantId,
+        by: &Principal,
+        new: NewRole<'_>,
+    ) -> Result<CustomRole, ControlError> {
+        check(&new)?;
+        by.need_in(tenant, Permission::MembersManage)?;
+        by.need_cover(new.permissions, new.selector)?;
         let count = sqlx::query("SELECT COUNT(*) FROM roles WHERE tenant_id = $1").bind(tenant.as_str());
-        if count.fetch_one(&mut *tx).await?.try_get::<i64, _>(0)? >= ROLES_MAX {
+        if count.fetch_one(&mut **tx).await?.try_get::<i64, _>(0)? >= ROLES_MAX {
             let message = format!("the tenant has {ROLES_MAX} roles of its own already; remove one first");
             return Err(ControlError::Invalid { field: "name", message });
         }
@@ -93,7 +108,6 @@ impl Control {
         if done.rows_affected() == 0 {
             return Err(ControlError::Exists { kind: "role", name: new.name.to_owned() });
         }
-        tx.commit().await?;
         Ok(CustomRole {
             name: new.name.to_owned(),
             description: new.description.trim().to_owned(),
@@ -113,20 +127,36 @@ impl Control {
         new: NewRole<'_>,
     ) -> Result<CustomRole, ControlError> {
         check(&new)?;
-        by.need_cover(new.permissions, new.selector)?;
+        by.need_in(tenant, Permission::MembersManage)?;
         let mut tx = self.begin().await?;
-        self.own_role(&mut tx, tenant, by, new.name).await?;
+        self.lock_tenant(&mut tx, tenant).await?;
+        refuse_owned_role(&mut tx, tenant, new.name).await?;
+        let role = self.replace_role(&mut tx, tenant, by, new).await?;
+        tx.commit().await?;
+        self.shared.keys.forget_tenant(tenant);
+        Ok(role)
+    }
+
+    /// The same within a transaction that has locked the tenant, whoever owns the role. The caller forgets the
+    /// tenant's keys when it has committed.
+    pub(crate) async fn replace_role(
+        &self,
+        tx: &mut Tx,
+        tenant: &TenantId,
+        by: &Principal,
+        new: NewRole<'_>,
+    ) -> Result<CustomRole, ControlError> {
+        check(&new)?;
+        by.need_cover(new.permissions, new.selector)?;
+        may_change(tx, tenant, by, new.name).await?;
         let statement = format!(
             "UPDATE roles SET description = $1, permissions = $2, selector = $3, updated_at = $4 \
              WHERE tenant_id = $5 AND name = $6 RETURNING {COLUMNS}"
         );
         let update = sqlx::query(AssertSqlSafe(statement)).bind(new.description.trim());
         let update = update.bind(new.permissions.to_json()).bind(new.selector).bind(self.now());
-        let row = update.bind(tenant.as_str()).bind(new.name).fetch_one(&mut *tx).await?;
-        let role = role_of_row(&row)?;
-        tx.commit().await?;
-        self.shared.keys.forget_tenant(tenant);
-        Ok(role)
+        let row = update.bind(tenant.as_str()).bind(new.name).fetch_one(&mut **tx).await?;
+        role_of_row(&row)
     }
 
     /// Removes a role that nobody carries.
@@ -136,21 +166,11 @@ impl Control {
         by: &Principal,
         name: &str,
     ) -> Result<(), ControlError> {
+        by.need_in(tenant, Permission::MembersManage)?;
         let mut tx = self.begin().await?;
-        self.own_role(&mut tx, tenant, by, name).await?;
-        for (what, table) in
-            [("people", "users"), ("service accounts", "service_accounts"), ("invitations", "invitations")]
-        {
-            let statement = format!("SELECT COUNT(*) FROM {table} WHERE tenant_id = $1 AND role = $2");
-            let count = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_str()).bind(name);
-            let count: i64 = count.fetch_one(&mut *tx).await?.try_get(0)?;
-            if count > 0 {
-                let message = format!("{name:?} is the role of {count} {what}; give them another one first");
-                return Err(ControlError::Invalid { field: "name", message });
-            }
-        }
-        let delete = sqlx::query("DELETE FROM roles WHERE tenant_id = $1 AND name = $2");
-        tx.execute(delete.bind(tenant.as_str()).bind(name)).await?;
+        self.lock_tenant(&mut tx, tenant).await?;
+        refuse_owned_role(&mut tx, tenant, name).await?;
+        remove_role(&mut tx, tenant, by, name).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -161,24 +181,6 @@ impl Control {
         let statement = format!("SELECT {COLUMNS} FROM roles WHERE tenant_id = $1 ORDER BY name");
         let rows = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_str()).fetch_all(&mut *connection);
         rows.await?.iter().map(role_of_row).collect()
-    }
-
-    /// Locks the tenant and checks that `by` may change this role of its own.
-    async fn own_role(
-        &self,
-        tx: &mut Tx,
-        tenant: &TenantId,
-        by: &Principal,
-        name: &str,
-    ) -> Result<(), ControlError> {
-        by.need_in(tenant, Permission::MembersManage)?;
-        if Role::parse(name).is_some() {
-            let message = format!("{name:?} is built in and cannot be changed; create a role of your own");
-            return Err(ControlError::Invalid { field: "name", message });
-        }
-        self.lock_tenant(tx, tenant).await?;
-        let before = find_grant(tx, tenant, name).await?.ok_or_else(|| not_found("role", name))?;
-        by.need_cover(before.permissions, before.selector.as_deref())
     }
 
     /// Whoever proved to be this person. A role that is gone permits nothing.
@@ -201,6 +203,52 @@ impl Control {
     /// The principal of a person, for tokens that carry it.
     pub async fn principal(&self, user: &User) -> Result<Arc<Principal>, ControlError> {
         Ok(Arc::new(self.principal_of(user).await?))
+    }
+}
+
+/// Removes a role that nobody carries, within a transaction that has locked the tenant, whoever owns it.
+pub(crate) async fn remove_role(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    by: &Principal,
+    name: &str,
+) -> Result<(), ControlError> {
+    may_change(tx, tenant, by, name).await?;
+    for (what, table) in
+        [("people", "users"), ("service accounts", "service_accounts"), ("invitations", "invitations")]
+    {
+        let statement = format!("SELECT COUNT(*) FROM {table} WHERE tenant_id = $1 AND role = $2");
+        let count = sqlx::query(AssertSqlSafe(statement)).bind(tenant.as_str()).bind(name);
+        let count: i64 = count.fetch_one(&mut **tx).await?.try_get(0)?;
+        if count > 0 {
+            let message = format!("{name:?} is the role of {count} {what}; give them another one first");
+            return Err(ControlError::Invalid { field: "name", message });
+        }
+    }
+    let delete = sqlx::query("DELETE FROM roles WHERE tenant_id = $1 AND name = $2");
+    tx.execute(delete.bind(tenant.as_str()).bind(name)).await?;
+    Ok(())
+}
+
+/// Checks that `by` may change this role of the tenant's own.
+async fn may_change(tx: &mut Tx, tenant: &TenantId, by: &Principal, name: &str) -> Result<(), ControlError> {
+    by.need_in(tenant, Permission::MembersManage)?;
+    if Role::parse(name).is_some() {
+        let message = format!("{name:?} is built in and cannot be changed; create a role of your own");
+        return Err(ControlError::Invalid { field: "name", message });
+    }
+    let before = find_grant(tx, tenant, name).await?.ok_or_else(|| not_found("role", name))?;
+    by.need_cover(before.permissions, before.selector.as_deref())
+}
+
+async fn refuse_owned_role(tx: &mut Tx, tenant: &TenantId, name: &str) -> Result<(), ControlError> {
+    let select =
+        sqlx::query("SELECT file FROM roles WHERE tenant_id = $1 AND name = $2 AND file IS NOT NULL");
+    match select.bind(tenant.as_str()).bind(name).fetch_optional(&mut **tx).await? {
+        Some(row) => {
+            Err(ControlError::Owned { kind: "role", name: name.to_owned(), file: row.try_get("file")? })
+        }
+        None => Ok(()),
     }
 }
 
@@ -252,7 +300,7 @@ pub(crate) async fn covers(
     }
 }
 
-fn check(new: &NewRole<'_>) -> Result<(), ControlError> {
+pub(crate) fn check(new: &NewRole<'_>) -> Result<(), ControlError> {
     one_line("name", new.name, NAME_BYTES_MAX)?;
     let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
     let message = if !new.name.starts_with(|c: char| c.is_ascii_lowercase()) || !new.name.bytes().all(letters)
@@ -273,7 +321,7 @@ fn check(new: &NewRole<'_>) -> Result<(), ControlError> {
     Err(ControlError::Invalid { field: "name", message })
 }
 
-fn role_of_row(row: &AnyRow) -> Result<CustomRole, ControlError> {
+pub(crate) fn role_of_row(row: &AnyRow) -> Result<CustomRole, ControlError> {
     Ok(CustomRole {
         name: row.try_get("name")?,
         description: row.try_get("description")?,

@@ -1,5 +1,6 @@
 //! Tables. A step that was released is never edited; a change is a new step.
 
+mod files; // step 4 of both
 mod identity; // step 2 of the shared part
 mod key_selectors; // step 4 of the shared part
 mod monitoring; // step 3 of a tenant's part
@@ -11,16 +12,25 @@ use db::{Migration, MigrationSet};
 /// In the shared part.
 pub(crate) const SHARED: MigrationSet = MigrationSet { name: "control", migrations: &STEPS };
 
-const STEPS: [Migration; 5] =
-    [FIRST, identity::IDENTITY, tokens::TOKENS, key_selectors::KEY_SELECTORS, origins::ORIGINS];
+const STEPS: [Migration; 6] = [
+    FIRST,
+    identity::IDENTITY,
+    tokens::TOKENS,
+    key_selectors::KEY_SELECTORS,
+    origins::ORIGINS,
+    files::SHARED_FILES,
+];
 
 /// In each tenant's part.
-pub(crate) const TENANT: MigrationSet =
-    MigrationSet { name: "objects", migrations: &[OBJECTS, DELETIONS, monitoring::MONITORING] };
+pub(crate) const TENANT: MigrationSet = MigrationSet {
+    name: "objects",
+    migrations: &[OBJECTS, DELETIONS, monitoring::MONITORING, files::TENANT_FILES],
+};
 
 /// Tables of the shared part whose rows belong to the tenant in their column `tenant_id`. What refers to a
 /// person, a team or the like goes with it. A test compares the list with the database.
 pub(crate) const OF_TENANT: &[&str] = &[
+    "applies",
     "audit_heads",
     "token_families",
     "sso_providers",

@@ -26,6 +26,12 @@ const COLUMNS: &str = "id, name, state, settings, limits, created_at, updated_at
 /// The tenant of whoever runs the installation; our own telemetry goes there.
 pub const PLATFORM_TENANT: &str = "platform";
 
+/// The fact that the server's own telemetry goes to tenant `platform`.
+const MOVED: &str = "own_telemetry_moved_at";
+
+/// The name of limits and of settings as objects, of which a tenant has one each.
+pub(crate) const SELF: &str = "tenant";
+
 /// Whether a tenant may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TenantState {
@@ -103,6 +109,31 @@ impl Control {
         }
     }
 
+    /// Where the server's own telemetry goes: to `default` until there is a tenant beside those that always exist,
+    /// from then on to `platform`, also after a restart and when that tenant is gone.
+    pub async fn telemetry_tenant(&self) -> Result<TenantId, ControlError> {
+        let platform = TenantId::new(PLATFORM_TENANT).expect("a valid name of ours");
+        let (moved, others) = {
+            let mut connection = self.read().await?;
+            let fact = sqlx::query("SELECT name FROM control_facts WHERE name = $1").bind(MOVED);
+            let moved = fact.fetch_optional(&mut *connection).await?.is_some();
+            let others = sqlx::query(
+                "SELECT id FROM tenants WHERE id NOT IN ('default', $1) AND state <> 'creating' LIMIT 1",
+            );
+            let others = others.bind(PLATFORM_TENANT).fetch_optional(&mut *connection).await?.is_some();
+            (moved, others)
+        };
+        if !moved && others {
+            let mut tx = self.begin().await?;
+            let insert = sqlx::query(
+                "INSERT INTO control_facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            );
+            tx.execute(insert.bind(MOVED).bind(self.now().to_string())).await?;
+            tx.commit().await?;
+        }
+        Ok(if moved || others { platform } else { TenantId::default_tenant() })
+    }
+
     /// Tenants in order of id, after `after` if given, at most `limit` (and 1000).
     pub async fn tenants(&self, after: Option<&TenantId>, limit: u32) -> Result<Vec<Tenant>, ControlError> {
         let mut connection = self.read().await?;
@@ -150,6 +181,9 @@ impl Control {
     /// Sets one column of a tenant that is neither being made nor being removed.
     async fn set(&self, id: &TenantId, column: &'static str, value: &str) -> Result<Tenant, ControlError> {
         let mut tx = self.begin().await?;
+        if matches!(column, "settings" | "limits") {
+            refuse_owned(&mut tx, id, column).await?;
+        }
         let statement = format!(
             "UPDATE tenants SET {column} = $1, updated_at = $2 \
              WHERE id = $3 AND state IN ('active', 'suspended') RETURNING {COLUMNS}"
@@ -294,6 +328,17 @@ pub(crate) async fn need_active(tx: &mut Tx, id: &TenantId) -> Result<(), Contro
     match state_of_row(&row)? {
         TenantState::Active => Ok(()),
         state => Err(ControlError::TenantInactive { tenant: id.clone(), state }),
+    }
+}
+
+/// Refuses a change of settings or limits that a file owns. The row stays locked until the transaction ends.
+async fn refuse_owned(tx: &mut Tx, id: &TenantId, column: &'static str) -> Result<(), ControlError> {
+    // An update locks the row on both databases.
+    let statement = format!("UPDATE tenants SET id = id WHERE id = $1 RETURNING {column}_file AS file");
+    let row = sqlx::query(AssertSqlSafe(statement)).bind(id.as_str()).fetch_optional(&mut **tx).await?;
+    match row.map(|row| row.try_get::<Option<String>, _>("file")).transpose()?.flatten() {
+        Some(file) => Err(ControlError::Owned { kind: column, name: SELF.to_owned(), file }),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One suite for both kinds of database, by topic.
 
+mod apply; // sets of objects from files
 mod deletions; // what was asked to go
 mod fields; // bad fields and spellings
 mod first_start; // what the first start hands out

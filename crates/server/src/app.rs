@@ -85,6 +85,8 @@ pub struct App {
     in_flight: Arc<AtomicU64>,
     open: bool,
     own: OwnTelemetry,
+    /// Where it goes, once that is known.
+    own_tenant: Mutex<Option<TenantId>>,
     started_ms: i64,
     started: Duration,
 }
@@ -141,6 +143,7 @@ impl App {
             started_ms: clock.now_ms(),
             started: clock.monotonic(),
             own,
+            own_tenant: Mutex::default(),
             config,
             clock,
             budget,

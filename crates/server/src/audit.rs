@@ -3,6 +3,7 @@
 
 mod api; // asking, exporting, verifying
 mod rows; // sealed rows as telemetry, and back
+mod verified; // rows against hashes and anchors
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use crate::error::Fault;
 use crate::reach::Reach;
 
 pub(crate) use api::routes;
+pub use verified::{Tampered, VerifiedAudit, verify_offline};
 
 /// Rows that may wait. Sealed once a second, so this many come in one.
 const WAITING_MAX: usize = 50_000;
@@ -34,6 +36,9 @@ const BATCH_ROWS: usize = 5_000;
 
 /// Chains that are kept open; one takes about 200 bytes.
 const CHAINS_MAX: usize = 10_000;
+
+/// A chain that nothing came to for this long is looked up anew: its rows and anchors may be gone.
+const IDLE_NS: i64 = 86_400 * 1_000_000_000;
 
 /// Paths whose handlers write down their own changes, in better words.
 const TOLD_BY_HANDLERS: [&str; 2] = ["/api/v1/tenants", "/api/v1/auth"];
@@ -211,7 +216,8 @@ impl Writer {
         if self.chains.len() >= CHAINS_MAX {
             self.chains.clear();
         }
-        if !self.chains.contains_key(tenant) {
+        let idle_ns = self.app.now_ms().saturating_mul(1_000_000).saturating_sub(IDLE_NS);
+        if self.chains.get(tenant).is_none_or(|open| open.last_ns < idle_ns) {
             let open = self.open(tenant).await?;
             self.chains.insert(tenant.clone(), open);
         }

@@ -164,10 +164,21 @@ impl Fault {
 
     /// As our own API answers.
     pub(crate) fn api(&self) -> Response {
+        self.finish((self.status(), Json(json!({"error": self.api_json()}))).into_response())
+    }
+
+    fn api_json(&self) -> serde_json::Value {
         let mut error = json!({"type": "MonitoringError", "code": self.code(), "message": self.message()});
         if let Self::Invalid { field, .. } = self {
             error["field"] = json!(field);
         }
+        error
+    }
+
+    /// The same with one more member of the error.
+    pub(crate) fn api_with(&self, member: &str, value: serde_json::Value) -> Response {
+        let mut error = self.api_json();
+        error[member] = value;
         self.finish((self.status(), Json(json!({"error": error}))).into_response())
     }
 
@@ -228,7 +239,11 @@ impl From<ControlError> for Fault {
             (ControlError::Invalid { field, message }, _) => Self::invalid(field, message.clone()),
             (ControlError::NotFound { .. }, _) => Self::NotFound(error.to_string()),
             (
-                ControlError::Exists { .. } | ControlError::Changed { .. } | ControlError::LastAdmin { .. },
+                ControlError::Exists { .. }
+                | ControlError::Changed { .. }
+                | ControlError::Owned { .. }
+                | ControlError::Overtaken { .. }
+                | ControlError::LastAdmin { .. },
                 _,
             ) => Self::Conflict(error.to_string()),
             (ControlError::CodeNeeded, _) => Self::SecondFactor,

@@ -10,6 +10,7 @@ mod audit; // what happened, stored and asked
 mod audited; // rows of the audit log, filled in
 mod body; // bounded bodies
 mod chain; // what every request passes
+mod dashboards; // what tenants begin with
 mod error; // faults in every protocol's words
 mod exports; // spans sent on
 mod headers; // what every answer carries, other sites
@@ -52,6 +53,8 @@ mod word; // words of closed sets in JSON
 mod write; // intakes
 
 pub use app::{App, SharedApp};
+pub use audit::{Tampered, VerifiedAudit, verify_offline};
+pub use dashboards::defaults as tenant_defaults;
 pub use limits::check_tenant_limits;
 pub use listen::{ListenError, bind};
 pub use own::{Layer as OwnLayer, OwnTelemetry};
@@ -61,6 +64,7 @@ pub use tls::own_fingerprint;
 /// On the first start ever: an API key and the token of a sign-in link, shown once.
 pub async fn bootstrap(app: &SharedApp) -> Result<Option<(String, String)>, control::ControlError> {
     let Ok(control) = app.control() else { return Ok(None) };
+    dashboards::give(&control).await?;
     Ok(control
         .bootstrap()
         .await?

@@ -1,12 +1,16 @@
 //! Saved objects: named specifications of a kind, one schema in page and API. Their secrets are for administrators,
 //! and for whoever needs them to work.
 
+mod apply; // sets of objects from files
+mod diff; // what changes
+mod plan; // what a set would change
 mod secrets; // masked, and kept when they come back so
 
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use control::{ControlError, ObjectKind};
+use model::TenantId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -50,9 +54,15 @@ pub(crate) fn routes() -> Routes {
             Op::new("putObject", "Creates or replaces a saved object")
                 .about("The body is its specification. A masked secret that comes back as it is stays.")
                 .takes::<Map<String, Value>>()
-                .gives::<Object>(),
+                .gives::<Object>()
+                .refuses(&[409]),
         )
-        .delete(object, delete, Op::new("deleteObject", "Removes a saved object").gives_nothing(204))
+        .delete(
+            object,
+            delete,
+            Op::new("deleteObject", "Removes a saved object").gives_nothing(204).refuses(&[409]),
+        )
+        .merge(apply::routes())
 }
 
 /// For agents: what they collect holds secrets, so it is for keys that send, not for those that only read.
@@ -84,6 +94,8 @@ struct Object {
     version: i64,
     created_at: Moment,
     updated_at: Moment,
+    /// The file that owns it, which `bellwether apply` alone changes; `null` for what people made.
+    file: Option<String>,
 }
 
 impl From<control::Object> for Object {
@@ -94,6 +106,7 @@ impl From<control::Object> for Object {
             version: object.version,
             created_at: Moment(object.created_at),
             updated_at: Moment(object.updated_at),
+            file: object.file,
         }
     }
 }
@@ -168,30 +181,48 @@ async fn put(
         Err(error) => return Err(error.into()),
     };
     secrets::restore(kind, &mut spec, old.as_ref())?;
-    if kind == ObjectKind::Pipeline {
-        let processing = crate::app::compile_pipeline(crate::app::signal_of_pipeline(&name)?, &spec)?;
-        let policy = Policy::of(&identity.tenant, app.outbound_ranges());
-        for endpoint in processing.endpoints() {
-            let judged = url::Url::parse(endpoint)
-                .map_err(|error| error.to_string())
-                .and_then(|url| policy.judge_url(&url).map_err(|refused| refused.to_string()));
-            judged.map_err(|reason| Fault::invalid("spec.exporters.endpoint", reason))?;
-        }
-    }
+    check(&app, &identity.tenant, kind, &name, &spec)?;
     let object = control.put_object(&identity.tenant, kind, &name, &spec, None).await?;
-    announce(&app, &identity, kind.as_str(), &name).await;
+    announce(&app, &identity.tenant, kind, &name).await;
     Ok(Json(shown(object, &identity)))
 }
 
-/// Tells open pages that a dashboard changed. A changed pipeline holds from the next write on.
-async fn announce(app: &SharedApp, identity: &Identity, kind: &str, name: &str) {
-    if kind == ObjectKind::Pipeline.as_str()
-        && let Ok(signal) = crate::app::signal_of_pipeline(name)
-    {
-        app.pipeline_changed(&identity.tenant, signal).await;
+/// Checks what the server itself acts on.
+fn check(
+    app: &SharedApp,
+    tenant: &TenantId,
+    kind: ObjectKind,
+    name: &str,
+    spec: &Value,
+) -> Result<(), Fault> {
+    match kind {
+        ObjectKind::Pipeline => {}
+        ObjectKind::Dashboard => return crate::dashboards::check(spec),
+        _ => return Ok(()),
     }
-    if kind == "dashboard" {
-        app.hub().broadcast(&identity.tenant, "dashboard_refresh", &json!({ "name": name }), app.now_ms());
+    let processing = crate::app::compile_pipeline(crate::app::signal_of_pipeline(name)?, spec)?;
+    let policy = Policy::of(tenant, app.outbound_ranges());
+    for endpoint in processing.endpoints() {
+        let judged = url::Url::parse(endpoint)
+            .map_err(|error| error.to_string())
+            .and_then(|url| policy.judge_url(&url).map_err(|refused| refused.to_string()));
+        judged.map_err(|reason| Fault::invalid("spec.exporters.endpoint", reason))?;
+    }
+    Ok(())
+}
+
+/// Tells open pages that a dashboard changed. A changed pipeline holds from the next write on.
+async fn announce(app: &SharedApp, tenant: &TenantId, kind: ObjectKind, name: &str) {
+    match kind {
+        ObjectKind::Pipeline => {
+            if let Ok(signal) = crate::app::signal_of_pipeline(name) {
+                app.pipeline_changed(tenant, signal).await;
+            }
+        }
+        ObjectKind::Dashboard => {
+            app.hub().broadcast(tenant, "dashboard_refresh", &json!({ "name": name }), app.now_ms());
+        }
+        _ => {}
     }
 }
 
@@ -201,7 +232,8 @@ async fn delete(
     Extension(identity): Extension<Identity>,
     Named((kind, name)): Named<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
-    app.control()?.delete_object(&identity.tenant, kind_of(&kind)?, &name).await?;
-    announce(&app, &identity, &kind, &name).await;
+    let kind = kind_of(&kind)?;
+    app.control()?.delete_object(&identity.tenant, kind, &name).await?;
+    announce(&app, &identity.tenant, kind, &name).await;
     Ok(StatusCode::NO_CONTENT)
 }

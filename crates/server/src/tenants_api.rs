@@ -20,6 +20,8 @@ mod usage; // what a tenant uses
 
 use control::Permission;
 
+pub(crate) use roles::NewRole as GivenRole;
+pub(crate) use tenants::check_settings;
 pub(crate) use tend::run as tend;
 
 use crate::chain::Need;

@@ -1,6 +1,7 @@
 //! Protocols, row by row: statuses, headers and bodies as clients meet them.
 
 mod access; // who may ask what
+mod as_code; // sets of objects from files
 mod browser; // what browsers are told, other sites, cookies
 mod chain; // the steps of every request
 mod identity; // signing in, tokens, accounts

@@ -34,6 +34,14 @@ it("queries of the explorer are kept as they always were", () => {
   expect(placeOf(spec)).toEqual({ path: "/explore", params: { q: ["up", "node_load1"] } });
 });
 
+it("what a file owns keeps its name from being taken", () => {
+  const object = { name: "n", spec: { queries: ["up"] }, file: "queries.yaml" };
+  expect(readSaved(object)).toEqual(object);
+  expect(readSaved({ ...object, file: null })).toEqual({ name: "n", spec: object.spec });
+  expect(nameTaken([object], "n", object.spec)).toContain("queries.yaml");
+  expect(nameTaken([{ ...object, file: null }], "n", object.spec)).toBe("");
+});
+
 it.each([
   [{}],
   [{ query: "up" }],

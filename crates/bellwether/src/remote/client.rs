@@ -17,12 +17,19 @@ const SHOWN_BYTES: usize = 400;
 pub(super) struct Client {
     http: reqwest::Client,
     remote: Remote,
+    /// The tenant that the key must be of.
+    tenant: Option<String>,
 }
 
 impl Client {
     pub(super) fn new(remote: &Remote) -> Result<Self, Failure> {
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(10)).build()?;
-        Ok(Self { http, remote: remote.clone() })
+        Ok(Self { http, remote: remote.clone(), tenant: None })
+    }
+
+    /// The same, whose requests the server refuses where the key belongs to another tenant.
+    pub(super) fn of_tenant(self, tenant: Option<&str>) -> Self {
+        Self { tenant: tenant.map(str::to_owned), ..self }
     }
 
     /// `POST` of JSON.
@@ -45,6 +52,10 @@ impl Client {
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let request = match &self.remote.key {
             Some(key) => request.bearer_auth(key),
+            None => request,
+        };
+        let request = match &self.tenant {
+            Some(tenant) => request.header("x-tenant-id", tenant),
             None => request,
         };
         let sent = tokio::time::timeout(TIMEOUT, request.send()).await;
@@ -72,10 +83,26 @@ fn said(text: &str) -> String {
     let message = parsed.as_ref().and_then(|body| {
         body["error"]["message"].as_str().or(body["error"].as_str()).or(body["message"].as_str())
     });
-    match message {
-        Some(message) => message.to_owned(),
-        None => text[..text.floor_char_boundary(SHOWN_BYTES)].to_owned(),
+    let faults = parsed.as_ref().and_then(|body| body["error"]["faults"].as_array());
+    match (message, faults) {
+        (Some(message), Some(faults)) if !faults.is_empty() => {
+            let first = message.lines().next().unwrap_or_default().split(". ").next().unwrap_or_default();
+            let lines = faults.iter().map(|fault| format!("\n  {}", fault_line(fault)));
+            std::iter::once(first.to_owned()).chain(lines).collect()
+        }
+        (Some(message), _) => message.to_owned(),
+        (None, _) => text[..text.floor_char_boundary(SHOWN_BYTES)].to_owned(),
     }
+}
+
+/// One of several faults of a set of documents.
+fn fault_line(fault: &Value) -> String {
+    let text = |name: &str| fault[name].as_str().unwrap_or_default();
+    let place = match text("file") {
+        "" => String::new(),
+        file => format!("{file}, document {}: ", fault["document"]),
+    };
+    format!("{place}{}: {}", text("field"), text("message"))
 }
 
 /// Seconds since the Unix epoch.

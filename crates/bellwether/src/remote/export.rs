@@ -6,13 +6,13 @@ use std::path::Path;
 use serde_json::json;
 
 use super::client::{Client, now};
-use crate::args::{ExportFormat, ExportTable};
+use crate::args::{ExportFormat, ExportTable, Table};
 use crate::compose::Failure;
 
 /// Rows asked for at once; the time moves on from the last one.
 const LIMIT: u64 = 1_000_000;
 
-pub(super) async fn run(export: &ExportTable) -> Result<(), Failure> {
+pub(super) async fn run(export: &ExportTable, table: Table) -> Result<(), Failure> {
     let client = Client::new(&export.remote)?;
     let (start, end) = export.span.seconds(now())?;
     let accept = match export.format {
@@ -22,7 +22,7 @@ pub(super) async fn run(export: &ExportTable) -> Result<(), Failure> {
     };
     let query = match &export.sql {
         Some(query) => query.clone(),
-        None => format!("SELECT * FROM {}", export.table.as_str()),
+        None => format!("SELECT * FROM {}", table.as_str()),
     };
     let body = json!({ "query": query, "start": start, "end": end, "limit": LIMIT });
     let mut response = client.post("/api/v1/sql", &body, accept).await?;

@@ -10,6 +10,9 @@ use crate::error::{ControlError, one_line};
 
 const DAY_MS: i64 = 86_400_000;
 
+/// A chain that nothing came to for this long after its rows were due to go has none left.
+const ENDED_MS: i64 = 30 * DAY_MS;
+
 /// Longest name of a node.
 const NODE_BYTES_MAX: usize = 100;
 
@@ -92,20 +95,28 @@ impl Control {
     }
 
     /// Forgets anchors of rows that retention has removed: those of days that ended before `before`
-    /// (milliseconds since the Unix epoch). The newest of each chain stays.
-    pub async fn remove_audit_heads(&self, tenant: &TenantId, before: i64) -> Result<(), ControlError> {
+    /// (milliseconds since the Unix epoch). Of those the newest of each chain stays, because it says which rows may be gone;
+    /// that goes, too, when nothing came after it for a month.
+    pub async fn remove_audit_heads(&self, before: i64) -> Result<u64, ControlError> {
         let mut tx = self.begin().await?;
         let delete = sqlx::query(
-            "DELETE FROM audit_heads WHERE tenant_id = $1 AND day < $2 AND seq < \
-             (SELECT MAX(newest.seq) FROM audit_heads AS newest \
-              WHERE newest.tenant_id = audit_heads.tenant_id AND newest.node = audit_heads.node)",
+            "DELETE FROM audit_heads WHERE day < $1 AND (seq < \
+             (SELECT MAX(older.seq) FROM audit_heads AS older WHERE older.day < $1 \
+              AND older.tenant_id = audit_heads.tenant_id AND older.node = audit_heads.node) \
+             OR (day < $2 AND NOT EXISTS (SELECT newer.seq FROM audit_heads AS newer WHERE newer.day >= $2 \
+              AND newer.tenant_id = audit_heads.tenant_id AND newer.node = audit_heads.node)))",
         )
-        .bind(tenant.as_str())
-        .bind(before.div_euclid(DAY_MS));
-        tx.execute(delete).await?;
+        .bind(before.div_euclid(DAY_MS))
+        .bind(before.saturating_sub(ENDED_MS).div_euclid(DAY_MS));
+        let done = tx.execute(delete).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(done.rows_affected())
     }
+}
+
+/// The begin of the day in which a moment lies, milliseconds since the Unix epoch.
+pub(super) fn day_start(at: i64) -> i64 {
+    at.div_euclid(DAY_MS) * DAY_MS
 }
 
 fn to_stored(seq: u64) -> Result<i64, ControlError> {

@@ -49,11 +49,21 @@ async fn a_chain_goes_on_after_a_restart_and_a_cut_end_shows() {
 
         let stale = c.anchor_audit(&Chain::new(a.clone(), "n1")).await.unwrap_err();
         assert!(matches!(stale, ControlError::Changed { expected: 0, found: 9, .. }), "{stale}");
-        f.clock.advance(DAY * 100);
-        c.remove_audit_heads(&a, c.now()).await.unwrap();
+        f.clock.advance(DAY * 10);
+        assert_eq!(c.remove_audit_heads(c.now()).await.unwrap(), 1);
         let heads = c.audit_heads(&a).await.unwrap();
-        assert_eq!(heads.iter().map(|head| head.seq).collect::<Vec<_>>(), [9], "the newest stays");
+        assert_eq!(heads.iter().map(|head| head.seq).collect::<Vec<_>>(), [9], "it says what may be gone");
         assert_eq!(c.audit_heads(&b).await.unwrap().len(), 1);
+
+        // Of a chain that goes on it stays however old it is; of one that ended it goes, too.
+        f.clock.advance(DAY * 50);
+        chain.append(&rows(&a, 10, 10));
+        c.anchor_audit(&chain).await.unwrap();
+        assert_eq!(c.remove_audit_heads(c.now() - 15 * 86_400_000).await.unwrap(), 1, "that of the other");
+        assert_eq!((c.audit_heads(&a).await.unwrap().len(), c.audit_heads(&b).await.unwrap().len()), (2, 0));
+        f.clock.advance(DAY * 100);
+        assert_eq!(c.remove_audit_heads(c.now()).await.unwrap(), 2);
+        assert_eq!(c.audit_heads(&a).await.unwrap(), []);
     })
     .await;
 }

@@ -1,9 +1,11 @@
 //! Hashes back to rows: the first row that is changed, missing or out of order.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use model::TenantId;
 
+use crate::audit::heads::day_start;
 use crate::audit::{AuditHead, AuditRow, RowHash};
 
 /// A row as it was read back.
@@ -31,7 +33,10 @@ pub enum Start {
     },
     /// Wherever the rows that are kept begin: retention removed those before. The first row's hash is taken
     /// as it is, so that row is judged only by what follows.
-    Kept,
+    Kept {
+        /// The last row that retention may have removed; later ones are missing when they are not there.
+        swept_to: u64,
+    },
 }
 
 /// What verification found.
@@ -94,57 +99,110 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Checks the rows of one chain, in the order of their numbers, against their hashes and against the tenant's
-/// anchors, ascending by number. Stops at the first fault. Rows after the last anchor are fine: the node may have
-/// written them just now.
-pub fn verify(
+/// Checks the rows of one chain one by one, in the order of their numbers, against their hashes and against the
+/// tenant's anchors, ascending by number. Stops at the first fault. Rows after the last anchor are fine: the node
+/// may have written them just now.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    tenant: TenantId,
+    anchors: VecDeque<AuditHead>,
+    seq: u64,
+    /// The hash of the row before; `None` before the first of those that are kept.
+    hash: Option<RowHash>,
+    swept_to: u64,
+    verdict: Verdict,
+}
+
+impl Verifier {
+    /// A verifier of a node's chain.
+    pub fn new(tenant: &TenantId, node: &str, start: Start, anchors: &[AuditHead]) -> Self {
+        let (seq, hash, swept_to) = match start {
+            Start::Genesis => (0, Some(RowHash::genesis(tenant, node)), 0),
+            Start::After { seq, hash } => (seq, Some(hash), 0),
+            Start::Kept { swept_to } => (0, None, swept_to),
+        };
+        let anchors = anchors.iter().filter(|anchor| anchor.node == node && anchor.seq > seq);
+        let verdict = Verdict { rows: 0, anchors: 0, fault: None };
+        Self { tenant: tenant.clone(), anchors: anchors.cloned().collect(), seq, hash, swept_to, verdict }
+    }
+
+    /// Takes the next row. False once something is wrong.
+    pub fn row(&mut self, stored: &StoredRow) -> bool {
+        if self.verdict.fault.is_none() {
+            self.verdict.fault = self.judge(stored).err();
+        }
+        self.verdict.fault.is_none()
+    }
+
+    fn judge(&mut self, stored: &StoredRow) -> Result<(), Fault> {
+        let due_seq = self.seq.saturating_add(1);
+        match self.hash {
+            Some(_) if stored.seq < due_seq => return Err(Fault::OutOfOrder { seq: stored.seq, due_seq }),
+            Some(_) if stored.seq > due_seq => {
+                return Err(Fault::Missing { first_seq: due_seq, last_seq: stored.seq - 1 });
+            }
+            Some(before) => {
+                if stored.row.tenant != self.tenant || before.next(stored.seq, &stored.row) != stored.hash {
+                    return Err(Fault::Changed { seq: stored.seq, at: stored.row.at });
+                }
+                self.verdict.rows += 1;
+            }
+            None if stored.seq.saturating_sub(1) > self.swept_to => {
+                return Err(Fault::Missing { first_seq: self.swept_to + 1, last_seq: stored.seq - 1 });
+            }
+            None => {}
+        }
+        (self.seq, self.hash) = (stored.seq, Some(stored.hash));
+        // Anchors of rows that retention removed.
+        while self.anchors.front().is_some_and(|anchor| anchor.seq < stored.seq) {
+            self.anchors.pop_front();
+        }
+        if self.anchors.front().is_some_and(|anchor| anchor.seq == stored.seq)
+            && let Some(anchor) = self.anchors.pop_front()
+        {
+            if anchor.hash != stored.hash {
+                return Err(Fault::Rewritten { seq: stored.seq });
+            }
+            self.verdict.anchors += 1;
+        }
+        Ok(())
+    }
+
+    /// What was found, when there are no more rows.
+    pub fn end(mut self) -> Verdict {
+        let first_seq = self.seq.max(self.swept_to).saturating_add(1);
+        if let Some(last) = self.anchors.back().filter(|last| last.seq >= first_seq)
+            && self.verdict.fault.is_none()
+        {
+            self.verdict.fault = Some(Fault::Missing { first_seq, last_seq: last.seq });
+        }
+        self.verdict
+    }
+}
+
+/// The number up to which retention may have removed rows: that of the newest anchor of a day that began before
+/// `cutoff_ms`. Rows of the day in which the cutoff lies may be gone or not, so those count as gone.
+pub fn swept_to(node: &str, anchors: &[AuditHead], cutoff_ms: i64) -> u64 {
+    let old = anchors.iter().filter(|anchor| anchor.node == node && day_start(anchor.at) <= cutoff_ms);
+    old.map(|anchor| anchor.seq).max().unwrap_or(0)
+}
+
+/// Checks all rows of one chain.
+#[cfg(test)]
+pub(crate) fn verify(
     tenant: &TenantId,
     node: &str,
     start: Start,
     rows: impl IntoIterator<Item = StoredRow>,
     anchors: &[AuditHead],
 ) -> Verdict {
-    let (mut seq, mut hash) = match start {
-        Start::Genesis => (0, Some(RowHash::genesis(tenant, node))),
-        Start::After { seq, hash } => (seq, Some(hash)),
-        Start::Kept => (0, None),
-    };
-    let first = seq;
-    let anchors = anchors.iter().filter(|anchor| anchor.node == node);
-    let mut anchors = anchors.skip_while(|anchor| anchor.seq <= first).peekable();
-    let mut verdict = Verdict { rows: 0, anchors: 0, fault: None };
-    for stored in rows {
-        if let Some(before) = hash {
-            let due_seq = seq.saturating_add(1);
-            if stored.seq < due_seq {
-                verdict.fault = Some(Fault::OutOfOrder { seq: stored.seq, due_seq });
-                return verdict;
-            }
-            if stored.seq > due_seq {
-                verdict.fault = Some(Fault::Missing { first_seq: due_seq, last_seq: stored.seq - 1 });
-                return verdict;
-            }
-            if stored.row.tenant != *tenant || before.next(stored.seq, &stored.row) != stored.hash {
-                verdict.fault = Some(Fault::Changed { seq: stored.seq, at: stored.row.at });
-                return verdict;
-            }
-            verdict.rows += 1;
-        }
-        (seq, hash) = (stored.seq, Some(stored.hash));
-        // Anchors of rows that retention removed.
-        while anchors.next_if(|anchor| anchor.seq < seq).is_some() {}
-        if let Some(anchor) = anchors.next_if(|anchor| anchor.seq == seq) {
-            if anchor.hash != stored.hash {
-                verdict.fault = Some(Fault::Rewritten { seq });
-                return verdict;
-            }
-            verdict.anchors += 1;
+    let mut verifier = Verifier::new(tenant, node, start, anchors);
+    for row in rows {
+        if !verifier.row(&row) {
+            break;
         }
     }
-    if let Some(last) = anchors.last() {
-        verdict.fault = Some(Fault::Missing { first_seq: seq.saturating_add(1), last_seq: last.seq });
-    }
-    verdict
+    verifier.end()
 }
 
 #[cfg(test)]
@@ -187,8 +245,14 @@ mod tests {
         let start = Start::After { seq: 4, hash: anchors[0].hash };
         let verdict = verify(&tenant(), "n", start, rows[4..].to_vec(), &anchors);
         assert_eq!(verdict, Verdict { rows: 6, anchors: 1, fault: None });
-        let verdict = verify(&tenant(), "n", Start::Kept, rows[6..].to_vec(), &anchors);
-        assert_eq!(verdict, Verdict { rows: 3, anchors: 1, fault: None });
+        for (swept_to, rows_left, fits) in
+            [(6, 6, true), (7, 6, true), (5, 6, false), (0, 6, false), (10, 10, true)]
+        {
+            let kept = rows[rows_left..].to_vec();
+            let verdict = verify(&tenant(), "n", Start::Kept { swept_to }, kept, &anchors);
+            let missing = Fault::Missing { first_seq: swept_to + 1, last_seq: 6 };
+            assert_eq!(verdict.fault, (!fits).then_some(missing), "{swept_to}");
+        }
         let verdict = verify(&tenant(), "n", Start::Genesis, [], &[]);
         assert_eq!(verdict, Verdict { rows: 0, anchors: 0, fault: None });
     }
@@ -249,6 +313,22 @@ mod tests {
         for (tenant, node) in [(tenant(), "m"), (TenantId::new("acme").unwrap(), "n")] {
             let verdict = verify(&tenant, node, Start::Genesis, rows.clone(), &anchors);
             assert_eq!(verdict.fault, Some(Fault::Changed { seq: 1, at: 1 }));
+        }
+    }
+
+    #[test]
+    fn rows_up_to_the_newest_anchor_of_a_day_before_the_cutoff_may_be_gone() {
+        const DAY: i64 = 86_400_000;
+        let head = |node: &str, seq: u64, at: i64| AuditHead {
+            node: node.into(),
+            seq,
+            hash: RowHash::genesis(&tenant(), "n"),
+            at,
+        };
+        let heads =
+            [head("m", 90, 0), head("n", 3, DAY + 5), head("n", 7, 2 * DAY + 5), head("n", 9, 3 * DAY)];
+        for (cutoff, want) in [(0, 0), (DAY - 1, 0), (DAY, 3), (2 * DAY + 1, 7), (9 * DAY, 9)] {
+            assert_eq!(swept_to("n", &heads, cutoff), want, "{cutoff}");
         }
     }
 

@@ -114,6 +114,25 @@ impl App {
         self.host.lock().instance().to_owned()
     }
 
+    /// Whose telemetry the server's own is: of tenant `default`, or `platform` once there are further tenants.
+    pub(crate) async fn own_tenant(&self) -> Result<TenantId, Fault> {
+        let known = self.own_tenant.lock().clone();
+        match known {
+            Some(tenant) => Ok(tenant),
+            None => self.find_own_tenant().await,
+        }
+    }
+
+    /// Looks anew, because a tenant may have come.
+    pub(crate) async fn find_own_tenant(&self) -> Result<TenantId, Fault> {
+        let found = self.control()?.telemetry_tenant().await?;
+        let before = self.own_tenant.lock().replace(found.clone());
+        if before.is_some_and(|before| before != found) {
+            tracing::info!(tenant = %found, "the server's own telemetry goes to another tenant from now on");
+        }
+        Ok(found)
+    }
+
     /// Own metrics as OpenMetrics text.
     pub(crate) fn own_metrics(&self) -> String {
         let usage = self.budget.usage();
@@ -150,7 +169,7 @@ impl App {
         let context = ingest::text::Context::scrape(ingest::text::Format::OpenMetrics, self.now_ms());
         let mut decoded = ingest::text::decode(text.into_bytes(), &context).map_err(write::fault)?;
         decoded.batch.label_all(&[("job", probe::host::OWN_JOB), ("instance", &instance)]);
-        self.store_own_metrics(&TenantId::default_tenant(), &decoded.batch).await?;
+        self.store_own_metrics(&self.own_tenant().await?, &decoded.batch).await?;
         Ok(())
     }
 

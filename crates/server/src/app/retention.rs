@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use control::PLATFORM_TENANT;
 use kit::config::RetentionRules;
-use model::{Predicate, Signal};
+use model::{Predicate, Signal, TenantId};
 use parking_lot::RwLock;
 use query::search::Search;
 use store::RowRetention;
@@ -44,7 +45,7 @@ impl Compiled {
 
 impl Retentions {
     /// How long rows of a signal are kept. Where a rule cannot be read nothing goes, since it might have kept it.
-    pub(crate) fn of(&self, settings: &kit::Settings, signal: Signal) -> RowRetention {
+    pub(crate) fn of(&self, settings: &kit::Settings, tenant: &TenantId, signal: Signal) -> RowRetention {
         let mut compiled = Arc::clone(&self.0.read());
         if compiled.of != settings.retention.rules {
             compiled = Arc::new(Compiled::new(&settings.retention.rules));
@@ -54,16 +55,20 @@ impl Retentions {
         let rules: Option<Vec<(Predicate, i64)>> =
             own.map(|(_, predicate, keep_ms)| Some((predicate.clone()?, *keep_ms))).collect();
         match rules {
-            Some(rules) => RowRetention { keep_ms: age(settings, signal), rules },
+            Some(rules) => RowRetention { keep_ms: age(settings, tenant, signal), rules },
             None => RowRetention { keep_ms: None, rules: Vec::new() },
         }
     }
 }
 
-/// The age at which rows of a signal go, milliseconds.
-fn age(settings: &kit::Settings, signal: Signal) -> Option<i64> {
+/// The age at which telemetry of a signal goes, milliseconds. That of tenant `platform` has its own.
+pub(crate) fn age(settings: &kit::Settings, tenant: &TenantId, signal: Signal) -> Option<i64> {
     let retention = &settings.retention;
+    let is_platform = tenant.as_str() == PLATFORM_TENANT;
     let keep = match signal {
+        Signal::Metrics if is_platform => retention.platform_metrics,
+        Signal::Logs if is_platform => retention.platform_logs,
+        Signal::Traces if is_platform => retention.platform_traces,
         Signal::Metrics => retention.metrics,
         Signal::Logs => retention.logs,
         Signal::Traces => retention.traces,
@@ -75,8 +80,13 @@ fn age(settings: &kit::Settings, signal: Signal) -> Option<i64> {
 
 impl App {
     /// How long rows of a signal are kept.
-    pub(crate) fn row_retention(&self, settings: &kit::Settings, signal: Signal) -> RowRetention {
-        self.retentions.of(settings, signal)
+    pub(crate) fn row_retention(
+        &self,
+        settings: &kit::Settings,
+        tenant: &TenantId,
+        signal: Signal,
+    ) -> RowRetention {
+        self.retentions.of(settings, tenant, signal)
     }
 
     /// Rules by signal, for whoever opens the store.
@@ -87,10 +97,14 @@ impl App {
     /// Tells the store how long everything is kept.
     pub(crate) fn apply_retention(&self, settings: &kit::Settings) {
         let Ok(store) = self.store() else { return };
-        for tenant in store.engine().tenants() {
-            store.engine().set_retention(&tenant, age(settings, Signal::Metrics));
+        let mut tenants = store.engine().tenants();
+        // It may have nothing yet, and must not begin with the retention of others.
+        tenants.push(TenantId::new(PLATFORM_TENANT).expect("a valid name of ours"));
+        for tenant in tenants {
+            store.engine().set_retention(&tenant, age(settings, &tenant, Signal::Metrics));
             for signal in SIGNALS {
-                store.engine().set_row_retention(&tenant, signal, self.row_retention(settings, signal));
+                let retention = self.row_retention(settings, &tenant, signal);
+                store.engine().set_row_retention(&tenant, signal, retention);
             }
         }
     }
@@ -129,8 +143,32 @@ mod tests {
         ] {
             let settings = settings(rules);
             for (signal, want) in [(Signal::Logs, logs), (Signal::Traces, traces)] {
-                let found = retentions.of(&settings, signal);
+                let found = retentions.of(&settings, &TenantId::default_tenant(), signal);
                 assert_eq!(found.keep_ms.map(|_| found.rules.len()), want, "{rules:?} {signal:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn tenant_platform_keeps_its_own_telemetry_for_a_time_of_its_own() {
+        let mut settings = settings(&[]);
+        let hours = |n: u64| Some(Duration::from_secs(n * 3600));
+        settings.retention.metrics = hours(1);
+        settings.retention.logs = hours(2);
+        settings.retention.traces = hours(3);
+        settings.retention.platform_metrics = hours(4);
+        settings.retention.platform_logs = None;
+        settings.retention.platform_traces = hours(6);
+        let platform = TenantId::new(PLATFORM_TENANT).expect("valid");
+        for (signal, tenants, own) in [
+            (Signal::Metrics, Some(1), Some(4)),
+            (Signal::Logs, Some(2), None),
+            (Signal::Traces, Some(3), Some(6)),
+            (Signal::Audit, Some(365 * 24), Some(365 * 24)),
+        ] {
+            for (tenant, want) in [(TenantId::default_tenant(), tenants), (platform.clone(), own)] {
+                let want = want.map(|hours: i64| hours * HOUR_MS);
+                assert_eq!(age(&settings, &tenant, signal), want, "{tenant} {signal:?}");
             }
         }
     }

@@ -20,7 +20,7 @@ impl App {
     ) -> Result<Appended, Fault> {
         let store = self.store()?;
         let settings = self.settings();
-        let retention = self.row_retention(&settings, records.signal);
+        let retention = self.row_retention(&settings, tenant, records.signal);
         store.engine().set_row_retention(tenant, records.signal, retention);
         let limits = RecordLimits {
             row_bytes_max: usize::try_from(settings.limits.record_bytes.0).unwrap_or(usize::MAX),
@@ -56,11 +56,13 @@ impl App {
     pub(crate) async fn record_own_rows(&self) {
         let settings = self.settings();
         self.own.sample(settings.tracing.enabled, settings.tracing.sampling_rate);
+        // Until it is known whose they are, they wait.
+        let Ok(tenant) = self.own_tenant().await else { return };
         let (lines, spans, lost) = self.own.take();
         if !settings.telemetry.enabled || !settings.general.enabled {
             return;
         }
-        let (tenant, host) = (TenantId::default_tenant(), self.hostname());
+        let host = self.hostname();
         let records = [own::lines_to_records(&lines, &host), own::spans_to_records(&spans, &host)];
         let mut missing = lost;
         self.observe_spans(&tenant, &records[1]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ingest::Decoded;
 use ingest::otlp::delta::{Changes, DeltaState, Last, Total};
 use model::{
-    Labels, MatchOp, Matcher, MetricBatch, MetricLimits, Reason, SampleColumns, TenantId, TimeRange,
+    Labels, MatchOp, Matcher, MetricBatch, MetricLimits, Reason, SampleColumns, Signal, TenantId, TimeRange,
 };
 use store::{Appended, MetricSnapshot};
 use tokio::sync::OwnedMutexGuard;
@@ -76,7 +76,7 @@ impl App {
         let store = self.store()?;
         let settings = self.settings();
         // A tenant that came after the setting was changed does not know of the change.
-        let retention_ms = settings.retention.metrics.map(millis);
+        let retention_ms = super::retention::age(&settings, tenant, Signal::Metrics);
         if store.engine().retention_ms(tenant) != retention_ms {
             store.engine().set_retention(tenant, retention_ms);
         }

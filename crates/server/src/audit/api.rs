@@ -1,12 +1,10 @@
 //! `/api/v1/monitoring/audit`: searched, exported, verified.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::IntoResponse;
-use control::audit::{AuditResult, AuditRow, Start, StoredRow, verify};
+use control::audit::{AuditResult, AuditRow, StoredRow};
 use control::{ActorKind, Permission};
 use model::record::audit;
 use model::{Field, Order, Predicate, Scalar, Signal, Test, TextMatch};
@@ -16,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::rows;
+use super::verified::{Question, Swept};
 use crate::app::SharedApp;
 use crate::chain::{Identity, Need};
 use crate::error::{ApiFault, Fault};
@@ -29,9 +28,9 @@ use crate::word::Word;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1000;
-/// Rows that one export or one verification reads; a span of time makes them fewer.
+/// Rows that one export reads; a span of time makes them fewer.
 const ROWS_MAX: usize = 500_000;
-/// Rows read at once for those.
+/// Rows read at once for it.
 const PIECE: usize = 10_000;
 /// By default the last thirty days.
 const RANGE_NS: i64 = 30 * 86_400 * 1_000_000_000;
@@ -146,9 +145,8 @@ struct AuditVerdict {
     ok: bool,
     /// Rows whose hash fits.
     rows: u64,
-    /// Anchors in the control database that fit; left out where rows could not be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    anchors: Option<u64>,
+    /// Anchors in the control database that fit.
+    anchors: u64,
     /// The first thing that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_bad: Option<AuditFault>,
@@ -213,7 +211,7 @@ fn shown(stored: StoredRow, node: &str) -> AuditEntry {
     }
 }
 
-fn node_of(row: &Row) -> &str {
+pub(super) fn node_of(row: &Row) -> &str {
     row.fixed.get(audit::NODE).and_then(|value| value.as_text()).unwrap_or_default()
 }
 
@@ -341,41 +339,16 @@ async fn verified(
     Extension(identity): Extension<Identity>,
     params: Params,
 ) -> Result<Json<AuditVerdict>, ApiFault> {
-    let is_whole = params.get("start").is_none();
-    let mut ask = ask(&app, &params)?;
-    ask.predicate = Predicate::TRUE;
-    if is_whole {
-        ask.start_ns = i64::MIN;
-    }
-    let heads = app.control()?.audit_heads(&identity.tenant).await?;
-    let mut by_node: BTreeMap<String, Vec<StoredRow>> = BTreeMap::new();
-    for row in all(&app, &identity, ask).await? {
-        let node = node_of(&row).to_owned();
-        let Some(stored) = rows::stored(&identity.tenant, &row) else {
-            let what = "a row does not read as one of the audit log";
-            let first_bad = Some(AuditFault { node, what: what.to_owned() });
-            return Ok(Json(AuditVerdict { ok: false, rows: 0, anchors: None, first_bad }));
-        };
-        by_node.entry(node).or_default().push(stored);
-    }
-    // A chain of which nothing is left is only noticed by its anchor.
-    for head in &heads {
-        by_node.entry(head.node.clone()).or_default();
-    }
-    let (mut count, mut anchors, mut first_bad) = (0, 0, None);
-    for (node, rows) in by_node {
-        // Retention takes the oldest rows, so a chain need not begin at its first one.
-        let start = match rows.first() {
-            Some(first) if first.seq == 1 => Start::Genesis,
-            _ => Start::Kept,
-        };
-        let verdict = verify(&identity.tenant, &node, start, rows, &heads);
-        count += verdict.rows;
-        anchors += verdict.anchors;
-        if let Some(fault) = verdict.fault {
-            first_bad = Some(AuditFault { node, what: fault.to_string() });
-            break;
-        }
-    }
-    Ok(Json(AuditVerdict { ok: first_bad.is_none(), rows: count, anchors: Some(anchors), first_bad }))
+    let asked = ask(&app, &params)?;
+    let question = Question {
+        tenant: identity.tenant.clone(),
+        start_ns: params.get("start").is_some().then_some(asked.start_ns),
+        end_ns: params.get("end").map_or(i64::MAX, |_| asked.end_ns),
+        swept: Swept::of(&app.settings(), app.now_ms()),
+        heads: app.control()?.audit_heads(&identity.tenant).await?,
+    };
+    let found = read(&app, &identity, Signal::Audit, move |reader| question.ask(reader)).await?;
+    let first_bad = found.tampered.map(|bad| AuditFault { node: bad.node, what: bad.what });
+    let (rows, anchors) = (found.rows, found.anchors);
+    Ok(Json(AuditVerdict { ok: first_bad.is_none(), rows, anchors, first_bad }))
 }

@@ -83,6 +83,13 @@ pub(super) fn restore(kind: ObjectKind, spec: &mut Value, old: Option<&Value>) -
     }
     let empty = Value::Null;
     let old = old.unwrap_or(&empty);
+    let mut masked = old.clone();
+    mask(kind, &mut masked);
+    if masked == *spec {
+        // Nothing changed: what is stored stays as it was written, comments included.
+        spec.clone_from(old);
+        return Ok(());
+    }
     match kind {
         ObjectKind::Pipeline => restore_list(spec.get_mut("exporters"), old.get("exporters")),
         ObjectKind::Agent => restore_yaml(spec, old),

@@ -24,13 +24,13 @@ pub(super) fn register(app: &SharedApp) -> Result<(), ServiceError> {
     let owner = app.clone();
     registry.register(
         Registration::task("self_telemetry", move |stop| record_own(owner.clone(), stop))
-            .depends_on(["store"])
+            .depends_on(["store", "control"])
             .describe("the server's own metrics, into its own store"),
     )?;
     let owner = app.clone();
     registry.register(
         Registration::task("own_rows", move |stop| record_own_rows(owner.clone(), stop))
-            .depends_on(["store"])
+            .depends_on(["store", "control"])
             .describe("the server's own log lines and traces, into its own store"),
     )?;
     let owner = app.clone();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use db::{Database, DatabaseSettings};
 use kit::{BoxError, HealthStatus, Service};
-use model::{Predicate, Signal};
+use model::{Predicate, Signal, TenantId};
 use store::{RowRetention, Settings as StoreSettings, Store, StoreError};
 
 use crate::app::{Retentions, SharedApp, millis};
@@ -54,7 +54,7 @@ fn open(
 /// What the configuration says about the store.
 fn store_settings(settings: &kit::Settings, retentions: &Retentions, memory: u64) -> StoreSettings {
     let [logs, traces, events, audit] = [Signal::Logs, Signal::Traces, Signal::Events, Signal::Audit]
-        .map(|signal| (signal, retentions.of(settings, signal)));
+        .map(|signal| (signal, retentions.of(settings, &TenantId::default_tenant(), signal)));
     let defaults = StoreSettings::default();
     // Shares of the memory budget: heads at twice their bound refuse writes, so both fit beside the tables
     // of series (half of the budget) and queries.
@@ -110,6 +110,7 @@ impl Service for StorePart {
         let opened = kit::spawn::spawn_blocking("open store", open).await??;
         opened.engine().set_sampler(crate::app::Sampler::of(&self.app));
         self.app.plug_store(Some(Arc::new(opened)));
+        self.app.apply_retention(&self.app.settings());
         self.app.load_pipelines().await;
         if again {
             return Ok(());
@@ -245,7 +246,11 @@ mod tests {
                 (Signal::Audit, store.audit_retention_ms),
             ];
             for (signal, keep_ms) in told {
-                assert_eq!(keep_ms, retentions.of(&settings, signal).keep_ms, "{signal:?}");
+                assert_eq!(
+                    keep_ms,
+                    retentions.of(&settings, &TenantId::default_tenant(), signal).keep_ms,
+                    "{signal:?}"
+                );
             }
         }
     }

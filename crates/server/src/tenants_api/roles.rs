@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use control::{CustomRole, Permission, Permissions};
+use control::{CustomRole, Permission, Permissions, RoleSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,18 +47,26 @@ pub(super) fn routes() -> Routes {
 /// A role to be made, or what one is to become.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewRole {
+pub(crate) struct NewRole {
     /// In a replacement it may be left out, since the path says it.
     name: Option<String>,
     #[serde(default)]
     description: String,
     #[schemars(with = "Vec<Word<Permission>>")]
     permissions: Vec<String>,
-    /// Which telemetry the role shows; without one, all. Queries do not enforce it yet, so none is accepted.
+    /// Which telemetry the role shows, as label matchers such as `namespace=~"team-a-.*"`; without one, all.
     selector: Option<String>,
 }
 
 impl NewRole {
+    /// The role as files spell it, in one spelling.
+    pub(crate) fn spec(&self) -> Result<RoleSpec, Fault> {
+        if self.name.is_some() {
+            return Err(Fault::invalid("name", "belongs beside spec, not into it"));
+        }
+        Ok(RoleSpec::new(&self.description, self.permissions()?, self.selector()?))
+    }
+
     /// The selector, if it is one; an empty text is none.
     fn selector(&self) -> Result<Option<&str>, Fault> {
         let selector = self.selector.as_deref().map(str::trim).filter(|text| !text.is_empty());

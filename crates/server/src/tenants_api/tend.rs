@@ -10,15 +10,23 @@ use crate::error::Fault;
 
 const LOOK: Duration = Duration::from_secs(20);
 
+/// Old anchors of the audit log are looked for every so many looks: each hour.
+const LOOKS_PER_SWEEP: u32 = 180;
+
 /// A tenant's telemetry goes only when no process can still take it for active: keys, sessions and states are
 /// remembered for ten seconds.
 const GRACE_MS: i64 = 15_000;
 
 /// Looks until the end is asked for.
 pub(crate) async fn run(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
-    loop {
+    for round in 0u32.. {
         if let Err(fault) = look(&app).await {
             tracing::warn!(reason = fault.message(), "tenants could not be tended and will be again");
+        }
+        if round.is_multiple_of(LOOKS_PER_SWEEP)
+            && let Err(fault) = sweep(&app).await
+        {
+            tracing::warn!(reason = fault.message(), "old anchors of the audit log could not be removed yet");
         }
         let clock = app.clock();
         tokio::select! {
@@ -26,10 +34,21 @@ pub(crate) async fn run(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> 
             () = clock.sleep(LOOK) => {}
         }
     }
+    Ok(())
+}
+
+/// Removes anchors of audit rows that retention has removed.
+async fn sweep(app: &SharedApp) -> Result<(), Fault> {
+    if let Some(keep) = app.settings().retention.audit {
+        let before = app.now_ms().saturating_sub(crate::app::millis(keep));
+        app.control()?.remove_audit_heads(before).await?;
+    }
+    Ok(())
 }
 
 async fn look(app: &SharedApp) -> Result<(), Fault> {
     let control = app.control()?;
+    app.find_own_tenant().await?;
     let resumed = control.resume_sagas().await?;
     for tenant in &resumed.undone {
         tracing::warn!(%tenant, "the creation of a tenant had stopped half-way and was undone");

@@ -70,6 +70,8 @@ export interface SavedObject {
   name: string;
   spec: Record<string, unknown>;
   updated_at?: string;
+  /** The file that owns it (`bellwether apply`): it is changed there and not here. */
+  file?: string | null;
 }
 
 const SAVED = "/api/v1/monitoring/objects/saved_query";

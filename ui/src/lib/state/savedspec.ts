@@ -23,6 +23,8 @@ export type SavedSpec = MetricsSpec | LogsSpec;
 export interface SavedQuery<T extends SavedSpec = SavedSpec> {
   name: string;
   spec: T;
+  /** The file that owns it; people do not change it here. */
+  file?: string;
 }
 
 export type SavedPage = "explore" | "logs";
@@ -32,13 +34,14 @@ export const pageOf = (spec: SavedSpec): SavedPage => ("page" in spec ? spec.pag
 const texts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === "string");
 
 /** Null for what no page of ours can show. */
-export function readSaved({ name, spec }: SavedObject): SavedQuery | null {
-  if (spec.page === undefined) return texts(spec.queries) ? { name, spec: { queries: spec.queries } } : null;
+export function readSaved({ name, spec, file }: SavedObject): SavedQuery | null {
+  const owner = file ? { file } : {};
+  if (spec.page === undefined) return texts(spec.queries) ? { name, spec: { queries: spec.queries }, ...owner } : null;
   if (spec.page !== "logs" || typeof spec.query !== "string") return null;
   const read: LogsSpec = { page: "logs", query: spec.query };
   if (texts(spec.columns)) read.columns = spec.columns;
   if (typeof spec.from === "string" && typeof spec.to === "string") Object.assign(read, { from: spec.from, to: spec.to });
-  return { name, spec: read };
+  return { name, spec: read, ...owner };
 }
 
 const isRelative = (text: string) => /^\s*now/.test(text) && parseTime(text, 0) !== null;
@@ -75,6 +78,7 @@ export function placeOf(spec: SavedSpec): { path: string; params: Record<string,
 export function nameTaken(objects: readonly SavedObject[], name: string, spec: SavedSpec): string {
   const known = objects.find((object) => object.name === name);
   if (!known) return "";
+  if (known.file) return `“${name}” belongs to the file ${known.file}; choose another name`;
   const read = readSaved(known);
   if (read && pageOf(read.spec) === pageOf(spec)) return "";
   const whose = read ? { explore: "a metrics query", logs: "a log search" }[pageOf(read.spec)] : "something else";

@@ -29,6 +29,12 @@ section! {
         alerts: Option<Duration> = "90d", live in Some(HOUR)..=Some(TEN_YEARS);
         /// The audit log.
         audit: Option<Duration> = "365d", live in Some(HOUR)..=Some(TEN_YEARS);
+        /// The server's own metrics, from when they are kept apart in tenant platform.
+        platform_metrics: Option<Duration> = "30d", live in Some(HOUR)..=Some(TEN_YEARS);
+        /// The server's own log, likewise.
+        platform_logs: Option<Duration> = "7d", live in Some(HOUR)..=Some(TEN_YEARS);
+        /// Spans of the server's own requests, likewise.
+        platform_traces: Option<Duration> = "3d", live in Some(HOUR)..=Some(TEN_YEARS);
         /// Total size of stored telemetry above which the oldest segments go, or off.
         max_bytes: Option<ByteSize> = "off", live;
         /// Free space on the disk below which the oldest segments go, or off.
