@@ -1,5 +1,7 @@
 //! What changes between two contents: paths of fields with what they were and what they become.
 
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// Fields named of one object.
