@@ -73,12 +73,15 @@ pub(super) async fn serve(app: SharedApp, guard: Guard, socket: WebSocket) {
                 silent_beats = 0;
                 match frame {
                     Some(Ok(Frame::Text(text))) => {
-                        if let Err(fault) = guard.check(&app).await {
+                        let message = serde_json::from_str(&text);
+                        if matches!(message, Ok(ClientMessage::Subscribe(_)))
+                            && let Err(fault) = guard.check(&app).await
+                        {
                             refused = Some(fault);
                             break;
                         }
                         let say = |kind, data| Message { kind, data, t_ms: app.now_ms() };
-                        match serde_json::from_str(&text) {
+                        match message {
                             Ok(ClientMessage::Subscribe(wanted)) => match interest(&reach, &wanted, &subscriptions) {
                                 Ok(interest) => {
                                     app.hub().subscribe(&tenant, connection, &wanted.id, interest, queue.clone());

@@ -256,6 +256,7 @@ async fn nobody_gives_or_takes_more_than_they_have() {
     let admin = Person::new(&server, &acme, "admin@acme.example", "admin").await;
     let boss = Person::new(&server, &acme, "boss@acme.example", "platform_admin").await;
     let boss = &boss.id;
+    let peer = Person::new(&server, &acme, "peer@acme.example", "admin").await;
     for (line, body, want) in [
         ("POST /invitations".to_owned(), r#"{"email":"x@y.example","role":"platform_admin"}"#, 403),
         ("POST /service-accounts".to_owned(), r#"{"name":"s","role":"platform_admin"}"#, 403),
@@ -271,7 +272,10 @@ async fn nobody_gives_or_takes_more_than_they_have() {
         (format!("PATCH /members/{boss}"), r#"{"role":"viewer"}"#, 403),
         (format!("PATCH /members/{boss}"), r#"{"state":"asleep"}"#, 400),
         (format!("DELETE /members/{boss}"), "", 403),
-        (format!("POST /members/{}/sign-in-link", admin.id), "", 201),
+        (format!("POST /members/{}/sign-in-link", admin.id), "", 403),
+        (format!("POST /members/{}/reset-second-factor", admin.id), "", 403),
+        (format!("POST /members/{}/sign-in-link", peer.id), "", 201),
+        (format!("POST /members/{}/reset-second-factor", peer.id), "", 204),
     ] {
         let (method, rest) = line.split_once(' ').unwrap();
         let answer = admin.ask(&server, &format!("{method} /api/v1/tenants/current{rest}"), body).await;
