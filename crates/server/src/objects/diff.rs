@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Fields named of one object.
 const FIELDS_MAX: usize = 100;
@@ -99,13 +99,15 @@ impl<'a> Side<'a> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[track_caller]
     fn check(old: Value, new: Value, want: Value) {
         let side = |value| Side { real: value, masked: value };
         let (changes, more) = diff(side(&old), side(&new));
-        assert_eq!(Value::from(changes.iter().map(Change::to_json).collect::<Vec<_>>()), want);
+        assert_eq!(json!(changes), want);
         assert_eq!(more, 0);
     }
 
@@ -130,7 +132,7 @@ mod tests {
     fn secrets_are_compared_and_not_shown() {
         let (old, new, masked) = (json!({"k": "one"}), json!({"k": "two"}), json!({"k": "***"}));
         let (changes, _) = diff(Side { real: &old, masked: &masked }, Side { real: &new, masked: &masked });
-        assert_eq!(changes[0].to_json(), json!({"field": "spec.k", "old": "***", "new": "***"}));
+        assert_eq!(json!(changes[0]), json!({"field": "spec.k", "old": "***", "new": "***"}));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use control::{Declared, DeclaredKind, Permission, Write};
 use model::TenantId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::diff::{Change, Side, diff};
 use super::secrets;

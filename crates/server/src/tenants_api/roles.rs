@@ -64,7 +64,7 @@ impl NewRole {
         if self.name.is_some() {
             return Err(Fault::invalid("name", "belongs beside spec, not into it"));
         }
-        Ok(RoleSpec::new(&self.description, self.permissions()?, self.selector()?))
+        Ok(RoleSpec::new(&self.description, self.permitted()?, self.selector()?))
     }
 
     /// The selector, if it is one; an empty text is none.
@@ -79,12 +79,16 @@ impl NewRole {
         Ok(selector)
     }
 
+    fn permitted(&self) -> Result<Permissions, Fault> {
+        Ok(Permissions::parse(self.permissions.iter().map(String::as_str))?)
+    }
+
     /// The role that is meant.
     fn named<'a>(&'a self, name: &'a str) -> Result<control::NewRole<'a>, Fault> {
         Ok(control::NewRole {
             name,
             description: &self.description,
-            permissions: Permissions::parse(self.permissions.iter().map(String::as_str))?,
+            permissions: self.permitted()?,
             selector: self.selector()?,
         })
     }

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::error::Remedy;
-use crate::permissions::Role;
+use crate::permissions::{Permission, Role};
 use crate::sso::only::refuse_if_sso_only;
 use crate::users::NewUser;
 
