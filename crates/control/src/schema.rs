@@ -2,13 +2,16 @@
 
 mod identity; // step 2 of the shared part
 mod monitoring; // step 3 of a tenant's part
+mod removal; // step 4 of the shared part
 mod tokens; // step 3 of the shared part
 
 use db::{Migration, MigrationSet};
 
 /// In the shared part.
-pub(crate) const SHARED: MigrationSet =
-    MigrationSet { name: "control", migrations: &[FIRST, identity::IDENTITY, tokens::TOKENS] };
+pub(crate) const SHARED: MigrationSet = MigrationSet {
+    name: "control",
+    migrations: &[FIRST, identity::IDENTITY, tokens::TOKENS, removal::REMOVAL],
+};
 
 /// In each tenant's part.
 pub(crate) const TENANT: MigrationSet =
@@ -18,6 +21,7 @@ pub(crate) const TENANT: MigrationSet =
 /// person, a team or the like goes with it. A test compares the list with the database.
 pub(crate) const OF_TENANT: &[&str] = &[
     "audit_heads",
+    "audit_outbox",
     "token_families",
     "sso_providers",
     "invitations",
