@@ -1,13 +1,14 @@
 //! Health, readiness, version, own metrics, reload.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::app::SharedApp;
-use crate::error::{ApiFault, Fault};
+use crate::chain::Identity;
+use crate::error::{ApiFault, Fault, PromFault};
 
 /// The process answers.
 pub(crate) async fn healthy() -> &'static str {
@@ -30,12 +31,20 @@ pub(crate) async fn version() -> Response {
         .into_response()
 }
 
-/// Own metrics as OpenMetrics text.
-pub(crate) async fn metrics(State(app): State<SharedApp>) -> Response {
+/// Own metrics as OpenMetrics text, for those who run the server: they are of all tenants.
+pub(crate) async fn metrics(
+    State(app): State<SharedApp>,
+    Extension(identity): Extension<Identity>,
+) -> Result<Response, PromFault> {
+    if !identity.operates() {
+        let why =
+            "the server's own metrics are for those who run it: tenant default, and who manages the platform";
+        return Err(Fault::Forbidden(why.to_owned()).into());
+    }
     let mut response = app.own_metrics().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    Ok(response)
 }
 
 /// Reads the configuration and the scrape file anew. A bad one changes nothing and says why.

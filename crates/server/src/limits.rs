@@ -190,14 +190,15 @@ impl State {
         }
     }
 
-    /// The slots of a tenant that has fewer than the server.
-    pub(crate) fn query_slots(&self) -> Option<Arc<Semaphore>> {
-        let most = self.limits().concurrent_queries? as usize;
+    /// The tenant's own slots, of those that the server has: as many as its limits say, or half, so that no tenant
+    /// takes all of them.
+    pub(crate) fn query_slots(&self, of: usize) -> Arc<Semaphore> {
+        let most = self.limits().concurrent_queries.map_or(of.div_ceil(2), |most| most as usize);
         let mut known = self.queries.lock();
         if known.0 != most {
             *known = (most, Arc::new(Semaphore::new(most)));
         }
-        Some(Arc::clone(&known.1))
+        Arc::clone(&known.1)
     }
 }
 

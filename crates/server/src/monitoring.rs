@@ -7,6 +7,8 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use control::Permission;
+use model::TenantId;
 use serde_json::{Value, json};
 
 use crate::app::SharedApp;
@@ -76,8 +78,12 @@ pub(crate) async fn collect(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
 ) -> Result<Response, ApiFault> {
-    let t_ms = app.collect_host(&identity.tenant).await?;
-    let row =
-        rows::system(&app, &identity.tenant, t_ms, t_ms, 1).await?.into_iter().next().map(|(_, row)| row);
+    // What is read is the machine the server runs on, whose metrics belong to those who run it.
+    if identity.tenant != TenantId::default_tenant() {
+        identity.need(Permission::PlatformManage)?;
+    }
+    let tenant = TenantId::default_tenant();
+    let t_ms = app.collect_host(&tenant).await?;
+    let row = rows::system(&app, &tenant, t_ms, t_ms, 1).await?.into_iter().next().map(|(_, row)| row);
     Ok((StatusCode::CREATED, Json(json!({ "success": true, "data": row }))).into_response())
 }

@@ -14,6 +14,7 @@ pub(crate) use hub::Hub;
 
 use crate::app::SharedApp;
 use crate::chain::Identity;
+use crate::error::ApiFault;
 
 /// Largest message a client may send: a subscription of many selectors.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 10;
@@ -23,8 +24,9 @@ pub(crate) async fn upgrade(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     upgrade: WebSocketUpgrade,
-) -> Response {
-    upgrade
+) -> Result<Response, ApiFault> {
+    let connection = app.hub().connect(&identity.tenant)?;
+    Ok(upgrade
         .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| socket::serve(app, identity.tenant, socket))
+        .on_upgrade(move |socket| socket::serve(app, identity.tenant, connection, socket)))
 }

@@ -1,7 +1,8 @@
 //! Every route, by who may ask. Two routers that claim one path make [`router`] panic, which a test runs.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{DefaultBodyLimit, MatchedPath, RawPathParams, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -12,15 +13,17 @@ use tower_http::compression::CompressionLayer;
 use tracing::Instrument;
 
 use crate::app::SharedApp;
+use crate::audit::Requested;
 use crate::chain::{Need, Note};
 use crate::error::Fault;
 use crate::openapi::{Routes, Words};
 use crate::prom::{admin, federate, metadata, query, remote_read, status, targets, text};
+use crate::telemetry::method_label;
 use crate::write::otlp::Export;
 use crate::write::{import, intakes, json as json_intake, otlp, remote_write};
 use crate::{
-    account, audit, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql, tempo,
-    tenants_api, traces_api, ui,
+    access, account, audit, health, jaeger, monitoring, objects, own, realtime, rows_api, services, sql,
+    tempo, tenants_api, traces_api, ui,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
@@ -192,7 +195,12 @@ fn finish(router: Router<SharedApp>, app: &SharedApp) -> Router {
 }
 
 /// Counts, times and traces every request by its route template, and keeps a panic from ending the connection.
-async fn observe(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+async fn observe(
+    State(app): State<SharedApp>,
+    params: Result<RawPathParams, RawPathParamsRejection>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = std::time::Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
@@ -214,7 +222,15 @@ async fn observe(State(app): State<SharedApp>, mut request: Request, next: Next)
     span.record("http.response.status_code", response.status().as_u16());
     app.telemetry().request(&method, &route, response.status().as_u16(), started.elapsed().as_secs_f64());
     if let Some(noted) = note.get() {
-        app.audit().request(noted, &route, method.as_str(), response.status().as_u16(), app.now_ms());
+        // What the path names is what it was done to.
+        let target: Vec<&str> = params.iter().flatten().map(|(_, value)| value).collect();
+        let (target, status) = (target.join("/"), response.status().as_u16());
+        let method = method_label(&method);
+        let at = Requested { route: &route, method, target: &target, status };
+        app.audit().request(noted, at, app.now_ms());
+        if status < 400 && noted.is_change(method) {
+            app.audit().settled().await;
+        }
     }
     response
 }
@@ -235,7 +251,11 @@ fn request_span(method: &Method, route: &str, headers: &HeaderMap) -> tracing::S
 
 /// Headers that every answer carries.
 async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let (mut parts, body) = request.into_parts();
+    let mut response = match access::settle_host(&parts.uri, &mut parts.headers) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(fault) => fault.api(),
+    };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));

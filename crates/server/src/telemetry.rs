@@ -14,7 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use hashbrown::{HashMap, HashSet};
 use model::{Refusals, TenantId};
+use parking_lot::Mutex;
 
 use store_metrics::StoreMetrics;
 
@@ -74,9 +76,18 @@ fn latency() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 16))
 }
 
+/// Labels that were counted for one tenant.
+#[derive(Debug, Default)]
+struct OfTenant {
+    accepted: HashSet<Items>,
+    refused: HashSet<RefusedItems>,
+    dropped: HashSet<DroppedItems>,
+}
+
 /// Every metric of the server.
 pub(crate) struct Telemetry {
     registry: Registry,
+    of_tenants: Mutex<HashMap<TenantId, OfTenant>>,
     accepted: Family<Items, Counter>,
     refused: Family<RefusedItems, Counter>,
     dropped: Family<DroppedItems, Counter>,
@@ -103,6 +114,7 @@ impl Telemetry {
         registry.register("build", "Version of the running binary", info);
         let mut this = Self {
             registry,
+            of_tenants: Mutex::default(),
             accepted: Family::default(),
             refused: Family::default(),
             dropped: Family::default(),
@@ -177,13 +189,25 @@ impl Telemetry {
         accepted: usize,
         refused: &Refusals,
     ) {
+        let mut of_tenants = self.of_tenants.lock();
+        let known = of_tenants.entry(tenant.clone()).or_default();
         let tenant = tenant.as_str();
         let items = Items { tenant: tenant.into(), signal, protocol };
         self.accepted.get_or_create(&items).inc_by(accepted as u64);
+        known.accepted.insert(items);
         for (reason, count) in refused.counts() {
             let labels = RefusedItems { tenant: tenant.into(), signal, protocol, reason: reason.as_str() };
             self.refused.get_or_create(&labels).inc_by(*count as u64);
+            known.refused.insert(labels);
         }
+    }
+
+    /// Forgets the figures of a tenant that was deleted.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        let Some(known) = self.of_tenants.lock().remove(tenant) else { return };
+        known.accepted.iter().for_each(|labels| drop(self.accepted.remove(labels)));
+        known.refused.iter().for_each(|labels| drop(self.refused.remove(labels)));
+        known.dropped.iter().for_each(|labels| drop(self.dropped.remove(labels)));
     }
 
     /// Counts what the rules of a pipeline dropped.
@@ -198,6 +222,7 @@ impl Telemetry {
         if items > 0 {
             let labels = DroppedItems { tenant: tenant.as_str().into(), signal, rule: rule.to_owned() };
             self.dropped.get_or_create(&labels).inc_by(items);
+            self.of_tenants.lock().entry(tenant.clone()).or_default().dropped.insert(labels);
         }
     }
 
@@ -250,7 +275,7 @@ impl Telemetry {
 }
 
 /// A method as a label: a client may invent any number of methods.
-fn method_label(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
@@ -282,6 +307,19 @@ mod tests {
             text.contains(r#"bellwether_http_requests_total{method="other",route="none",status="404"} 2"#)
         );
         assert!(!text.contains("AAA"));
+    }
+
+    #[test]
+    fn the_figures_of_a_deleted_tenant_are_forgotten() {
+        let telemetry = Telemetry::new("1");
+        let (acme, other) = (TenantId::new("acme").unwrap(), TenantId::default_tenant());
+        for tenant in [&acme, &other] {
+            telemetry.outcome(tenant, "metrics", "otlp", 3, &Refusals::default());
+            telemetry.dropped_by(tenant, "logs", "rule", 1);
+        }
+        telemetry.forget(&acme);
+        let text = telemetry.gather(&Picture::default());
+        assert!(!text.contains("acme") && text.contains(r#"tenant="default""#), "{text}");
     }
 
     #[test]

@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 use control::{Permission, Tenant};
 
+#[cfg(test)]
+pub(crate) use tend::look as tend_now;
 pub(crate) use tend::run as tend;
 
 use crate::app::SharedApp;

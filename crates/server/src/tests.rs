@@ -4,5 +4,6 @@ mod access; // who may ask what
 mod identity; // signing in, tokens, accounts
 mod people; // of tests
 mod reads; // questions
+mod tenancy; // tenants keep apart, and go for good
 mod tenants; // tenants and roles
 mod writes; // intakes

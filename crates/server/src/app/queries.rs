@@ -95,14 +95,16 @@ impl App {
     ) -> Result<T, Fault> {
         // A tenant's own slots come first: whoever waits for them takes none of the others'.
         let state = self.tenant_limits().get(tenant);
-        let own = match state.as_ref().and_then(|state| state.query_slots()) {
-            Some(slots) => Some(slot(slots, deadline).await.inspect_err(|_| {
-                if let Some(state) = &state {
-                    state.used.refused_queries.fetch_add(1, Ordering::Relaxed);
-                }
-            })?),
-            None => None,
-        };
+        let own =
+            match state.as_ref().map(|state| state.query_slots(self.settings().query.concurrency as usize)) {
+                Some(slots) => Some(slot(slots, deadline).await.map_err(|_| {
+                    if let Some(state) = &state {
+                        state.used.refused_queries.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Fault::TooMany("the tenant runs as many queries at once as it may: run fewer".into())
+                })?),
+                None => None,
+            };
         let shared = slot(Arc::clone(&self.query_slots), deadline).await?;
         let running = state.map(Running::begin);
         let work = move || {

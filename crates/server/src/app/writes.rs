@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use ingest::Decoded;
 use ingest::otlp::delta::{Changes, DeltaState, Last, Total};
-use model::{Labels, MatchOp, Matcher, MetricBatch, MetricLimits, SampleColumns, TenantId, TimeRange};
+use model::{
+    Labels, MatchOp, Matcher, MetricBatch, MetricLimits, SampleColumns, Signal, TenantId, TimeRange,
+};
 use store::{Appended, MetricSnapshot};
 use tokio::sync::OwnedMutexGuard;
 
@@ -39,6 +41,7 @@ impl App {
         tenant: &TenantId,
         batch: &MetricBatch,
     ) -> Result<Appended, Fault> {
+        self.may_store(tenant, Signal::Metrics).await?;
         let store = self.store()?;
         let settings = self.settings();
         let limits = self.metric_limits(&settings);
@@ -69,6 +72,7 @@ impl App {
         tenant: &TenantId,
         decoded: &mut Decoded,
     ) -> Result<Increments, Fault> {
+        self.may_store(tenant, Signal::Metrics).await?;
         let cell = Arc::clone(self.increments.lock().entry(tenant.clone()).or_default());
         let mut state = cell.lock_owned().await;
         let store = self.store()?;

@@ -11,6 +11,7 @@ use control::audit::{AuditRow, Start, StoredRow, verify};
 use model::record::audit;
 use model::{Field, Order, Predicate, Scalar, Signal, Test, TextMatch};
 use query::rows::{Ask, Cursor, Row, Sort};
+use query::sql::push_csv_record;
 use serde_json::{Value, json};
 
 use super::rows;
@@ -201,19 +202,7 @@ fn csv_line(out: &mut String, stored: &StoredRow, node: &str) {
         detail,
         &hash,
     ];
-    for (n, cell) in cells.into_iter().enumerate() {
-        if n > 0 {
-            out.push(',');
-        }
-        if cell.contains(['"', ',', '\r', '\n']) {
-            out.push('"');
-            out.push_str(&cell.replace('"', "\"\""));
-            out.push('"');
-        } else {
-            out.push_str(cell);
-        }
-    }
-    out.push_str("\r\n");
+    push_csv_record(out, cells);
 }
 
 async fn verified(
@@ -262,4 +251,23 @@ async fn verified(
         answer["first_bad"] = bad;
     }
     Ok(axum::Json(answer).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spreadsheet_takes_no_cell_for_a_formula() {
+        let row = AuditRow {
+            target: "=HYPERLINK(\"http://evil.example\")".into(),
+            ..AuditRow::new(model::TenantId::default_tenant(), 0, "+x")
+        };
+        let hash = control::audit::Chain::new(row.tenant.clone(), "n").end().1;
+        let mut text = String::new();
+        csv_line(&mut text, &StoredRow { seq: 1, row, hash }, "@node");
+        for cell in [",'+x,", ",'@node,", "\"'=HYPERLINK("] {
+            assert!(text.contains(cell) && text.ends_with("\r\n"), "{cell} in {text}");
+        }
+    }
 }

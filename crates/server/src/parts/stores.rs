@@ -110,7 +110,6 @@ impl Service for StorePart {
         let opened = kit::spawn::spawn_blocking("open store", open).await??;
         opened.engine().set_sampler(crate::app::Sampler::of(&self.app));
         self.app.plug_store(Some(Arc::new(opened)));
-        self.app.load_pipelines().await;
         if again {
             return Ok(());
         }
@@ -154,7 +153,6 @@ impl Service for ControlPart {
         let tokens = control::Tokens::open(control.clone(), token_settings(&self.app.settings())).await?;
         self.app.plug_control(Some(Arc::new(control)));
         self.app.plug_tokens(Some(Arc::new(tokens)));
-        self.app.load_pipelines().await;
         Ok(())
     }
 

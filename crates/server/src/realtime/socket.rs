@@ -9,7 +9,7 @@ use query::search::Search;
 use serde_json::{Value, json};
 
 use super::envelope::{ClientMessage, Envelope, Subscribe, timestamp};
-use super::hub::{Interest, Message};
+use super::hub::{Interest, Message, Queue, Waiting};
 use super::tail::Tail;
 use crate::app::SharedApp;
 
@@ -23,8 +23,12 @@ const HEARTBEAT: Duration = Duration::from_secs(20);
 const TAIL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(app: SharedApp, tenant: TenantId, socket: WebSocket) {
-    let (connection, queue, mut messages) = app.hub().connect();
+pub(crate) async fn serve(
+    app: SharedApp,
+    tenant: TenantId,
+    (connection, queue, mut messages): (u64, Queue, Waiting),
+    socket: WebSocket,
+) {
     let (mut sink, mut stream) = socket.split();
     let mut subscriptions: Vec<String> = Vec::new();
     let mut beat = tokio::time::interval(HEARTBEAT);
