@@ -200,16 +200,21 @@ async fn create(
         admin_name: admin.name,
         key_name: Some(FIRST_KEY.to_owned()),
     };
-    // Rows without a tenant are someone's, put there by other hands or not removed yet: no one else may read them.
-    if app.store()?.engine().tenants().contains(&new.id) {
-        let message = format!(
-            "telemetry of a tenant {:?} lies in the store: take another id, or try again in a minute if it was deleted just now",
-            new.id.as_str()
-        );
-        return Err(Fault::Conflict(message).into());
+    let control = app.control()?;
+    // One that is there is refused below, and keeps what is known of it.
+    if control.tenant(&new.id).await.is_err() {
+        // Rows without a tenant are someone's, put there by other hands or not removed yet: no one else may read them.
+        if app.store()?.engine().tenants().contains(&new.id) {
+            let message = format!(
+                "telemetry of a tenant {:?} lies in the store: take another id, or try again in a minute if it was \
+                 deleted just now",
+                new.id.as_str()
+            );
+            return Err(Fault::Conflict(message).into());
+        }
+        app.forget_tenant(&new.id);
     }
-    app.forget_tenant(&new.id);
-    let made = app.control()?.create_tenant(new, crate::dashboards::defaults()).await?;
+    let made = control.create_tenant(new, crate::dashboards::defaults()).await?;
     // The first one moves the server's own telemetry; a look of the server does it where this fails.
     let _ = app.find_own_tenant().await;
     let id = &made.tenant.id;
