@@ -262,11 +262,21 @@ impl Telemetry {
     /// Forgets the figures of a tenant that was deleted.
     pub(crate) fn forget(&self, tenant: &TenantId) {
         let Some(known) = self.of_tenants.lock().remove(tenant) else { return };
-        known.accepted.iter().for_each(|labels| drop(self.accepted.remove(labels)));
-        known.refused.iter().for_each(|labels| drop(self.refused.remove(labels)));
-        known.dropped.iter().for_each(|labels| drop(self.dropped.remove(labels)));
-        known.over_limit.iter().for_each(|labels| drop(self.over_limit.remove(labels)));
-        known.security.iter().for_each(|labels| drop(self.security.remove(labels)));
+        for labels in known.accepted {
+            self.accepted.remove(&labels);
+        }
+        for labels in known.refused {
+            self.refused.remove(&labels);
+        }
+        for labels in known.dropped {
+            self.dropped.remove(&labels);
+        }
+        for labels in known.over_limit {
+            self.over_limit.remove(&labels);
+        }
+        for labels in known.security {
+            self.security.remove(&labels);
+        }
     }
 
     /// Counts what the rules of a pipeline dropped.
