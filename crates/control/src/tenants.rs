@@ -198,8 +198,8 @@ impl Control {
     /// Sets columns of a tenant that is neither being made nor being removed.
     async fn set(&self, id: &TenantId, values: &[(&'static str, String)]) -> Result<Tenant, ControlError> {
         let mut tx = self.begin().await?;
-        for (column, _) in values {
-            if matches!(*column, "settings" | "limits") {
+        for &(column, _) in values {
+            if matches!(column, "settings" | "limits") {
                 refuse_owned(&mut tx, id, column).await?;
             }
         }
