@@ -220,7 +220,9 @@ mod tests {
             ("https://acme.obs.example:1/x", &["ACME.obs.example:1"], Some("acme.obs.example:1")),
         ] {
             let mut headers = HeaderMap::new();
-            hosts.iter().for_each(|host| drop(headers.append(header::HOST, host.parse().unwrap())));
+            for host in hosts {
+                headers.append(header::HOST, host.parse().unwrap());
+            }
             settle_host(&uri.parse().unwrap(), &mut headers)
                 .unwrap_or_else(|fault| panic!("{uri}: {fault:?}"));
             assert_eq!(headers.get(header::HOST).map(|host| host.to_str().unwrap()), want, "{uri} {hosts:?}");
@@ -231,7 +233,9 @@ mod tests {
             ("/", &["acme.obs.example", "acme.obs.example"]),
         ] {
             let mut headers = HeaderMap::new();
-            hosts.iter().for_each(|host| drop(headers.append(header::HOST, host.parse().unwrap())));
+            for host in hosts {
+                headers.append(header::HOST, host.parse().unwrap());
+            }
             assert!(settle_host(&uri.parse().unwrap(), &mut headers).is_err(), "{uri} {hosts:?}");
         }
     }

@@ -205,9 +205,15 @@ impl Telemetry {
     /// Forgets the figures of a tenant that was deleted.
     pub(crate) fn forget(&self, tenant: &TenantId) {
         let Some(known) = self.of_tenants.lock().remove(tenant) else { return };
-        known.accepted.iter().for_each(|labels| drop(self.accepted.remove(labels)));
-        known.refused.iter().for_each(|labels| drop(self.refused.remove(labels)));
-        known.dropped.iter().for_each(|labels| drop(self.dropped.remove(labels)));
+        for labels in known.accepted {
+            self.accepted.remove(&labels);
+        }
+        for labels in known.refused {
+            self.refused.remove(&labels);
+        }
+        for labels in known.dropped {
+            self.dropped.remove(&labels);
+        }
     }
 
     /// Counts what the rules of a pipeline dropped.
