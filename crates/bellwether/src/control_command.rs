@@ -1,11 +1,11 @@
 //! Commands on the control database: tenants, people, keys. They work beside a running server, which learns of
-//! changes within ten seconds.
+//! changes within ten seconds, and seals what was done into the audit log.
 
 use control::{Control, KeyGrant, KeyScope, KeyScopes, NewKey, NewTenant, NewUser, Principal, SetStatus};
 use kit::config::settings::TlsMode;
 use kit::{Clock, SystemClock};
 use model::TenantId;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::{Arguments, TenantAction, TokenAction, UserAction};
 use crate::compose::{Failure, data_folder, load};
@@ -44,7 +44,9 @@ fn with_control(
 pub(crate) fn user(arguments: &Arguments, action: &UserAction) -> Result<(), Failure> {
     with_control(arguments, async |control, base| match action {
         UserAction::Link { name, of } => {
-            let link = control.new_sign_in_link(&tenant(&of.tenant)?, name).await?;
+            let tenant = tenant(&of.tenant)?;
+            let link = control.new_sign_in_link(&tenant, name).await?;
+            control.leave_audit(&tenant, "members:sign_in_link", name, &Value::Null).await?;
             println!("{}", greeting::sign_in_link(&base, link.token.expose()));
             Ok(())
         }
@@ -53,6 +55,8 @@ pub(crate) fn user(arguments: &Arguments, action: &UserAction) -> Result<(), Fai
             let new = NewUser { email, name: name.as_deref().unwrap_or(email), role };
             let user = control.create_user(&tenant, &Principal::system(), new).await?;
             let link = control.new_sign_in_link(&tenant, &user.id).await?;
+            let detail = json!({ "role": user.role });
+            control.leave_audit(&tenant, "members:create", &user.email, &detail).await?;
             println!("{} ({}) is {} of {tenant}", user.email, user.id, user.role);
             println!("{}", greeting::sign_in_link(&base, link.token.expose()));
             Ok(())
@@ -93,6 +97,8 @@ pub(crate) fn tenants(arguments: &Arguments, action: &TenantAction) -> Result<()
                 key_name: Some("first".to_owned()),
             };
             let result = control.create_tenant(new, server::tenant_defaults()).await?;
+            let detail = json!({ "name": result.tenant.name, "admin": result.admin.email });
+            left(&control, &result.tenant.id, "create", &detail).await?;
             for step in &result.steps {
                 println!("{} done", step.name);
             }
@@ -118,16 +124,30 @@ pub(crate) fn tenants(arguments: &Arguments, action: &TenantAction) -> Result<()
                 }
             }
         }
-        TenantAction::Suspend { id } => told(&control.suspend_tenant(&tenant(id)?).await?),
-        TenantAction::Activate { id } => told(&control.activate_tenant(&tenant(id)?).await?),
+        TenantAction::Suspend { id } => {
+            let after = control.suspend_tenant(&tenant(id)?).await?;
+            left(&control, &after.id, "suspend", &Value::Null).await?;
+            told(&after)
+        }
+        TenantAction::Activate { id } => {
+            let after = control.activate_tenant(&tenant(id)?).await?;
+            left(&control, &after.id, "activate", &Value::Null).await?;
+            told(&after)
+        }
         TenantAction::Limit { id, limits } => {
-            told(&control.put_tenant_limits(&tenant(id)?, &limits_of("limits", limits)?).await?)
+            let limits = limits_of("limits", limits)?;
+            let after = control.put_tenant_limits(&tenant(id)?, &limits).await?;
+            left(&control, &after.id, "limit", &json!({ "limits": limits })).await?;
+            told(&after)
         }
         TenantAction::Delete { id, confirm } => {
             if id != confirm {
                 return Err(format!("--confirm names {confirm:?}, not {id:?}: nothing was deleted").into());
             }
             control.begin_delete(&tenant(id)?).await?;
+            // The tenant's own trail goes with it.
+            let trail = TenantId::default_tenant();
+            control.leave_audit(&trail, "tenants:delete", id, &Value::Null).await?;
             println!(
                 "tenant {id} is being deleted: the server removes its data within a minute, or when it starts"
             );
@@ -140,13 +160,16 @@ pub(crate) fn tenants(arguments: &Arguments, action: &TenantAction) -> Result<()
                 let (set, version) = rollback.split_once('=').ok_or("write --rollback SET=VERSION")?;
                 let version = version.parse().map_err(|_| format!("{version:?} is no version"))?;
                 let undone = control.rollback_tenant(&id, set, version).await?;
+                left(&control, &id, "rollback", &json!({ "set": set, "undone": undone })).await?;
                 println!("{id}: undone {undone:?} of {set}");
                 return Ok(());
             }
             let sets = if *status {
                 control.migration_status(&id).await?
             } else {
-                control.migrate_tenant(&id).await?
+                let sets = control.migrate_tenant(&id).await?;
+                left(&control, &id, "migrate", &Value::Null).await?;
+                sets
             };
             println!("{id}: {}", versions(&sets));
             Ok(())
@@ -170,7 +193,10 @@ async fn migrate_all(control: &Control, status: bool) -> Result<(), Failure> {
     }
     for report in control.migrate_all().await? {
         match report.result {
-            Ok(sets) => println!("{}: {}", report.tenant, versions(&sets)),
+            Ok(sets) => {
+                left(control, &report.tenant, "migrate", &Value::Null).await?;
+                println!("{}: {}", report.tenant, versions(&sets));
+            }
             Err(error) => {
                 failed += 1;
                 println!("{}: failed and stayed as it was: {error}", report.tenant);
@@ -193,7 +219,10 @@ pub(crate) fn token(arguments: &Arguments, action: &TokenAction) -> Result<(), F
             let scopes = KeyScopes::of(&scopes).ok_or("name at least one --scope")?;
             let expires_at = days.map(|days| SystemClock::new().now_ms() + i64::from(days) * DAY_MS);
             let new = NewKey { name, grant: KeyGrant::Scopes(scopes), expires_at };
-            let (key, secret) = control.create_key(&tenant(&of.tenant)?, &Principal::system(), new).await?;
+            let tenant = tenant(&of.tenant)?;
+            let (key, secret) = control.create_key(&tenant, &Principal::system(), new).await?;
+            let detail = json!({ "name": key.name, "scopes": scopes.iter().map(KeyScope::as_str).collect::<Vec<_>>(), "expires_at": expires_at });
+            control.leave_audit(&tenant, "keys:create", &key.id, &detail).await?;
             println!("{}\t{}", key.id, secret.expose());
             Ok(())
         }
@@ -211,18 +240,27 @@ pub(crate) fn token(arguments: &Arguments, action: &TokenAction) -> Result<(), F
             }
         }
         TokenAction::Revoke { id, of } => {
-            control.revoke_key(&tenant(&of.tenant)?, &Principal::system(), id).await?;
+            let tenant = tenant(&of.tenant)?;
+            control.revoke_key(&tenant, &Principal::system(), id).await?;
+            control.leave_audit(&tenant, "keys:revoke", id, &Value::Null).await?;
             println!("{id} is revoked");
             Ok(())
         }
         TokenAction::Rotate { id, overlap, of } => {
             let overlap_ms = i64::from(*overlap) * HOUR_MS;
-            let rotated =
-                control.rotate_key(&tenant(&of.tenant)?, &Principal::system(), id, overlap_ms).await?;
+            let tenant = tenant(&of.tenant)?;
+            let rotated = control.rotate_key(&tenant, &Principal::system(), id, overlap_ms).await?;
+            let detail = json!({ "overlap_hours": overlap });
+            control.leave_audit(&tenant, "keys:rotate", id, &detail).await?;
             println!("{}\t{}", rotated.0.id, rotated.1.expose());
             Ok(())
         }
     })
+}
+
+/// Leaves what was done to a tenant for its trail.
+async fn left(control: &Control, id: &TenantId, verb: &str, detail: &Value) -> Result<(), Failure> {
+    Ok(control.leave_audit(id, &format!("tenants:{verb}"), id.as_str(), detail).await?)
 }
 
 fn tenant(id: &str) -> Result<TenantId, Failure> {

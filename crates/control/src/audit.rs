@@ -8,6 +8,7 @@
 mod aggregate; // machine accesses, one row a minute
 mod chain; // rows to hashes
 mod heads; // the newest hash, in the database
+mod outbox; // what commands did
 #[cfg(test)]
 mod tests;
 mod verify; // hashes back to rows
@@ -17,12 +18,18 @@ use serde_json::Value;
 
 use crate::permissions::Actor;
 
-pub use aggregate::{Access, Aggregator};
+pub use aggregate::{ANONYMOUS, Access, Aggregator};
 pub use chain::{Chain, RowHash, Sealed, SealedRow};
 pub use heads::AuditHead;
 #[cfg(test)]
 pub(crate) use verify::verify;
 pub use verify::{Fault, Start, StoredRow, Verdict, Verifier, swept_to};
+
+/// Longest text of a row but its detail.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// Longest detail; a longer one is replaced by its beginning. A tenant's settings fit.
+const DETAIL_BYTES_MAX: usize = 80 << 10;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,6 +107,32 @@ impl AuditRow {
             count: 1,
             detail: String::new(),
         }
+    }
+
+    /// The row with texts of a bounded length, so that the store takes it whatever was asked. To be done before it
+    /// is sealed.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        let short = |text: &mut String| text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        [&mut self.action, &mut self.route, &mut self.method, &mut self.target, &mut self.address]
+            .into_iter()
+            .for_each(short);
+        if let Some(actor) = &mut self.actor {
+            [&mut actor.id, &mut actor.name].into_iter().for_each(short);
+        }
+        if self.detail.len() > DETAIL_BYTES_MAX {
+            let shown = &self.detail[..self.detail.floor_char_boundary(TEXT_BYTES_MAX)];
+            self.detail = serde_json::json!({ "cut": shown, "bytes": self.detail.len() }).to_string();
+        }
+        self
+    }
+
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        let actor = self.actor.as_ref().map_or(0, |actor| actor.id.len() + actor.name.len());
+        let texts = [&self.action, &self.route, &self.method, &self.target, &self.address, &self.detail]
+            .map(String::len);
+        actor + texts.iter().sum::<usize>()
     }
 
     /// The row with this detail.

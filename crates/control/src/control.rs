@@ -30,9 +30,6 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(10);
 /// What has ended is removed every so many writes: each ten minutes.
 const WRITES_PER_SWEEP: u32 = 60;
 
-/// Tenants half created are looked for every so many writes: each minute.
-const WRITES_PER_LOOK: u32 = 6;
-
 /// The control plane. Clones share it.
 #[derive(Clone)]
 pub struct Control {
@@ -185,9 +182,6 @@ impl Service for Control {
                 () = self.shared.clock.sleep(WRITE_INTERVAL) => {}
             }
             self.write_uses().await?;
-            if round.is_multiple_of(WRITES_PER_LOOK) {
-                self.resume_sagas().await?;
-            }
             if round.is_multiple_of(WRITES_PER_SWEEP) {
                 self.remove_ended().await?;
             }

@@ -230,6 +230,14 @@ impl Control {
     /// Whose key this is, in a tenant that may be used. Costs a query only for a key not seen in the last
     /// ten seconds.
     pub async fn authenticate_key(&self, presented: &str) -> Result<Arc<Principal>, ControlError> {
+        let principal = self.identify_key(presented).await?;
+        self.active_tenant(&principal.tenant).await?;
+        Ok(principal)
+    }
+
+    /// The same for a caller who looks at the tenant itself: whose key it is, also while the tenant may not be
+    /// used.
+    pub async fn identify_key(&self, presented: &str) -> Result<Arc<Principal>, ControlError> {
         let hash = Hash::of(presented).ok_or(ControlError::InvalidKey)?;
         let at = self.shared.clock.monotonic();
         let found = match self.shared.keys.get(&hash, at) {
@@ -244,7 +252,6 @@ impl Control {
         let now = self.now();
         let known = found.filter(|known| known.expires_at.is_none_or(|expires_at| now < expires_at));
         let Known { key_id, principal, .. } = known.ok_or(ControlError::InvalidKey)?;
-        self.active_tenant(&principal.tenant).await?;
         let mut used = self.shared.used.lock();
         match used.get_mut(&*key_id) {
             Some(last) => *last = now,

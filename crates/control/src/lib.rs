@@ -21,6 +21,7 @@ mod objects; // what people saved
 mod passwords; // which are good enough, and how they are kept
 mod permissions; // what someone may do, and whoever asks
 mod provision; // a tenant in one call
+mod removal; // tenants that go, and what is left of them elsewhere
 mod roles; // roles of a tenant's own
 mod schema; // tables
 mod scopes; // what a key may be used for

@@ -27,7 +27,7 @@ use crate::tenants::{Tenant, TenantState, missing, object_text};
 use crate::users::{NewUser, User, check_person};
 
 /// A creation that has not moved for this long belongs to a process that is gone.
-const STALE_MS: i64 = 60_000;
+pub(crate) const STALE_MS: i64 = 60_000;
 
 /// The link to the first administrator may wait in a mailbox.
 const LINK_LIFE: Duration = Duration::from_secs(7 * 86_400);
@@ -126,6 +126,8 @@ pub(crate) enum Fault {
     Fails(Step),
     /// As in a crash: nothing runs any more, not even the undoing.
     Crashes(Step),
+    /// Not before the fault is taken away, as when the process was stopped for a while.
+    Overtaken(Step),
 }
 
 /// Creations that run in this process, which no sweep of ours may undo; and the fault a test wants.
@@ -134,6 +136,8 @@ pub(crate) struct Creations {
     running: Mutex<HashSet<TenantId>>,
     #[cfg(test)]
     pub(crate) fault: Mutex<Option<Fault>>,
+    #[cfg(test)]
+    pub(crate) waiting: std::sync::atomic::AtomicBool,
 }
 
 impl Control {
@@ -180,6 +184,7 @@ impl Control {
         if self.shared.db.has_tenant(id).await? {
             return Err(ControlError::Exists { kind: "data of tenant", name: id.to_string() });
         }
+        self.refuse_just_removed(id).await?;
         let attempt = new_id("attempt")?;
         let mut tx = self.begin().await?;
         let insert = sqlx::query(
@@ -216,11 +221,14 @@ impl Control {
             steps.push(ProvisionStep { name: step.as_str(), done_at_ms: self.now() });
             self.fault(step)
         };
+        // Whoever was overtaken must not make a part that nobody knows of.
+        self.still_ours(id, attempt, Step::CreateSchema).await?;
         self.shared.db.create_part(id, &self.shared.tenant_sets).await?;
-        done(Step::CreateSchema)?;
+        done(Step::CreateSchema).await?;
+        self.still_ours(id, attempt, Step::ApplyMigrations).await?;
         self.shared.db.create_tenant(id, &self.shared.tenant_sets).await?;
         self.shared.migrated.lock().insert(id.clone());
-        done(Step::ApplyMigrations)?;
+        done(Step::ApplyMigrations).await?;
 
         // Every further step is marked in the transaction that does it: a commit waits for the disk.
         let mut tx = self.begin().await?;
@@ -229,7 +237,7 @@ impl Control {
         let update = update.bind(object_text("settings", &new.settings)?);
         tx.execute(update.bind(object_text("limits", &new.limits)?).bind(id.as_str())).await?;
         tx.commit().await?;
-        done(Step::ConfigureSettings)?;
+        done(Step::ConfigureSettings).await?;
 
         let mut tx = self.begin().await?;
         mark(&mut tx, id, attempt, Step::CreateAdmin, self.now()).await?;
@@ -244,7 +252,7 @@ impl Control {
             }
         };
         tx.commit().await?;
-        done(Step::CreateAdmin)?;
+        done(Step::CreateAdmin).await?;
 
         let dashboards = defaults.dashboards.iter().map(|object| (ObjectKind::Dashboard, object));
         let rules = defaults.rules.iter().map(|object| (ObjectKind::Rule, object));
@@ -253,7 +261,7 @@ impl Control {
             self.write_object(&mut tx, kind, name, spec, None).await?;
         }
         tx.commit().await?;
-        done(Step::DefaultDashboards)?;
+        done(Step::DefaultDashboards).await?;
 
         let mut tx = self.begin().await?;
         mark(&mut tx, id, attempt, Step::DefaultDashboards, self.now()).await?;
@@ -264,7 +272,15 @@ impl Control {
         Ok(TenantResult { tenant, steps, admin, link, key })
     }
 
-    /// Removes what an attempt made, its row last. Does nothing once another process has taken it over.
+    /// Marks a step before it is done, and refuses to do it for an attempt that another process took over.
+    async fn still_ours(&self, id: &TenantId, attempt: &str, step: Step) -> Result<(), ControlError> {
+        let mut tx = self.begin().await?;
+        mark(&mut tx, id, attempt, step, self.now()).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Removes what an attempt made, its row last. Leaves what others made once another process has taken it over.
     async fn undo(&self, id: &TenantId, attempt: &str) -> Result<(), ControlError> {
         let mut tx = self.begin().await?;
         let update = sqlx::query(
@@ -274,6 +290,10 @@ impl Control {
         let ours = tx.execute(update.bind(self.now()).bind(id.as_str()).bind(attempt)).await?;
         tx.commit().await?;
         if ours.rows_affected() == 0 {
+            // Whoever took it over removed what there was then; what this attempt made since, nobody knows of.
+            if self.read_tenant(id).await?.is_none() {
+                self.shared.db.drop_tenant(id).await?;
+            }
             return Ok(());
         }
         self.shared.db.drop_tenant(id).await?;
@@ -319,7 +339,7 @@ impl Control {
     }
 
     /// Undoes creations that a process which is gone left behind, and lists deletions to be finished. To be
-    /// called at start; the service itself looks every minute.
+    /// called at start and every now and then. One that fails does not keep the others.
     pub async fn resume_sagas(&self) -> Result<Resumed, ControlError> {
         let mut resumed = Resumed::default();
         self.resume_applies().await?;
@@ -357,16 +377,24 @@ impl Control {
             let ours = tx.execute(update.bind(attempt).bind(stale)).await?;
             tx.commit().await?;
             if ours.rows_affected() == 1 {
-                self.undo(&id, &taken_over).await?;
+                let undone = self.undo(&id, &taken_over).await;
                 self.forget_tenant(&id);
-                resumed.undone.push(id);
+                match undone {
+                    Ok(()) => resumed.undone.push(id),
+                    // The others need not wait for it; the next look that finds it stale tries again.
+                    Err(error) => tracing::warn!(tenant = %id, %error, "a tenant half created stays for now"),
+                }
             }
         }
         Ok(resumed)
     }
 
     #[cfg(test)]
-    fn fault(&self, step: Step) -> Result<(), ControlError> {
+    async fn fault(&self, step: Step) -> Result<(), ControlError> {
+        while *self.shared.creations.fault.lock() == Some(Fault::Overtaken(step)) {
+            self.shared.creations.waiting.store(true, std::sync::atomic::Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let fault = *self.shared.creations.fault.lock();
         if fault == Some(Fault::Fails(step)) || fault == Some(Fault::Crashes(step)) {
             return Err(ControlError::Stopped { what: "test", message: step.as_str().to_owned() });
@@ -375,7 +403,7 @@ impl Control {
     }
 
     #[cfg(not(test))]
-    fn fault(&self, _: Step) -> Result<(), ControlError> {
+    async fn fault(&self, _: Step) -> Result<(), ControlError> {
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Tables. A step that was released is never edited; a change is a new step.
 
-mod files; // step 4 of both
+mod files; // step 6 of the shared part, 4 of a tenant's
 mod identity; // step 2 of the shared part
 mod key_selectors; // step 4 of the shared part
 mod monitoring; // step 3 of a tenant's part
 mod origins; // step 5 of the shared part
+mod removal; // step 7 of the shared part
 mod tokens; // step 3 of the shared part
 
 use db::{Migration, MigrationSet};
@@ -12,13 +13,14 @@ use db::{Migration, MigrationSet};
 /// In the shared part.
 pub(crate) const SHARED: MigrationSet = MigrationSet { name: "control", migrations: &STEPS };
 
-const STEPS: [Migration; 6] = [
+const STEPS: [Migration; 7] = [
     FIRST,
     identity::IDENTITY,
     tokens::TOKENS,
     key_selectors::KEY_SELECTORS,
     origins::ORIGINS,
     files::SHARED_FILES,
+    removal::REMOVAL,
 ];
 
 /// In each tenant's part.
@@ -32,6 +34,7 @@ pub(crate) const TENANT: MigrationSet = MigrationSet {
 pub(crate) const OF_TENANT: &[&str] = &[
     "applies",
     "audit_heads",
+    "audit_outbox",
     "token_families",
     "sso_providers",
     "invitations",

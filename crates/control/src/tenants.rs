@@ -14,7 +14,6 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use crate::control::Control;
 use crate::error::{ControlError, one_line};
 use crate::lists::LIST_MAX;
-use crate::schema;
 use crate::sso::SSO_ONLY;
 use crate::sso::only::end_other_ways;
 
@@ -146,54 +145,73 @@ impl Control {
         rows.iter().map(tenant_of_row).collect()
     }
 
-    /// Changes what people call a tenant.
-    pub async fn rename_tenant(&self, id: &TenantId, name: &str) -> Result<Tenant, ControlError> {
-        one_line("name", name, 100)?;
-        self.set(id, "name", name.trim()).await
-    }
-
-    /// Replaces a tenant's settings. With `sso_only` whatever was begun by another way ends.
-    pub async fn put_tenant_settings(&self, id: &TenantId, settings: &Value) -> Result<Tenant, ControlError> {
-        let tenant = self.set(id, "settings", &object_text("settings", settings)?).await?;
-        if tenant.settings[SSO_ONLY] == true {
+    /// Changes what people call a tenant, its settings, or both: all of it or, where one is wrong, nothing.
+    /// With the setting `sso_only` whatever was begun by another way ends.
+    pub async fn change_tenant(
+        &self,
+        id: &TenantId,
+        name: Option<&str>,
+        settings: Option<&Value>,
+    ) -> Result<Tenant, ControlError> {
+        let mut values = Vec::new();
+        if let Some(name) = name {
+            one_line("name", name, 100)?;
+            values.push(("name", name.trim().to_owned()));
+        }
+        if let Some(settings) = settings {
+            values.push(("settings", object_text("settings", settings)?));
+        }
+        let tenant = self.set(id, &values).await?;
+        if settings.is_some() && tenant.settings[SSO_ONLY] == true {
             // Once the setting stands, so that nothing begins by another way in between.
             end_other_ways(self, id).await?;
         }
         Ok(tenant)
     }
 
+    /// Changes what people call a tenant.
+    pub async fn rename_tenant(&self, id: &TenantId, name: &str) -> Result<Tenant, ControlError> {
+        self.change_tenant(id, Some(name), None).await
+    }
+
+    /// Replaces a tenant's settings, as [`Self::change_tenant`] does.
+    pub async fn put_tenant_settings(&self, id: &TenantId, settings: &Value) -> Result<Tenant, ControlError> {
+        self.change_tenant(id, None, Some(settings)).await
+    }
+
     /// Replaces a tenant's limits.
     pub async fn put_tenant_limits(&self, id: &TenantId, limits: &Value) -> Result<Tenant, ControlError> {
-        self.set(id, "limits", &object_text("limits", limits)?).await
+        self.set(id, &[("limits", object_text("limits", limits)?)]).await
     }
 
     /// Stops answering a tenant's people and keys; nothing is removed. Twice changes nothing.
     pub async fn suspend_tenant(&self, id: &TenantId) -> Result<Tenant, ControlError> {
         refuse_built_in(id)?;
-        self.set(id, "state", TenantState::Suspended.as_str()).await
+        self.set(id, &[("state", TenantState::Suspended.as_str().to_owned())]).await
     }
 
     /// Ends a suspension. Twice changes nothing.
     pub async fn activate_tenant(&self, id: &TenantId) -> Result<Tenant, ControlError> {
-        self.set(id, "state", TenantState::Active.as_str()).await
+        self.set(id, &[("state", TenantState::Active.as_str().to_owned())]).await
     }
 
-    /// Sets one column of a tenant that is neither being made nor being removed.
-    async fn set(&self, id: &TenantId, column: &'static str, value: &str) -> Result<Tenant, ControlError> {
+    /// Sets columns of a tenant that is neither being made nor being removed.
+    async fn set(&self, id: &TenantId, values: &[(&'static str, String)]) -> Result<Tenant, ControlError> {
         let mut tx = self.begin().await?;
-        if matches!(column, "settings" | "limits") {
-            refuse_owned(&mut tx, id, column).await?;
+        for &(column, _) in values {
+            if matches!(column, "settings" | "limits") {
+                refuse_owned(&mut tx, id, column).await?;
+            }
         }
+        let columns: String =
+            values.iter().enumerate().map(|(n, (column, _))| format!("{column} = ${}, ", n + 3)).collect();
         let statement = format!(
-            "UPDATE tenants SET {column} = $1, updated_at = $2 \
-             WHERE id = $3 AND state IN ('active', 'suspended') RETURNING {COLUMNS}"
+            "UPDATE tenants SET {columns}updated_at = $1 \
+             WHERE id = $2 AND state IN ('active', 'suspended') RETURNING {COLUMNS}"
         );
-        let row = sqlx::query(AssertSqlSafe(statement))
-            .bind(value)
-            .bind(self.now())
-            .bind(id.as_str())
-            .fetch_optional(&mut *tx)
-            .await?;
+        let update = sqlx::query(AssertSqlSafe(statement)).bind(self.now()).bind(id.as_str());
+        let update = values.iter().fold(update, |update, (_, value)| update.bind(value.as_str()));
+        let row = update.fetch_optional(&mut *tx).await?;
         let changed = row.as_ref().map(tenant_of_row).transpose()?;
         tx.commit().await?;
         self.shared.tenants.forget(id);
@@ -204,55 +222,6 @@ impl Control {
                 Err(ControlError::TenantInactive { tenant: id.clone(), state })
             }
         }
-    }
-
-    /// First half of a deletion: from now on nobody is answered, and nothing leads back. Then the caller
-    /// removes the tenant's telemetry and calls [`Control::finish_delete`]. Twice changes nothing.
-    pub async fn begin_delete(&self, id: &TenantId) -> Result<(), ControlError> {
-        refuse_built_in(id)?;
-        let mut tx = self.begin().await?;
-        let update = sqlx::query(
-            "UPDATE tenants SET state = 'deleting', updated_at = $1 \
-             WHERE id = $2 AND state IN ('active', 'suspended', 'deleting')",
-        );
-        let done = tx.execute(update.bind(self.now()).bind(id.as_str())).await?;
-        tx.commit().await?;
-        self.forget_tenant(id);
-        if done.rows_affected() == 0 {
-            let state = self.tenant(id).await?.state;
-            return Err(ControlError::TenantInactive { tenant: id.clone(), state });
-        }
-        Ok(())
-    }
-
-    /// Second half: drops the tenant's schema or file and every row that belongs to it. Deleting a tenant
-    /// that is gone does nothing.
-    pub async fn finish_delete(&self, id: &TenantId) -> Result<(), ControlError> {
-        match self.read_tenant(id).await? {
-            None => return Ok(()),
-            Some(tenant) if tenant.state == TenantState::Deleting => {}
-            Some(tenant) => {
-                let message = format!("the tenant is {}; begin its deletion first", tenant.state.as_str());
-                return Err(ControlError::Invalid { field: "tenant", message });
-            }
-        }
-        self.shared.db.drop_tenant(id).await?;
-        let mut tx = self.begin().await?;
-        self.delete_rows(&mut tx, id).await?;
-        let delete = sqlx::query("DELETE FROM tenants WHERE id = $1 AND state = 'deleting'");
-        tx.execute(delete.bind(id.as_str())).await?;
-        tx.commit().await?;
-        self.forget_tenant(id);
-        Ok(())
-    }
-
-    /// Removes every shared row of a tenant but its own.
-    pub(crate) async fn delete_rows(&self, tx: &mut Tx, id: &TenantId) -> Result<(), ControlError> {
-        for table in schema::OF_TENANT {
-            let statement = format!("DELETE FROM {table} WHERE tenant_id = $1");
-            tx.execute(sqlx::query(AssertSqlSafe(statement)).bind(id.as_str())).await?;
-        }
-        Ok(())
     }
 
     /// Makes this process ask the database again.
@@ -343,7 +312,7 @@ async fn refuse_owned(tx: &mut Tx, id: &TenantId, column: &'static str) -> Resul
 }
 
 /// The two that always exist are neither suspended nor deleted.
-fn refuse_built_in(id: &TenantId) -> Result<(), ControlError> {
+pub(crate) fn refuse_built_in(id: &TenantId) -> Result<(), ControlError> {
     if *id == TenantId::default_tenant() || id.as_str() == PLATFORM_TENANT {
         let message = format!("{id:?} always exists and cannot be suspended or deleted");
         return Err(ControlError::Invalid { field: "tenant", message });

@@ -1,6 +1,6 @@
 //! How a caller proves who it is, and which callers are not listened to at all.
 
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -157,6 +157,39 @@ pub(crate) fn refuse_other_sites(app: &SharedApp, headers: &HeaderMap) -> Result
     )))
 }
 
+/// Leaves in `Host` who the caller talks to, in one spelling: HTTP/2 says it in the URI, and a name may end in a
+/// full stop. Whoever says it twice, differently, is refused.
+pub(crate) fn settle_host(uri: &Uri, headers: &mut HeaderMap) -> Result<(), Fault> {
+    let mut named = headers.get_all(header::HOST).iter();
+    let host = named.next().map(|value| value.to_str().map(plain_authority));
+    if named.next().is_some() {
+        return Err(Fault::invalid("Host", "is given more than once"));
+    }
+    let of_uri = uri.authority().map(|authority| plain_authority(authority.as_str()));
+    let settled = match (of_uri, host) {
+        // One that is no text is refused by whoever needs to know it.
+        (_, Some(Err(_))) | (None, None) => return Ok(()),
+        (Some(uri), Some(Ok(host))) if uri != host => {
+            return Err(Fault::invalid("Host", "is another one than the request's address"));
+        }
+        (Some(settled), _) | (None, Some(Ok(settled))) => settled,
+    };
+    let value = HeaderValue::try_from(settled).map_err(|error| Fault::invalid("Host", error.to_string()))?;
+    headers.insert(header::HOST, value);
+    Ok(())
+}
+
+/// A name or address and its port in lower case, without a full stop at the end of the name and without who asks.
+fn plain_authority(authority: &str) -> String {
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, rest)| rest).to_ascii_lowercase();
+    let name_ends = match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name.len(),
+        _ => authority.len(),
+    };
+    let (name, port) = authority.split_at(name_ends);
+    format!("{}{port}", name.strip_suffix('.').unwrap_or(name))
+}
+
 /// A header that names who is talked to; empty without it. One that is no text names nobody we know.
 fn authority(headers: &HeaderMap, name: header::HeaderName) -> Result<&str, Fault> {
     let Some(value) = headers.get(&name) else { return Ok("") };
@@ -218,6 +251,38 @@ mod tests {
             ("10.0.0.1", false),
         ] {
             assert_eq!(is_loopback_name(authority), want, "{authority}");
+        }
+    }
+
+    #[test]
+    fn who_is_talked_to_has_one_spelling() {
+        for (uri, hosts, want) in [
+            ("/", &["Acme.Obs.Example"][..], Some("acme.obs.example")),
+            ("/", &["acme.obs.example.:443"], Some("acme.obs.example:443")),
+            ("/", &["[::1]:4300"], Some("[::1]:4300")),
+            ("/", &["[::1]"], Some("[::1]")),
+            ("/", &[], None),
+            ("https://acme.obs.example./x", &[], Some("acme.obs.example")),
+            ("https://acme.obs.example:1/x", &["ACME.obs.example:1"], Some("acme.obs.example:1")),
+        ] {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(header::HOST, host.parse().unwrap());
+            }
+            settle_host(&uri.parse().unwrap(), &mut headers)
+                .unwrap_or_else(|fault| panic!("{uri}: {fault:?}"));
+            assert_eq!(headers.get(header::HOST).map(|host| host.to_str().unwrap()), want, "{uri} {hosts:?}");
+        }
+        for (uri, hosts) in [
+            ("https://globex.obs.example/", &["acme.obs.example"][..]),
+            ("/", &["acme.obs.example", "globex.obs.example"]),
+            ("/", &["acme.obs.example", "acme.obs.example"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(header::HOST, host.parse().unwrap());
+            }
+            assert!(settle_host(&uri.parse().unwrap(), &mut headers).is_err(), "{uri} {hosts:?}");
         }
     }
 

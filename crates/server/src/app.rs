@@ -2,6 +2,7 @@
 //! started anew.
 
 mod admission; // what a body may take
+mod forget; // tenants that go
 mod identity; // tokens, limits, audit, sign-in through providers
 mod operations; // health, reload, configuration as text, targets
 mod pipelines; // what happens to rows before they are stored
@@ -17,7 +18,7 @@ pub(crate) use queries::CancelOnDrop;
 pub(crate) use retention::Retentions;
 pub(crate) use sampler::Sampler;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -81,6 +82,8 @@ pub struct App {
     exports: crate::exports::Exports,
     span_metrics: Mutex<HashMap<TenantId, pipeline::spanmetrics::SpanMetrics>>,
     increments: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<DeltaState>>>>,
+    /// Tenants that asked for deletes of rows which may not be carried out yet.
+    pub(crate) deletes: Mutex<HashSet<TenantId>>,
     /// Bytes of bodies being received or decoded.
     in_flight: Arc<AtomicU64>,
     open: bool,
@@ -138,6 +141,7 @@ impl App {
             exports: crate::exports::Exports::default(),
             span_metrics: Mutex::default(),
             increments: Mutex::default(),
+            deletes: Mutex::default(),
             in_flight: Arc::default(),
             open,
             started_ms: clock.now_ms(),

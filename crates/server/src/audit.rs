@@ -6,16 +6,17 @@ mod rows; // sealed rows as telemetry, and back
 mod verified; // rows against hashes and anchors
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use control::audit::{Access, Aggregator, AuditResult, AuditRow, Chain};
-use control::{ActorKind, Permission};
+use control::audit::{ANONYMOUS, Access, Aggregator, AuditResult, AuditRow, Chain};
+use control::{Actor, ActorKind, Permission, TenantState};
 use kit::{BoxError, Shutdown};
 use model::{Field, Order, Predicate, Scalar, Signal, TenantId, Test, record};
 use parking_lot::Mutex;
 use query::Control;
 use query::rows::{Ask, RowReader, Sort, StoredRows};
+use serde_json::json;
+use tokio::sync::{Notify, watch};
 
 use crate::app::SharedApp;
 use crate::chain::Noted;
@@ -25,14 +26,26 @@ use crate::reach::Reach;
 pub(crate) use api::routes;
 pub use verified::{Tampered, VerifiedAudit, verify_offline};
 
-/// Rows that may wait. Sealed once a second, so this many come in one.
+/// Rows that may wait, of all tenants. Sealed once a second, so this many come in one.
 const WAITING_MAX: usize = 50_000;
+
+/// Of those, of one tenant.
+const WAITING_OF_TENANT_MAX: usize = 10_000;
 
 /// Time between two batches.
 const BATCH: Duration = Duration::from_secs(1);
 
 /// Rows of one batch of a tenant.
 const BATCH_ROWS: usize = 5_000;
+
+/// Bytes of one batch of a tenant, about.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Between two looks for what commands left.
+const LEFT_EVERY: Duration = Duration::from_secs(10);
+
+/// How long an answer waits for its row to be stored.
+const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Chains that are kept open; one takes about 200 bytes.
 const CHAINS_MAX: usize = 10_000;
@@ -41,30 +54,86 @@ const CHAINS_MAX: usize = 10_000;
 const IDLE_NS: i64 = 86_400 * 1_000_000_000;
 
 /// Paths whose handlers write down their own changes, in better words.
-const TOLD_BY_HANDLERS: [&str; 2] = ["/api/v1/tenants", "/api/v1/auth"];
+const TOLD_BY_HANDLERS: [&str; 7] = [
+    "/api/v1/tenants",
+    "/api/v1/auth",
+    "/api/v1/admin/tsdb/delete_series",
+    "/prometheus/api/v1/admin/tsdb/delete_series",
+    "/api/v1/monitoring/logs/delete",
+    "/api/v1/monitoring/spans/delete",
+    "/api/v1/monitoring/events/delete",
+];
 
 /// What happened and is not stored yet.
 #[derive(Debug, Default)]
 pub(crate) struct Auditor {
-    waiting: Mutex<Vec<AuditRow>>,
+    waiting: Mutex<Waiting>,
     accesses: Aggregator,
-    lost: AtomicU64,
+    /// Asks the writer not to wait for the end of the second.
+    hurry: Notify,
+    /// The number of the last row that the writer is done with; none while there is no writer.
+    done: watch::Sender<Option<u64>>,
+}
+
+/// Rows that wait, by tenant.
+#[derive(Debug, Default)]
+struct Waiting {
+    of: HashMap<TenantId, OfTenant>,
+    count: usize,
+    /// Rows that ever came.
+    came: u64,
+}
+
+#[derive(Debug, Default)]
+struct OfTenant {
+    rows: Vec<AuditRow>,
+    lost: u64,
+}
+
+impl Waiting {
+    /// Takes a row of which there is room; one without is counted.
+    fn push(&mut self, row: AuditRow) {
+        self.came += 1;
+        let is_full = self.count >= WAITING_MAX;
+        let of = self.of.entry(row.tenant.clone()).or_default();
+        if is_full || of.rows.len() >= WAITING_OF_TENANT_MAX {
+            of.lost += 1;
+        } else {
+            of.rows.push(row);
+            self.count += 1;
+        }
+    }
 }
 
 impl Auditor {
-    /// Takes a row. Never waits; a row that finds no room is counted, and the count is in the trail.
+    /// Takes a row. Never waits; a row that finds no room is counted, and the count is in its tenant's trail.
     pub(crate) fn record(&self, row: AuditRow) {
+        self.waiting.lock().push(row.cut());
+    }
+
+    /// Forgets what a deleted tenant did.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
         let mut waiting = self.waiting.lock();
-        if waiting.len() < WAITING_MAX {
-            waiting.push(row);
-        } else {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        let gone = waiting.of.remove(tenant).map_or(0, |of| of.rows.len());
+        waiting.count -= gone;
+        drop(waiting);
+        self.accesses.forget(tenant);
+    }
+
+    /// Waits until what came so far is stored, so that what is acknowledged is in the trail after a crash. Not for
+    /// ever: where the store takes no rows, they wait in memory.
+    pub(crate) async fn settled(&self) {
+        let came = self.waiting.lock().came;
+        let mut done = self.done.subscribe();
+        self.hurry.notify_one();
+        let stored = done.wait_for(|done| done.is_none_or(|done| done >= came));
+        let _ = tokio::time::timeout(SETTLED_WITHIN, stored).await;
     }
 
     /// Takes note of a request that passed the chain, or was refused by it: what people ask and change and what
-    /// is refused as a row each, what machines send and ask as a count for each minute.
-    pub(crate) fn request(&self, noted: &Noted, route: &str, method: &str, status: u16, now_ms: i64) {
+    /// is refused as a row each, what machines send and ask and what repeats a refusal as a count for each minute.
+    pub(crate) fn request(&self, noted: &Noted, at: Requested<'_>, now_ms: i64) {
+        let Requested { route, method, target, status } = at;
         let result = match status {
             _ if noted.refused_at.is_some() => AuditResult::Refused,
             403 => AuditResult::Refused,
@@ -72,61 +141,13 @@ impl Auditor {
             _ => AuditResult::Failed,
         };
         let action = noted.permission.map_or("account:use", Permission::as_str);
-        let is_telemetry =
-            matches!(noted.permission, Some(Permission::TelemetryRead | Permission::TelemetryWrite));
-        let is_change = !is_telemetry && !matches!(method, "GET" | "HEAD" | "OPTIONS");
-        let Some(principal) = noted.principal.as_deref() else {
-            return self.observe(
-                noted,
-                (ActorKind::System, "anonymous", "anonymous"),
-                (action, route, method),
-                (result, status),
-                now_ms,
-            );
-        };
-        let who = &principal.who;
-        let is_person = who.kind == ActorKind::User;
-        let is_refused = result == AuditResult::Refused && status != 429;
-        if !(is_person || is_change || is_refused) {
-            return self.observe(
-                noted,
-                (who.kind, &who.id, &who.name),
-                (action, route, method),
-                (result, status),
-                now_ms,
-            );
-        }
-        if is_change
-            && result == AuditResult::Ok
-            && TOLD_BY_HANDLERS.iter().any(|path| route.starts_with(path))
-        {
-            return;
-        }
-        let row = AuditRow::new(noted.tenant.clone(), now_ms, action);
-        self.record(AuditRow {
-            actor: Some(who.clone()),
-            route: route.to_owned(),
-            method: method.to_owned(),
-            result,
-            status,
-            address: noted.address.to_string(),
-            ..row
-        });
-    }
-
-    fn observe(
-        &self,
-        noted: &Noted,
-        (actor_kind, actor_id, actor_name): (ActorKind, &str, &str),
-        (action, route, method): (&str, &str, &str),
-        (result, status): (AuditResult, u16),
-        now_ms: i64,
-    ) {
+        let nobody = Actor { kind: ActorKind::System, id: ANONYMOUS.to_owned(), name: ANONYMOUS.to_owned() };
+        let who = noted.principal.as_deref().map_or(&nobody, |principal| &principal.who);
         let access = Access {
             tenant: &noted.tenant,
-            actor_kind,
-            actor_id,
-            actor_name,
+            actor_kind: who.kind,
+            actor_id: &who.id,
+            actor_name: &who.name,
             action,
             route,
             method,
@@ -134,45 +155,128 @@ impl Auditor {
             status,
             address: &noted.address,
         };
-        self.accesses.observe(&access, now_ms);
+        let is_change = noted.is_change(method);
+        let is_refused = result == AuditResult::Refused;
+        let is_told = is_change
+            && result == AuditResult::Ok
+            && TOLD_BY_HANDLERS.iter().any(|path| route.starts_with(path));
+        if is_told {
+            return;
+        }
+        let is_person = who.kind == ActorKind::User;
+        let has_row = noted.principal.is_some() && (is_person || is_change || is_refused && status != 429);
+        if !has_row {
+            return self.accesses.observe(&access, now_ms);
+        }
+        // Whoever is refused again and again fills no log with it.
+        if is_refused && self.accesses.is_repeat(&access, now_ms) {
+            return;
+        }
+        let row = AuditRow::new(noted.tenant.clone(), now_ms, action);
+        let row = AuditRow {
+            actor: Some(who.clone()),
+            route: route.to_owned(),
+            method: method.to_owned(),
+            target: target.to_owned(),
+            result,
+            status,
+            address: noted.address.to_string(),
+            ..row
+        };
+        self.record(match &noted.named {
+            Some(named) => row.with_detail(&json!({ "named": named })),
+            None => row,
+        });
     }
 
-    /// What is to be stored now.
-    fn take(&self, now_ms: i64, all: bool) -> Vec<AuditRow> {
-        let mut rows = std::mem::take(&mut *self.waiting.lock());
-        rows.extend(if all { self.accesses.drain_all() } else { self.accesses.drain(now_ms) });
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            let row = AuditRow::new(TenantId::default_tenant(), now_ms, "audit:overflow");
-            rows.push(AuditRow { count: lost, result: AuditResult::Failed, ..row });
+    /// What is to be stored now, by tenant, and the number of the last row that came.
+    fn take(&self, now_ms: i64, all: bool) -> (HashMap<TenantId, Vec<AuditRow>>, u64) {
+        let (taken, came) = {
+            let mut waiting = self.waiting.lock();
+            waiting.count = 0;
+            (std::mem::take(&mut waiting.of), waiting.came)
+        };
+        let mut by_tenant: HashMap<TenantId, Vec<AuditRow>> = HashMap::new();
+        for (tenant, OfTenant { mut rows, lost }) in taken {
+            if lost > 0 {
+                let row = AuditRow::new(tenant.clone(), now_ms, "audit:overflow");
+                rows.push(AuditRow { count: lost, result: AuditResult::Failed, ..row });
+            }
+            by_tenant.insert(tenant, rows);
         }
-        rows
+        for row in if all { self.accesses.drain_all() } else { self.accesses.drain(now_ms) } {
+            by_tenant.entry(row.tenant.clone()).or_default().push(row.cut());
+        }
+        (by_tenant, came)
     }
 
     /// Puts back what could not be stored, before what came since.
-    fn put_back(&self, mut rows: Vec<AuditRow>) {
+    fn put_back(&self, tenant: &TenantId, rows: Vec<AuditRow>) {
         let mut waiting = self.waiting.lock();
-        rows.append(&mut waiting);
-        let over = rows.len().saturating_sub(WAITING_MAX);
-        self.lost.fetch_add(over as u64, Ordering::Relaxed);
-        rows.truncate(WAITING_MAX);
-        *waiting = rows;
+        let came = waiting.came;
+        let since = waiting.of.remove(tenant).unwrap_or_default();
+        waiting.count -= since.rows.len();
+        rows.into_iter().chain(since.rows).for_each(|row| waiting.push(row));
+        waiting.came = came;
+        waiting.of.entry(tenant.clone()).or_default().lost += since.lost;
     }
+
+    /// Counts rows that are lost.
+    fn lose(&self, tenant: &TenantId, rows: u64) {
+        self.waiting.lock().of.entry(tenant.clone()).or_default().lost += rows;
+    }
+}
+
+/// What was asked, and how it ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Requested<'a> {
+    /// The pattern of the route.
+    pub(crate) route: &'a str,
+    /// One of the known methods.
+    pub(crate) method: &'a str,
+    /// What the path names.
+    pub(crate) target: &'a str,
+    pub(crate) status: u16,
 }
 
 /// Stores what happened until the end is asked for, and then the rest.
 pub(crate) async fn run(app: SharedApp, stop: Shutdown) -> Result<(), BoxError> {
     let mut writer = Writer { app, chains: HashMap::new() };
+    let app = writer.app.clone();
+    let _running = Running::begin(&app);
+    let clock = app.clock();
+    let mut looked_at = None;
     loop {
-        let clock = writer.app.clock();
         let is_over = tokio::select! {
             () = stop.requested() => true,
+            () = app.audit().hurry.notified() => false,
             () = clock.sleep(BATCH) => false,
         };
+        let now = clock.monotonic();
+        if looked_at.is_none_or(|at| now.saturating_sub(at) >= LEFT_EVERY) {
+            looked_at = Some(now);
+            writer.write_left().await;
+        }
         writer.write(is_over).await;
         if is_over {
             return Ok(());
         }
+    }
+}
+
+/// Answers wait for their rows while there is someone who stores them.
+struct Running<'a>(&'a SharedApp);
+
+impl<'a> Running<'a> {
+    fn begin(app: &'a SharedApp) -> Self {
+        app.audit().done.send_replace(Some(0));
+        Self(app)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.audit().done.send_replace(None);
     }
 }
 
@@ -186,39 +290,62 @@ struct Writer {
 struct Open {
     chain: Chain,
     last_ns: i64,
+    /// When its tenant was created: the chain of a tenant that was deleted is not that of one that came later.
+    created_at: i64,
 }
 
 impl Writer {
     async fn write(&mut self, all: bool) {
-        let (now, now_ms) = (self.app.clock().monotonic(), self.app.now_ms());
-        let mut rows = self.app.audit().take(now_ms, all);
-        rows.extend(self.app.security().bursts(now, now_ms, all));
-        let mut by_tenant: HashMap<TenantId, Vec<AuditRow>> = HashMap::new();
-        for row in rows {
-            by_tenant.entry(row.tenant.clone()).or_default().push(row);
+        let app = self.app.clone();
+        let now_ms = app.now_ms();
+        let (mut by_tenant, came) = app.audit().take(now_ms, all);
+        for row in app.security().bursts(app.clock().monotonic(), now_ms, all) {
+            by_tenant.entry(row.tenant.clone()).or_default().push(row.cut());
         }
         for (tenant, rows) in by_tenant {
-            for batch in rows.chunks(BATCH_ROWS) {
-                if let Err(fault) = self.store(&tenant, batch).await {
+            for batch in batches(rows) {
+                if let Err(fault) = self.store(&tenant, &batch).await {
                     // The chain may have moved on in the store: it is looked up again.
                     self.chains.remove(&tenant);
                     if matches!(fault, Fault::NotFound(_)) {
                         break;
                     }
                     tracing::warn!(%tenant, reason = fault.message(), "audit rows wait: they could not be stored");
-                    self.app.audit().put_back(batch.to_vec());
+                    app.audit().put_back(&tenant, batch);
                 }
             }
+        }
+        app.audit().done.send_replace(Some(came));
+    }
+
+    /// Stores what commands did beside the server.
+    async fn write_left(&mut self) {
+        let Ok(control) = self.app.control() else { return };
+        let left = match control.take_audit_left().await {
+            Ok(left) if left.is_empty() => return,
+            Ok(left) => left,
+            Err(error) => return tracing::warn!(%error, "what commands left for the audit log was not read"),
+        };
+        let (ids, rows): (Vec<String>, Vec<AuditRow>) = left.into_iter().unzip();
+        rows.into_iter().for_each(|row| self.app.audit().record(row));
+        self.write(false).await;
+        if let Err(error) = control.clear_audit_left(&ids).await {
+            tracing::warn!(%error, "what commands left for the audit log may be in it twice");
         }
     }
 
     async fn store(&mut self, tenant: &TenantId, batch: &[AuditRow]) -> Result<(), Fault> {
+        let known = self.app.control()?.tenant(tenant).await?;
+        if known.state == TenantState::Deleting {
+            return Err(Fault::NotFound(format!("tenant {tenant} is being deleted")));
+        }
         if self.chains.len() >= CHAINS_MAX {
             self.chains.clear();
         }
         let idle_ns = self.app.now_ms().saturating_mul(1_000_000).saturating_sub(IDLE_NS);
-        if self.chains.get(tenant).is_none_or(|open| open.last_ns < idle_ns) {
-            let open = self.open(tenant).await?;
+        let is_its = |open: &Open| open.last_ns >= idle_ns && open.created_at == known.created_at;
+        if !self.chains.get(tenant).is_some_and(is_its) {
+            let open = self.open(tenant, known.created_at).await?;
             self.chains.insert(tenant.clone(), open);
         }
         let Some(open) = self.chains.get_mut(tenant) else { return Ok(()) };
@@ -227,10 +354,13 @@ impl Writer {
         let first_ns = (open.last_ns + 1).max(self.app.now_ms().saturating_mul(1_000_000));
         let records = rows::records(next.node(), batch, &sealed, first_ns);
         let stored = self.app.store_records(tenant, &records).await?;
-        if !stored.refusals.is_empty() {
-            return Err(Fault::Internal("the store refused audit rows".into()));
+        *open = Open { chain: next, last_ns: first_ns + batch.len() as i64 - 1, ..*open };
+        if stored.accepted < batch.len() {
+            // The others are stored, so none is tried again: that would not end, and repeat them each time.
+            let refused = (batch.len() - stored.accepted) as u64;
+            tracing::error!(%tenant, refused, "the store refused audit rows: they are lost, and the log says so");
+            self.app.audit().lose(tenant, refused);
         }
-        *open = Open { chain: next, last_ns: first_ns + batch.len() as i64 - 1 };
         let anchored = self.app.control()?.anchor_audit(&open.chain).await;
         if let Err(error) = anchored {
             // The rows are stored; the next batch anchors them, too.
@@ -240,9 +370,8 @@ impl Writer {
     }
 
     /// Where a chain goes on: after its anchor, or after the last row that was stored since.
-    async fn open(&self, tenant: &TenantId) -> Result<Open, Fault> {
+    async fn open(&self, tenant: &TenantId, created_at: i64) -> Result<Open, Fault> {
         let control = self.app.control()?;
-        control.tenant(tenant).await?;
         let node = self.app.hostname();
         let mut chain = control.audit_chain(tenant, &node).await?;
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -268,6 +397,26 @@ impl Writer {
                 chain = Chain::after(tenant.clone(), &node, stored.seq, stored.hash);
             }
         }
-        Ok(Open { chain, last_ns })
+        Ok(Open { chain, last_ns, created_at })
     }
 }
+
+/// Rows in pieces that the store takes at once.
+fn batches(rows: Vec<AuditRow>) -> Vec<Vec<AuditRow>> {
+    let mut batches: Vec<Vec<AuditRow>> = Vec::new();
+    let mut bytes = 0;
+    for row in rows {
+        bytes += row.bytes();
+        match batches.last_mut() {
+            Some(last) if last.len() < BATCH_ROWS && bytes <= BATCH_BYTES => last.push(row),
+            _ => {
+                bytes = row.bytes();
+                batches.push(vec![row]);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests;

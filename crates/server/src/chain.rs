@@ -74,6 +74,13 @@ impl Identity {
         self.principal.need(permission).map_err(Fault::from)
     }
 
+    /// Whether the caller runs the server: who manages the platform, and whoever sees the settings of tenant
+    /// `default`, which a server with one tenant is run from; there also everyone while access is open.
+    pub(crate) fn operates(&self) -> bool {
+        let sees = self.principal.may(Permission::SettingsRead) || matches!(self.who, Who::Anyone);
+        self.principal.may(Permission::PlatformManage) || sees && self.tenant == TenantId::default_tenant()
+    }
+
     /// The tenant that a path names: the caller's own, as `current` too; another one only for those who manage
     /// the platform. To everyone else a foreign tenant does not exist.
     pub(crate) fn tenant_of_path(&self, named: &str) -> Result<TenantId, Fault> {
@@ -207,6 +214,16 @@ pub(crate) struct Noted {
     pub(crate) address: Arc<str>,
     /// The step that refused.
     pub(crate) refused_at: Option<Step>,
+    /// Another tenant that a header or the host named.
+    pub(crate) named: Option<String>,
+}
+
+impl Noted {
+    /// Whether the request was to change something other than telemetry.
+    pub(crate) fn is_change(&self, method: &str) -> bool {
+        let telemetry = [Some(Permission::TelemetryRead), Some(Permission::TelemetryWrite)];
+        !telemetry.contains(&self.permission) && !matches!(method, "GET" | "HEAD" | "OPTIONS")
+    }
 }
 
 impl Note {

@@ -42,12 +42,18 @@ const ALWAYS: [(HeaderName, &str); 6] = [
 const UNLESS_SAID: [(HeaderName, &str); 2] =
     [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, NO_PAGE)];
 
-/// Adds what every answer carries.
+/// Settles who the caller talks to, for everything behind, and adds what every answer carries.
 pub(crate) async fn harden(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let settled = access::settle_host(&parts.uri, &mut parts.headers);
+    let request = Request::from_parts(parts, body);
     let over_tls = request.extensions().get::<OverTls>().is_some() || app.is_https();
     // A browser that learned it for `localhost` would refuse every other program there.
     let is_strict = over_tls && !access::is_for_loopback(request.headers());
-    let mut response = next.run(request).await;
+    let mut response = match settled {
+        Ok(()) => next.run(request).await,
+        Err(fault) => fault.api(),
+    };
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));

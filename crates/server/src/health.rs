@@ -29,6 +29,7 @@ pub(crate) fn public_routes() -> Routes {
 /// Own metrics, for a Prometheus.
 pub(crate) fn metrics_routes() -> Routes {
     let op = Op::new("getOwnMetrics", "Metrics of the server itself as OpenMetrics text")
+        .about("For tenant `default`, and whoever manages the platform.")
         .gives_content(text("application/openmetrics-text"));
     Routes::new("Server").get("/metrics", metrics, op)
 }
@@ -68,12 +69,17 @@ async fn version() -> Json<Version> {
     Json(Version { name: "bellwether", version: env!("CARGO_PKG_VERSION"), revision })
 }
 
-/// Own metrics as OpenMetrics text.
+/// Own metrics as OpenMetrics text, for those who run the server: they are of all tenants.
 async fn metrics(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
 ) -> Result<Response, PromFault> {
     identity.reach().need_whole("figures of the server")?;
+    if !identity.operates() {
+        let why =
+            "the server's own metrics are for those who run it: tenant default, and who manages the platform";
+        return Err(Fault::Forbidden(why.to_owned()).into());
+    }
     let mut response = app.own_metrics().into_response();
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

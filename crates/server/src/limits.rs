@@ -249,14 +249,15 @@ impl State {
         }
     }
 
-    /// The slots of a tenant that has fewer than the server.
-    pub(crate) fn query_slots(&self) -> Option<Arc<Semaphore>> {
-        let most = self.limits().concurrent_queries? as usize;
+    /// The tenant's own slots, of those that the server has: as many as its limits say, or half, so that no tenant
+    /// takes all of them.
+    pub(crate) fn query_slots(&self, of: usize) -> Arc<Semaphore> {
+        let most = self.limits().concurrent_queries.map_or(of.div_ceil(2), |most| most as usize);
         let mut known = self.queries.lock();
         if known.0 != most {
             *known = (most, Arc::new(Semaphore::new(most)));
         }
-        Some(Arc::clone(&known.1))
+        Arc::clone(&known.1)
     }
 }
 
@@ -323,9 +324,9 @@ impl App {
 
     /// A tenant's limits and counters, also before its first request, for what comes without one.
     pub(crate) async fn tenant_state(&self, tenant: &TenantId) -> Option<Arc<State>> {
-        match self.control().ok()?.tenant(tenant).await {
+        match self.control().ok()?.active_tenant(tenant).await {
             Ok(tenant) => Some(self.tenant_limits().state(&tenant)),
-            // What was known last holds until the database answers again.
+            // What was known last holds until the database answers again; of a tenant that goes nothing begins.
             Err(_) => self.tenant_limits().get(tenant),
         }
     }

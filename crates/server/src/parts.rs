@@ -46,12 +46,11 @@ pub fn register(app: &SharedApp, data: PathBuf, listeners: Listeners) -> Result<
         Registration::task("tenants", move |stop| crate::tenants_api::tend(tenants.clone(), stop))
             .describe("half-made tenants undone, deleted ones removed"),
     )?;
-    let (exporting, folder) = (app.clone(), data.clone());
+    app.exports().keep_in(&data);
+    let exporting = app.clone();
     registry.register(
-        Registration::task("exporter", move |stop| {
-            crate::exports::run(exporting.clone(), folder.clone(), stop)
-        })
-        .describe("spans sent on to files and other servers"),
+        Registration::task("exporter", move |stop| crate::exports::run(exporting.clone(), stop))
+            .describe("spans sent on to files and other servers"),
     )?;
     let watched = app.clone();
     registry.register(

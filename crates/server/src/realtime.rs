@@ -40,17 +40,20 @@ async fn upgrade(
     parts: Parts,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    match upgrade {
-        Ok(upgrade) => {
-            let guard = Guard::new(&parts, identity.released());
-            upgrade
-                .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
-                .on_upgrade(move |socket| socket::serve(app, guard, socket))
-        }
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
         Err(rejection) => {
             let mut response = Fault::invalid("", rejection.body_text()).api();
             *response.status_mut() = rejection.status();
-            response
+            return response;
         }
-    }
+    };
+    let connection = match app.hub().connect(&identity.tenant) {
+        Ok(connection) => connection,
+        Err(fault) => return fault.api(),
+    };
+    let guard = Guard::new(&parts, identity.released());
+    upgrade
+        .max_message_size(CLIENT_MESSAGE_BYTES_MAX)
+        .on_upgrade(move |socket| socket::serve(app, guard, connection, socket))
 }

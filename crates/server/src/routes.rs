@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, RawPathParams, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -14,10 +15,12 @@ use tower_http::compression::CompressionLayer;
 use tracing::Instrument;
 
 use crate::app::SharedApp;
+use crate::audit::Requested;
 use crate::chain::{Need, Note};
 use crate::error::Fault;
 use crate::openapi::{Routes, Words};
 use crate::security::Sign;
+use crate::telemetry::method_label;
 use crate::write::otlp::{self, Export};
 use crate::{
     account, audit, headers, health, jaeger, monitoring, objects, own, prom, realtime, rows_api, services,
@@ -106,7 +109,12 @@ fn finish(router: Router<SharedApp>, app: &SharedApp) -> Router {
 }
 
 /// Counts, times and traces every request by its route template, and keeps a panic from ending the connection.
-async fn observe(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+async fn observe(
+    State(app): State<SharedApp>,
+    params: Result<RawPathParams, RawPathParamsRejection>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = std::time::Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
@@ -136,7 +144,16 @@ async fn observe(State(app): State<SharedApp>, mut request: Request, next: Next)
         app.security().note(&app, sign, &tenant, person, &address);
     }
     if let Some(noted) = note.get() {
-        app.audit().request(noted, &route, method.as_str(), response.status().as_u16(), app.now_ms());
+        // What the path names is what it was done to, but for a key that stands in it.
+        let named = params.iter().flatten().filter(|(name, _)| *name != write::KEY_IN_PATH);
+        let target: Vec<&str> = named.map(|(_, value)| value).collect();
+        let (target, status) = (target.join("/"), response.status().as_u16());
+        let method = method_label(&method);
+        let at = Requested { route: &route, method, target: &target, status };
+        app.audit().request(noted, at, app.now_ms());
+        if status < 400 && noted.is_change(method) {
+            app.audit().settled().await;
+        }
     }
     response
 }

@@ -14,7 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use hashbrown::{HashMap, HashSet};
 use model::{Refusals, TenantId};
+use parking_lot::Mutex;
 
 use store_metrics::StoreMetrics;
 
@@ -97,9 +99,20 @@ fn latency() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 16))
 }
 
+/// Labels that were counted for one tenant.
+#[derive(Debug, Default)]
+struct OfTenant {
+    accepted: HashSet<Items>,
+    refused: HashSet<RefusedItems>,
+    dropped: HashSet<DroppedItems>,
+    over_limit: HashSet<OverLimit>,
+    security: HashSet<SecurityEvent>,
+}
+
 /// Every metric of the server.
 pub(crate) struct Telemetry {
     registry: Registry,
+    of_tenants: Mutex<HashMap<TenantId, OfTenant>>,
     accepted: Family<Items, Counter>,
     refused: Family<RefusedItems, Counter>,
     dropped: Family<DroppedItems, Counter>,
@@ -132,6 +145,7 @@ impl Telemetry {
         registry.register("build", "Version of the running binary", info);
         let mut this = Self {
             registry,
+            of_tenants: Mutex::default(),
             accepted: Family::default(),
             refused: Family::default(),
             dropped: Family::default(),
@@ -232,12 +246,36 @@ impl Telemetry {
         accepted: usize,
         refused: &Refusals,
     ) {
+        let mut of_tenants = self.of_tenants.lock();
+        let known = of_tenants.entry(tenant.clone()).or_default();
         let tenant = tenant.as_str();
         let items = Items { tenant: tenant.into(), signal, protocol };
         self.accepted.get_or_create(&items).inc_by(accepted as u64);
+        known.accepted.insert(items);
         for (reason, count) in refused.counts() {
             let labels = RefusedItems { tenant: tenant.into(), signal, protocol, reason: reason.as_str() };
             self.refused.get_or_create(&labels).inc_by(*count as u64);
+            known.refused.insert(labels);
+        }
+    }
+
+    /// Forgets the figures of a tenant that was deleted.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        let Some(known) = self.of_tenants.lock().remove(tenant) else { return };
+        for labels in known.accepted {
+            self.accepted.remove(&labels);
+        }
+        for labels in known.refused {
+            self.refused.remove(&labels);
+        }
+        for labels in known.dropped {
+            self.dropped.remove(&labels);
+        }
+        for labels in known.over_limit {
+            self.over_limit.remove(&labels);
+        }
+        for labels in known.security {
+            self.security.remove(&labels);
         }
     }
 
@@ -253,6 +291,7 @@ impl Telemetry {
         if items > 0 {
             let labels = DroppedItems { tenant: tenant.as_str().into(), signal, rule: rule.to_owned() };
             self.dropped.get_or_create(&labels).inc_by(items);
+            self.of_tenants.lock().entry(tenant.clone()).or_default().dropped.insert(labels);
         }
     }
 
@@ -260,6 +299,7 @@ impl Telemetry {
     pub(crate) fn over_limit(&self, tenant: &TenantId, limit: &'static str, items: u64) {
         let labels = OverLimit { tenant: tenant.as_str().into(), limit };
         self.over_limit.get_or_create(&labels).inc_by(items);
+        self.of_tenants.lock().entry(tenant.clone()).or_default().over_limit.insert(labels);
     }
 
     /// Counts spans that exporters sent on, or could not.
@@ -291,6 +331,7 @@ impl Telemetry {
     pub(crate) fn security_event(&self, tenant: &TenantId, event: &'static str, user: &str) {
         let labels = SecurityEvent { tenant: tenant.as_str().into(), event, user: user.into() };
         self.security.get_or_create(&labels).inc();
+        self.of_tenants.lock().entry(tenant.clone()).or_default().security.insert(labels);
     }
 
     /// Counts one HTTP request.
@@ -332,7 +373,7 @@ impl Telemetry {
 }
 
 /// A method as a label: a client may invent any number of methods.
-fn method_label(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
@@ -373,6 +414,21 @@ mod tests {
             text.contains(r#"bellwether_http_requests_total{method="other",route="none",status="404"} 2"#)
         );
         assert!(!text.contains("AAA"));
+    }
+
+    #[test]
+    fn the_figures_of_a_deleted_tenant_are_forgotten() {
+        let telemetry = Telemetry::new("1");
+        let (acme, other) = (TenantId::new("acme").unwrap(), TenantId::default_tenant());
+        for tenant in [&acme, &other] {
+            telemetry.outcome(tenant, "metrics", "otlp", 3, &Refusals::default());
+            telemetry.dropped_by(tenant, "logs", "rule", 1);
+            telemetry.over_limit(tenant, "requests", 1);
+            telemetry.security_event(tenant, "rate_limited", "");
+        }
+        telemetry.forget(&acme);
+        let text = telemetry.gather(&Picture::default());
+        assert!(!text.contains("acme") && text.contains(r#"tenant="default""#), "{text}");
     }
 
     #[test]

@@ -2,13 +2,19 @@
 //! to the routers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode};
 use control::{KeyGrant, KeyScope, KeyScopes, NewKey, Principal};
 use http_body_util::BodyExt;
-use kit::{Budget, ConfigSources, ConfigurationManager, ServiceRegistry, ShutdownTrigger, SystemClock};
+use kit::{
+    Budget, Clock, ConfigSources, ConfigurationManager, ServiceRegistry, SharedClock, ShutdownTrigger,
+    SystemClock,
+};
 use model::TenantId;
 use tower::ServiceExt;
 
@@ -16,9 +22,32 @@ use crate::app::{App, SharedApp};
 use crate::parts::stores::{open_control, open_store, token_settings};
 use crate::routes;
 
+/// The machine's clock, and what a test adds to it.
+#[derive(Debug, Default)]
+pub(crate) struct AheadClock {
+    machine: SystemClock,
+    ahead_ms: AtomicI64,
+}
+
+#[async_trait]
+impl Clock for AheadClock {
+    fn now_ms(&self) -> i64 {
+        self.machine.now_ms() + self.ahead_ms.load(Ordering::Relaxed)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine.monotonic() + Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed).unsigned_abs())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.machine.sleep(duration).await;
+    }
+}
+
 /// A running server without listeners. Needs a runtime of several threads.
 pub(crate) struct Server {
     pub(crate) app: SharedApp,
+    clock: Arc<AheadClock>,
     folder: tempfile::TempDir,
     _end: ShutdownTrigger,
 }
@@ -56,7 +85,8 @@ impl Server {
         let mut flags: Vec<String> = settings.iter().map(|flag| (*flag).to_owned()).collect();
         flags.push(format!("data={}", data.display()));
         let sources = ConfigSources { folder: folder.path().to_owned(), flags, ..ConfigSources::default() };
-        let clock = SystemClock::shared();
+        let ahead = Arc::<AheadClock>::default();
+        let clock: SharedClock = ahead.clone();
         let config = ConfigurationManager::load("testing", sources, clock.clone()).expect("settings");
         let registry = ServiceRegistry::new(clock.clone());
         let (end, shutdown) = ShutdownTrigger::new();
@@ -69,7 +99,12 @@ impl Server {
         let tokens = control::Tokens::open(control.clone(), token_settings(&app.settings())).await;
         app.plug_tokens(Some(Arc::new(tokens.expect("tokens"))));
         app.plug_control(Some(Arc::new(control)));
-        Self { app, folder, _end: end }
+        Self { app, clock: ahead, folder, _end: end }
+    }
+
+    /// Lets time pass; what sleeps goes on sleeping.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.ahead_ms.fetch_add(crate::app::millis(by), Ordering::Relaxed);
     }
 
     /// A file beside the data.

@@ -10,5 +10,6 @@ mod openapi; // the description
 mod people; // of tests
 mod reads; // questions
 mod selectors; // roles that see a part
+mod tenancy; // tenants keep apart, and go for good
 mod tenants; // tenants and roles
 mod writes; // intakes

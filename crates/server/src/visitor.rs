@@ -136,21 +136,25 @@ impl Visitor {
         access::cookie(&self.headers, name)
     }
 
-    /// The tenant that a field names, or the host; where both do, they must agree.
+    /// The tenant that a field names, the header `X-Tenant-ID`, or the host; where several do, they must agree.
     pub(crate) fn tenant(&self, app: &SharedApp, named: Option<&str>) -> Result<Option<TenantId>, Fault> {
+        let header = self
+            .headers
+            .get("x-tenant-id")
+            .map(|value| value.to_str().map_err(|_| Fault::invalid("X-Tenant-ID", "is not plain text")));
+        let header = header.transpose()?;
         let host = access::subdomain(app, &self.headers);
-        let named = named.map(str::trim).filter(|named| !named.is_empty());
-        if let (Some(named), Some(host)) = (named, &host)
-            && named != host
-        {
-            return Err(Fault::Forbidden(format!(
-                "the host names tenant {host:?}: sign in at its own address"
-            )));
+        let names = [named, header, host.as_deref()].into_iter().flatten().map(str::trim);
+        let mut names = names.filter(|named| !named.is_empty());
+        let Some(name) = names.next() else { return Ok(None) };
+        if names.any(|other| other != name) {
+            return Err(Fault::Forbidden(match &host {
+                Some(host) => format!("the host names tenant {host:?}: sign in at its own address"),
+                None => "X-Tenant-ID names another tenant than the request: leave it out".to_owned(),
+            }));
         }
-        let name = named.map(str::to_owned).or(host);
-        let parse =
-            |name: String| TenantId::new(&name).map_err(|error| Fault::invalid("tenant", error.to_string()));
-        name.map(parse).transpose()
+        let wrong = |error: model::InvalidTenantId| Fault::invalid("tenant", error.to_string());
+        TenantId::new(name).map(Some).map_err(wrong)
     }
 
     /// Counts a question that nothing else bounds.

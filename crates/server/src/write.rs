@@ -15,6 +15,7 @@ pub(crate) mod syslog; // syslog over UDP, TCP and TLS
 
 pub(crate) use elastic::version as elastic_version;
 pub(crate) use grpc::{service as grpc_service, unknown_method};
+pub(crate) use intakes::KEY_IN_PATH;
 
 use ingest::compress::decompress;
 use ingest::{DecodeError, Decoded};

@@ -6,6 +6,7 @@
 
 mod commit; // staged to durable and visible
 mod delete; // samples that go
+mod evict; // what goes when there is no room
 mod flush; // heads to segments
 mod remove; // a tenant with everything it has
 mod replay; // log to heads

@@ -1,4 +1,5 @@
-//! Machine ingest and queries: one row per principal, route, result and minute, with a count.
+//! Machine ingest and queries, and refusals that repeat: one row per principal, route, result and minute, with a
+//! count.
 
 use std::hash::{Hash, Hasher};
 
@@ -14,8 +15,14 @@ const MINUTE_MS: i64 = 60_000;
 /// Rows in the making at once. One is about 400 bytes.
 const ROWS_MAX: usize = 20_000;
 
+/// Of those, of callers who proved nothing. Whoever they are, they take no room from those who did.
+const ANONYMOUS_MAX: usize = 1_000;
+
 /// Stands for every principal once there are too many.
 const OTHERS: &str = "(others)";
+
+/// The identifier of callers who proved nothing.
+pub const ANONYMOUS: &str = "anonymous";
 
 /// One access, borrowed from the request.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +52,14 @@ pub struct Access<'a> {
 /// Counts accesses until their minute is over. Shared by all who handle requests.
 #[derive(Debug, Default)]
 pub struct Aggregator {
-    rows: Mutex<HashMap<Key, AuditRow>>,
+    rows: Mutex<Rows>,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    by_key: HashMap<Key, AuditRow>,
+    /// How many of them are of callers who proved nothing.
+    anonymous: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -103,21 +117,44 @@ impl Equivalent<Key> for KeyRef<'_> {
 impl Aggregator {
     /// Counts one access.
     pub fn observe(&self, access: &Access<'_>, now_ms: i64) {
+        self.count(access, now_ms, 1);
+    }
+
+    /// Counts one that was seen in this minute already; false for the first, which has a row of its own.
+    pub fn is_repeat(&self, access: &Access<'_>, now_ms: i64) -> bool {
+        !self.count(access, now_ms, 0)
+    }
+
+    /// Counts one access; true where that began a row, which then begins at `first`.
+    fn count(&self, access: &Access<'_>, now_ms: i64, first: u64) -> bool {
         let minute = now_ms.div_euclid(MINUTE_MS);
         let mut rows = self.rows.lock();
-        if count(&mut rows, access, minute) {
-            return;
+        if count(&mut rows.by_key, access, minute) {
+            return false;
         }
-        if rows.len() < ROWS_MAX {
-            insert(&mut rows, access, minute);
-            return;
+        let is_anonymous = access.actor_id == ANONYMOUS;
+        let is_full = if is_anonymous {
+            rows.anonymous >= ANONYMOUS_MAX
+        } else {
+            rows.named() >= ROWS_MAX - ANONYMOUS_MAX
+        };
+        if !is_full {
+            rows.insert(access, minute, first);
+            return true;
         }
         // Too many principals or routes: what they did is still counted, by tenant and result. Tenants and
         // results are few, so this grows the table by little.
-        let others = Access { actor_id: OTHERS, actor_name: OTHERS, route: OTHERS, method: "", ..*access };
-        if !count(&mut rows, &others, minute) {
-            insert(&mut rows, &others, minute);
+        let others = if is_anonymous { ANONYMOUS } else { OTHERS };
+        let others = Access { actor_id: others, actor_name: others, route: OTHERS, method: "", ..*access };
+        if !count(&mut rows.by_key, &others, minute) {
+            rows.insert(&others, minute, 1);
         }
+        false
+    }
+
+    /// Forgets a tenant that was deleted.
+    pub fn forget(&self, tenant: &TenantId) {
+        self.take(|key| key.tenant == *tenant);
     }
 
     /// The rows of minutes that are over, the oldest first; they are forgotten here.
@@ -133,7 +170,7 @@ impl Aggregator {
 
     /// Rows in the making.
     pub fn len(&self) -> usize {
-        self.rows.lock().len()
+        self.rows.lock().by_key.len()
     }
 
     /// True when nothing was counted.
@@ -142,8 +179,13 @@ impl Aggregator {
     }
 
     fn take(&self, is_over: impl Fn(&Key) -> bool) -> Vec<AuditRow> {
-        let mut rows: Vec<_> =
-            self.rows.lock().extract_if(|key, _| is_over(key)).map(|(_, row)| row).collect();
+        let mut rows: Vec<_> = {
+            let mut rows = self.rows.lock();
+            let taken: Vec<_> = rows.by_key.extract_if(|key, _| is_over(key)).collect();
+            rows.anonymous -= taken.iter().filter(|(key, _)| key.actor_id == ANONYMOUS).count();
+            // What did not repeat has its row already.
+            taken.into_iter().map(|(_, row)| row).filter(|row| row.count > 0).collect()
+        };
         rows.sort_by(|a, b| {
             a.at.cmp(&b.at).then_with(|| a.tenant.cmp(&b.tenant)).then_with(|| a.route.cmp(&b.route))
         });
@@ -173,8 +215,21 @@ fn count(rows: &mut HashMap<Key, AuditRow>, access: &Access<'_>, minute: i64) ->
     true
 }
 
-fn insert(rows: &mut HashMap<Key, AuditRow>, access: &Access<'_>, minute: i64) {
+impl Rows {
+    fn named(&self) -> usize {
+        self.by_key.len() - self.anonymous
+    }
+
+    fn insert(&mut self, access: &Access<'_>, minute: i64, count: u64) {
+        self.anonymous += usize::from(access.actor_id == ANONYMOUS);
+        let (key, row) = row_of(access, minute, count);
+        self.by_key.insert(key, row);
+    }
+}
+
+fn row_of(access: &Access<'_>, minute: i64, count: u64) -> (Key, AuditRow) {
     let row = AuditRow {
+        count,
         actor: Some(Actor {
             kind: access.actor_kind,
             id: access.actor_id.to_owned(),
@@ -197,7 +252,7 @@ fn insert(rows: &mut HashMap<Key, AuditRow>, access: &Access<'_>, minute: i64) {
         method: row.method.clone(),
         result: access.result,
     };
-    rows.insert(key, row);
+    (key, row)
 }
 
 #[cfg(test)]
@@ -255,10 +310,44 @@ mod tests {
         for n in 0..accesses {
             aggregator.observe(&access(&tenant, &n.to_string(), AuditResult::Ok), 0);
         }
-        assert_eq!(aggregator.len(), ROWS_MAX + 1);
+        assert_eq!(aggregator.len(), ROWS_MAX - ANONYMOUS_MAX + 1);
         let rows = aggregator.drain_all();
         assert_eq!(rows.iter().map(|row| row.count).sum::<u64>(), accesses as u64);
         let is_others = |row: &&AuditRow| row.actor.as_ref().is_some_and(|actor| actor.id == OTHERS);
-        assert_eq!(rows.iter().find(is_others).unwrap().count, 500);
+        assert_eq!(rows.iter().find(is_others).unwrap().count, 500 + ANONYMOUS_MAX as u64);
+    }
+
+    #[test]
+    fn callers_who_proved_nothing_take_no_room_from_others() {
+        let tenant = TenantId::default_tenant();
+        let aggregator = Aggregator::default();
+        let routes: Vec<String> = (0..2 * ROWS_MAX).map(|n| n.to_string()).collect();
+        for route in &routes {
+            let nobody = Access { route, ..access(&tenant, ANONYMOUS, AuditResult::Refused) };
+            aggregator.observe(&nobody, 0);
+        }
+        assert_eq!(aggregator.len(), ANONYMOUS_MAX + 1);
+        aggregator.observe(&access(&tenant, "key_a", AuditResult::Ok), 0);
+        let rows = aggregator.drain_all();
+        let of = |id: &str| {
+            let rows = rows.iter().filter(|row| row.actor.as_ref().unwrap().id == id);
+            rows.map(|row| row.count).sum::<u64>()
+        };
+        assert_eq!((of("key_a"), of(ANONYMOUS)), (1, 2 * ROWS_MAX as u64));
+        aggregator.observe(&access(&tenant, ANONYMOUS, AuditResult::Ok), 0);
+        assert_eq!(aggregator.rows.lock().anonymous, 1);
+    }
+
+    #[test]
+    fn what_repeats_within_a_minute_is_counted_after_the_first() {
+        let (tenant, other) = (TenantId::default_tenant(), TenantId::new("acme").unwrap());
+        let aggregator = Aggregator::default();
+        let refused = access(&tenant, "key_a", AuditResult::Refused);
+        let seen = [0, 1, 59_999, 60_000].map(|now| aggregator.is_repeat(&refused, now));
+        assert_eq!(seen, [false, true, true, false]);
+        aggregator.observe(&access(&other, "key_b", AuditResult::Ok), 0);
+        aggregator.forget(&other);
+        let rows = aggregator.drain_all();
+        assert_eq!(rows.iter().map(|row| (row.at, row.count)).collect::<Vec<_>>(), [(0, 2)]);
     }
 }

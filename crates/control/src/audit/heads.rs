@@ -31,13 +31,15 @@ pub struct AuditHead {
 
 impl Control {
     /// Anchors the end of a chain, after its rows were stored. One anchor a day and chain is kept, the newest.
-    /// An anchor never goes back: a chain that was begun anew by mistake is refused.
+    /// An anchor never goes back: a chain that was begun anew by mistake is refused, and so is one of a tenant
+    /// that is going or gone.
     pub async fn anchor_audit(&self, chain: &Chain) -> Result<(), ControlError> {
         one_line("node", chain.node(), NODE_BYTES_MAX)?;
         let (seq, hash) = chain.end();
         let stored_seq = to_stored(seq)?;
         let now = self.now();
         let mut tx = self.begin().await?;
+        self.lock_tenant(&mut tx, chain.tenant()).await?;
         let last: Option<i64> =
             sqlx::query("SELECT MAX(seq) FROM audit_heads WHERE tenant_id = $1 AND node = $2")
                 .bind(chain.tenant().as_str())

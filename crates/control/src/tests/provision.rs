@@ -33,7 +33,11 @@ fn defaults() -> Defaults {
 }
 
 pub(super) async fn create(c: &Control, id: &str) -> TenantResult {
-    c.create_tenant(new_tenant(id), defaults()).await.unwrap()
+    try_create(c, id).await.unwrap()
+}
+
+pub(super) async fn try_create(c: &Control, id: &str) -> Result<TenantResult, ControlError> {
+    c.create_tenant(new_tenant(id), defaults()).await
 }
 
 /// Nothing at all is left of a tenant.
@@ -132,6 +136,31 @@ async fn a_creation_that_a_crash_cut_short_is_undone_once_by_whoever_looks_first
             let undone = [x.unwrap().undone, y.unwrap().undone].concat();
             assert_eq!(undone, std::slice::from_ref(&t), "{step:?}");
             assert_gone(&f, &c, &t).await;
+        }
+        create(&c, "acme").await;
+    })
+    .await;
+}
+
+/// A creation that lasted so long that another process undid it makes nothing that nobody knows of.
+#[tokio::test]
+async fn a_creation_that_was_overtaken_leaves_nothing() {
+    each_backend(async |f| {
+        let (c, there) = (control(&f).await, control(&f).await);
+        for step in STEPS {
+            *c.shared.creations.fault.lock() = Some(Fault::Overtaken(step));
+            let creating = c.create_tenant(new_tenant("acme"), defaults());
+            let (created, ()) = tokio::join!(creating, async {
+                while !c.shared.creations.waiting.load(std::sync::atomic::Ordering::Relaxed) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                f.clock.advance(Duration::from_secs(61));
+                assert_eq!(there.resume_sagas().await.unwrap().undone.len(), 1, "{step:?}");
+                *c.shared.creations.fault.lock() = None;
+            });
+            assert!(created.is_err(), "{step:?}");
+            c.shared.creations.waiting.store(false, std::sync::atomic::Ordering::Relaxed);
+            assert_gone(&f, &c, &tenant("acme")).await;
         }
         create(&c, "acme").await;
     })

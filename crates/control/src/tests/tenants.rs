@@ -64,6 +64,40 @@ async fn changes_show_here_at_once_and_elsewhere_within_ten_seconds() {
 }
 
 #[tokio::test]
+async fn a_change_of_which_one_part_is_wrong_changes_nothing() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        let (good, bad) = (json!({"theme": "dark"}), json!({"x": "x".repeat(65 << 10)}));
+        for (name, settings) in [(Some("Acme Ltd"), Some(&bad)), (Some(" "), Some(&good))] {
+            assert!(matches!(c.change_tenant(&t, name, settings).await, Err(ControlError::Invalid { .. })));
+            let kept = c.tenant(&t).await.unwrap();
+            assert_eq!((kept.name.as_str(), &kept.settings), ("acme", &json!({})));
+        }
+        let changed = c.change_tenant(&t, Some("Acme Ltd"), Some(&good)).await.unwrap();
+        assert_eq!((changed.name.as_str(), &changed.settings), ("Acme Ltd", &good));
+        assert_eq!(c.change_tenant(&t, None, None).await.unwrap().name, "Acme Ltd");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_removal_that_a_crash_cut_short_is_taken_over_after_a_minute() {
+    each_backend(async |f| {
+        let (c, t) = control_with(&f, "acme").await;
+        c.begin_delete(&t).await.unwrap();
+        let mut tx = f.db.control().begin().await.unwrap();
+        let claim = "UPDATE tenants SET attempt = 'attempt_gone', updated_at = $1 WHERE id = 'acme'";
+        sqlx::query(claim).bind(NOW).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(!c.finish_delete(&t).await.unwrap(), "another process is at it");
+        f.clock.advance(Duration::from_secs(60));
+        assert!(c.finish_delete(&t).await.unwrap());
+        assert_missing(c.tenant(&t).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn tenants_are_listed_in_pages() {
     each_backend(async |f| {
         let (c, t) = control_with(&f, "acme").await;
@@ -116,8 +150,11 @@ async fn a_deleted_tenant_is_gone_from_every_table_and_its_id_is_free() {
             std::slice::from_ref(&t),
             "for the caller to go on with"
         );
-        c.finish_delete(&t).await.unwrap();
-        c.finish_delete(&t).await.unwrap();
+        let there = control(&f).await;
+        let (x, y) = tokio::join!(c.finish_delete(&t), there.finish_delete(&t));
+        assert_ne!(x.unwrap(), y.unwrap(), "of two that remove it one does");
+        assert!(!c.finish_delete(&t).await.unwrap());
+        assert_eq!(c.removed_tenants().await.unwrap(), std::slice::from_ref(&t));
 
         assert_missing(c.tenant(&t).await);
         assert!(!f.db.has_tenant(&t).await.unwrap());
@@ -139,7 +176,11 @@ async fn a_deleted_tenant_is_gone_from_every_table_and_its_id_is_free() {
         ] {
             assert_eq!(rows(&f, table).await, left, "{table}");
         }
+        let early = provision::try_create(&c, "acme").await.unwrap_err();
+        assert_eq!(early.remedy(), Remedy::RetryLater, "{early}");
+        f.clock.advance(Duration::from_secs(60));
         let again = provision::create(&c, "acme").await;
+        assert_eq!(c.removed_tenants().await.unwrap(), [], "it is there again");
         assert_ne!(again.admin.id, admin.id);
         assert_eq!(c.objects(&t, ObjectKind::Query, None, 1).await.unwrap(), []);
     })

@@ -26,7 +26,23 @@ const UNDECLARED_BYTES: u64 = 64 << 10;
 pub(crate) struct Admission {
     memory: Reservation,
     memory_limit: u64,
-    flight: Flight,
+    flight: Flights,
+}
+
+/// Counted for the tenant, if it is known, and for all.
+#[derive(Debug)]
+struct Flights {
+    own: Option<Flight>,
+    all: Flight,
+}
+
+impl Flights {
+    fn grow_to(&mut self, bytes: u64) -> Result<(), Fault> {
+        if let Some(own) = &mut self.own {
+            own.grow_to(bytes)?;
+        }
+        self.all.grow_to(bytes)
+    }
 }
 
 /// Bytes counted as in flight.
@@ -113,7 +129,10 @@ impl App {
         body: Body,
     ) -> Result<(Vec<u8>, Admission), Fault> {
         let settings = self.settings();
-        let own = state.and_then(|state| state.limits().in_flight_bytes).unwrap_or(u64::MAX);
+        let most = settings.limits.in_flight_bytes.0;
+        // Half, unless its limits say otherwise, so that no tenant takes all of it.
+        let own =
+            state.and_then(|state| state.limits().in_flight_bytes).unwrap_or(most.div_ceil(2)).min(most);
         let limit = usize::try_from(settings.limits.body_bytes.0).unwrap_or(usize::MAX);
         let declared: Option<u64> =
             headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
@@ -128,9 +147,9 @@ impl App {
         if wanted > memory_limit {
             return Err(no_room_ever(wanted, memory_limit));
         }
-        let all = state
-            .map_or_else(|| Arc::clone(&self.in_flight), |state| Arc::clone(&state.used.in_flight_bytes));
-        let flight = Flight { all, bytes: 0, limit: settings.limits.in_flight_bytes.0.min(own) };
+        let own =
+            state.map(|state| Flight { all: Arc::clone(&state.used.in_flight_bytes), bytes: 0, limit: own });
+        let flight = Flights { own, all: Flight { all: Arc::clone(&self.in_flight), bytes: 0, limit: most } };
         let memory = self
             .budget
             .reserve(wanted, Class::Request)
@@ -139,7 +158,7 @@ impl App {
         admission.flight.grow_to(expected)?;
         let account = |received: usize| {
             let received = received as u64;
-            if received > admission.flight.bytes {
+            if received > admission.flight.all.bytes {
                 admission.flight.grow_to(received.saturating_mul(2).min(limit as u64))?;
                 admission.memory_to(received.saturating_mul(2 * MEMORY_PER_PLAIN_BYTE))?;
             }

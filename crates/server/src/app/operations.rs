@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use store::Store;
 
 use super::{App, millis};
+use crate::chain::Identity;
 use crate::error::Fault;
 use crate::monitoring::Overall;
 use crate::telemetry::{CertificatePicture, Picture};
@@ -275,25 +276,33 @@ impl App {
         Ok(())
     }
 
+    /// What scrapes, for those who run the server.
+    fn scraper_for(&self, identity: &Identity) -> Option<Arc<ScrapeManager>> {
+        self.scraper.load_full().filter(|_| identity.operates())
+    }
+
     /// Targets in the shape of `/api/v1/targets`.
-    pub(crate) fn targets_json(&self, pool: Option<&str>) -> Value {
-        match self.scraper.load().as_ref() {
+    pub(crate) fn targets_json(&self, identity: &Identity, pool: Option<&str>) -> Value {
+        match self.scraper_for(identity) {
             Some(scraper) => targets_json::targets(&scraper.targets(), pool),
             None => json!({ "activeTargets": [], "droppedTargets": [], "unsupportedJobs": [] }),
         }
     }
 
     /// Metadata that targets stated.
-    pub(crate) fn targets_metadata_json(&self, metric: Option<&str>, limit: usize) -> Vec<Value> {
-        self.scraper
-            .load()
-            .as_ref()
+    pub(crate) fn targets_metadata_json(
+        &self,
+        identity: &Identity,
+        metric: Option<&str>,
+        limit: usize,
+    ) -> Vec<Value> {
+        self.scraper_for(identity)
             .map_or_else(Vec::new, |s| targets_json::metadata(&s.metadata(), metric, limit))
     }
 
     /// Names of scrape jobs.
-    pub(crate) fn scrape_pools(&self) -> Vec<String> {
-        self.scraper.load().as_ref().map_or_else(Vec::new, |scraper| scraper.scrape_pools())
+    pub(crate) fn scrape_pools(&self, identity: &Identity) -> Vec<String> {
+        self.scraper_for(identity).map_or_else(Vec::new, |scraper| scraper.scrape_pools())
     }
 }
 

@@ -69,8 +69,8 @@ impl Processing {
 /// What was looked up; `None` where nothing was set.
 type Known = HashMap<(TenantId, Signal), Option<Arc<Processing>>>;
 
-/// Pipelines as the database has them. Loaded when store and database are open, so that samplers are known before
-/// the first head is flushed; a change replaces its entry.
+/// Pipelines as the database has them. Read by the first write or flush of a tenant, so that no tenant's file is
+/// opened before it is needed; a change replaces its entry.
 #[derive(Default)]
 pub(crate) struct Pipelines(RwLock<State>);
 
@@ -85,6 +85,14 @@ impl Pipelines {
     /// What is known without asking the database: nothing, or that nothing was set, or what was.
     pub(crate) fn known(&self, tenant: &TenantId, signal: Signal) -> Option<Option<Arc<Processing>>> {
         self.0.read().known.get(&(tenant.clone(), signal)).cloned()
+    }
+
+    /// Forgets what a deleted tenant had set.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        let mut state = self.0.write();
+        // What is being read now may be its own.
+        state.generation += 1;
+        state.known.retain(|(of, _), _| of != tenant);
     }
 }
 
@@ -127,7 +135,7 @@ impl App {
         let object = self.control()?.object(tenant, ObjectKind::Pipeline, signal.as_str()).await;
         let processing = match object {
             Ok(object) => Some(compile(signal, &object.spec)?),
-            Err(ControlError::NotFound { .. }) => None,
+            Err(ControlError::NotFound { kind, .. }) if kind != "tenant" => None,
             Err(error) => return Err(error.into()),
         };
         Ok(self.pipelines.0.write().keep((tenant.clone(), signal), processing, generation))
@@ -145,19 +153,6 @@ impl App {
                     tracing::warn!(%tenant, reason, "a changed pipeline is read by the next write");
                     self.pipelines.0.write().known.remove(&(tenant.clone(), signal));
                     return;
-                }
-            }
-        }
-    }
-
-    /// Reads the pipelines of every tenant that has rows. Does nothing until store and database are open.
-    pub(crate) async fn load_pipelines(&self) {
-        let (Ok(store), Ok(_)) = (self.store(), self.control()) else { return };
-        for tenant in store.engine().tenants() {
-            for signal in [Signal::Logs, Signal::Traces, Signal::Events] {
-                if let Err(fault) = self.processing(&tenant, signal).await {
-                    let signal = signal.as_str();
-                    tracing::warn!(%tenant, signal, reason = fault.message(), "a pipeline cannot be read");
                 }
             }
         }

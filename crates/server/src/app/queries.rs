@@ -96,11 +96,13 @@ impl App {
     ) -> Result<T, Fault> {
         // A tenant's own slots come first: whoever waits for them takes none of the others'.
         let state = self.tenant_limits().get(tenant);
-        let own = match state.as_ref().and_then(|state| state.query_slots()) {
-            Some(slots) => Some(slot(slots, deadline).await.inspect_err(|_| {
+        let slots = state.as_ref().map(|state| state.query_slots(self.settings().query.concurrency as usize));
+        let own = match slots {
+            Some(slots) => Some(slot(slots, deadline).await.map_err(|_| {
                 if let Some(state) = &state {
                     self.count_refused(state, Limit::ConcurrentQueries, 1);
                 }
+                Fault::TooMany("the tenant runs as many queries at once as it may: run fewer".into())
             })?),
             None => None,
         };

@@ -11,6 +11,9 @@ use crate::error::Fault;
 use crate::own;
 use crate::reach::Reach;
 
+/// Longest row of the audit log; they are cut to less.
+const AUDIT_ROW_BYTES_MAX: usize = 1 << 20;
+
 impl App {
     /// Stores rows durably.
     pub(crate) async fn store_records(
@@ -18,12 +21,17 @@ impl App {
         tenant: &TenantId,
         records: &Records,
     ) -> Result<Appended, Fault> {
+        self.may_store(tenant, records.signal).await?;
         let store = self.store()?;
         let settings = self.settings();
         let retention = self.row_retention(&settings, tenant, records.signal);
         store.engine().set_row_retention(tenant, records.signal, retention);
         let limits = RecordLimits {
-            row_bytes_max: usize::try_from(settings.limits.record_bytes.0).unwrap_or(usize::MAX),
+            row_bytes_max: match records.signal {
+                // Cut before they were sealed: a setting for telemetry must not refuse them.
+                Signal::Audit => AUDIT_ROW_BYTES_MAX,
+                _ => usize::try_from(settings.limits.record_bytes.0).unwrap_or(usize::MAX),
+            },
             attrs_max: settings.limits.attributes as usize,
             future_ms_max: millis(settings.limits.future),
             ..RecordLimits::default()

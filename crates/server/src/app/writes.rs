@@ -42,6 +42,7 @@ impl App {
         tenant: &TenantId,
         batch: &MetricBatch,
     ) -> Result<Appended, Fault> {
+        self.may_store(tenant, Signal::Metrics).await?;
         let mut limits = self.metric_limits();
         let state = self.tenant_state(tenant).await;
         let own = state.as_ref().and_then(|state| state.limits().series);
@@ -84,7 +85,7 @@ impl App {
     }
 
     /// Limits of every tenant's metrics, from the live configuration.
-    fn metric_limits(&self) -> MetricLimits {
+    pub(crate) fn metric_limits(&self) -> MetricLimits {
         let settings = self.settings();
         let limits = &settings.limits;
         let fitting = self.budget.limit() / 2 / SERIES_BYTES;
@@ -105,6 +106,7 @@ impl App {
         tenant: &TenantId,
         decoded: &mut Decoded,
     ) -> Result<Increments, Fault> {
+        self.may_store(tenant, Signal::Metrics).await?;
         let cell = Arc::clone(self.increments.lock().entry(tenant.clone()).or_default());
         let mut state = cell.lock_owned().await;
         let store = self.store()?;

@@ -9,6 +9,7 @@ use control::{ActorKind, Permission};
 use model::record::audit;
 use model::{Field, Order, Predicate, Scalar, Signal, Test, TextMatch};
 use query::rows::{Ask, Cursor, Row, Sort};
+use query::sql::push_csv_record;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -319,19 +320,7 @@ fn csv_line(out: &mut String, stored: &StoredRow, node: &str) {
         detail,
         &hash,
     ];
-    for (n, cell) in cells.into_iter().enumerate() {
-        if n > 0 {
-            out.push(',');
-        }
-        if cell.contains(['"', ',', '\r', '\n']) {
-            out.push('"');
-            out.push_str(&cell.replace('"', "\"\""));
-            out.push('"');
-        } else {
-            out.push_str(cell);
-        }
-    }
-    out.push_str("\r\n");
+    push_csv_record(out, cells);
 }
 
 async fn verified(
@@ -351,4 +340,23 @@ async fn verified(
     let first_bad = found.tampered.map(|bad| AuditFault { node: bad.node, what: bad.what });
     let (rows, anchors) = (found.rows, found.anchors);
     Ok(Json(AuditVerdict { ok: first_bad.is_none(), rows, anchors, first_bad }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spreadsheet_takes_no_cell_for_a_formula() {
+        let row = AuditRow {
+            target: "=HYPERLINK(\"http://evil.example\")".into(),
+            ..AuditRow::new(model::TenantId::default_tenant(), 0, "+x")
+        };
+        let hash = control::audit::Chain::new(row.tenant.clone(), "n").end().1;
+        let mut text = String::new();
+        csv_line(&mut text, &StoredRow { seq: 1, row, hash }, "@node");
+        for cell in [",'+x,", ",'@node,", "\"'=HYPERLINK("] {
+            assert!(text.contains(cell) && text.ends_with("\r\n"), "{cell} in {text}");
+        }
+    }
 }

@@ -16,6 +16,9 @@ use crate::limits::Pass;
 const TENANT_HEADERS: [HeaderName; 2] =
     [HeaderName::from_static("x-scope-orgid"), HeaderName::from_static("x-tenant-id")];
 
+/// Characters of a foreign tenant's name that are written down.
+const NAMED_CHARS_MAX: usize = 80;
+
 /// What may be done without a credential while access is open.
 const OPEN: Permissions = Permissions::of(&[Permission::TelemetryRead, Permission::TelemetryWrite]);
 
@@ -28,12 +31,14 @@ pub(super) struct Passage<'a> {
     caller: Option<(Who, Arc<Principal>)>,
     tenant: Option<Active>,
     pass: Option<Arc<Pass>>,
+    /// Another tenant that a header or the host named.
+    named: Option<String>,
 }
 
 impl<'a> Passage<'a> {
     pub(super) fn new(app: &'a SharedApp, asked: Asked<'a>, need: Need) -> Self {
         let address = Arc::from(crate::visitor::address_of(app, asked.peer, asked.headers));
-        Self { app, asked, need, address, caller: None, tenant: None, pass: None }
+        Self { app, asked, need, address, caller: None, tenant: None, pass: None, named: None }
     }
 
     pub(super) async fn take(&mut self, step: Step) -> Result<(), Fault> {
@@ -56,7 +61,7 @@ impl<'a> Passage<'a> {
         let open = self.need.open && self.app.is_open();
         let caller = match access::credential(headers, self.app.is_https()) {
             Some(Credential::Key(key)) => {
-                let principal = self.app.control()?.authenticate_key(&key).await?;
+                let principal = self.app.control()?.identify_key(&key).await?;
                 (Who::Key, principal)
             }
             Some(Credential::Token(token)) => {
@@ -91,16 +96,20 @@ impl<'a> Passage<'a> {
         self.caller = Some(caller);
         for name in TENANT_HEADERS {
             let named = self.asked.headers.get_all(&name);
-            if named.iter().any(|named| named.as_bytes() != tenant.as_str().as_bytes()) {
+            if let Some(other) = named.iter().find(|named| named.as_bytes() != tenant.as_str().as_bytes()) {
+                self.named =
+                    Some(String::from_utf8_lossy(other.as_bytes()).chars().take(NAMED_CHARS_MAX).collect());
                 return Err(Fault::Forbidden(format!(
                     "{name} names a tenant that the credential does not belong to"
                 )));
             }
         }
         match access::subdomain(self.app, self.asked.headers) {
-            Some(named) if named != tenant.as_str() => Err(Fault::Forbidden(format!(
-                "the host names tenant {named:?}, which the credential does not belong to"
-            ))),
+            Some(named) if named != tenant.as_str() => {
+                let why = format!("the host names tenant {named:?}, which the credential does not belong to");
+                self.named = Some(named.chars().take(NAMED_CHARS_MAX).collect());
+                Err(Fault::Forbidden(why))
+            }
             _ => Ok(()),
         }
     }
@@ -144,6 +153,7 @@ impl<'a> Passage<'a> {
             permission: self.need.of(self.asked.method),
             address: Arc::clone(&self.address),
             refused_at,
+            named: self.named.clone(),
         });
     }
 

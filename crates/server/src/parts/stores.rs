@@ -111,7 +111,6 @@ impl Service for StorePart {
         opened.engine().set_sampler(crate::app::Sampler::of(&self.app));
         self.app.plug_store(Some(Arc::new(opened)));
         self.app.apply_retention(&self.app.settings());
-        self.app.load_pipelines().await;
         if again {
             return Ok(());
         }
@@ -155,7 +154,6 @@ impl Service for ControlPart {
         let tokens = control::Tokens::open(control.clone(), token_settings(&self.app.settings())).await?;
         self.app.plug_control(Some(Arc::new(control)));
         self.app.plug_tokens(Some(Arc::new(tokens)));
-        self.app.load_pipelines().await;
         Ok(())
     }
 

@@ -3,10 +3,12 @@
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use model::TimeRange;
+use serde_json::json;
 
 use super::metadata::selectors;
 use super::params::Params;
 use crate::app::SharedApp;
+use crate::audited::audited;
 use crate::chain::Identity;
 use crate::error::{Fault, PromFault};
 use crate::openapi::{Op, Routes, string, time};
@@ -51,6 +53,12 @@ async fn delete_series(
         let matchers = identity.reach().narrow_series(matchers)?;
         app.delete_series(&identity.tenant, matchers, range).await?;
     }
+    let detail = json!({
+        "match": params.all("match[]").collect::<Vec<_>>(),
+        "start": params.get("start"),
+        "end": params.get("end"),
+    });
+    audited(&app, &identity, &identity.tenant, "data:delete", "metrics", &detail);
     Ok(StatusCode::NO_CONTENT)
 }
 

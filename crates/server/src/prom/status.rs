@@ -74,20 +74,25 @@ async fn buildinfo() -> Response {
     }))
 }
 
-/// The configuration in force, without secrets.
-async fn config(State(app): State<SharedApp>) -> Response {
-    success(&json!({ "yaml": app.config_text() }))
+/// The configuration in force, without secrets; nothing of it for whoever does not run the server.
+async fn config(State(app): State<SharedApp>, Extension(identity): Extension<Identity>) -> Response {
+    let yaml = if identity.operates() { app.config_text() } else { String::new() };
+    success(&json!({ "yaml": yaml }))
 }
 
 /// Settings by name, as upstream's flags are.
-async fn flags(State(app): State<SharedApp>) -> Response {
+async fn flags(State(app): State<SharedApp>, Extension(identity): Extension<Identity>) -> Response {
+    let rows = if identity.operates() { app.config_rows() } else { Vec::new() };
     let flags: serde_json::Map<String, Value> =
-        app.config_rows().into_iter().map(|(key, value)| (key, Value::String(value))).collect();
+        rows.into_iter().map(|(key, value)| (key, Value::String(value))).collect();
     success(&Value::Object(flags))
 }
 
-/// When it started and how much it holds.
-async fn runtimeinfo(State(app): State<SharedApp>) -> Response {
+/// When it started and how much it holds; only how long metrics are kept for whoever does not run the server.
+async fn runtimeinfo(State(app): State<SharedApp>, Extension(identity): Extension<Identity>) -> Response {
+    if !identity.operates() {
+        return success(&json!({ "storageRetention": app.retention_text() }));
+    }
     success(&json!({
         "startTime": crate::realtime::timestamp(app.started_ms()),
         "CWD": "",

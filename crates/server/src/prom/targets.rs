@@ -1,4 +1,5 @@
-//! `/api/v1/targets` and its relatives: what is scraped, and what a file asks for that is not supported.
+//! `/api/v1/targets` and its relatives: what is scraped, and what a file asks for that is not supported. The file is
+//! the server's and what is scraped is tenant `default`'s, so other tenants have no targets.
 
 use axum::extract::{Extension, State};
 use axum::response::Response;
@@ -43,7 +44,7 @@ async fn targets(
     identity.reach().need_whole("targets")?;
     let state = params.get("state").unwrap_or("any");
     let pool = params.get("scrapePool");
-    let mut data = app.targets_json(pool);
+    let mut data = app.targets_json(&identity, pool);
     if state == "active" {
         data["droppedTargets"] = Value::Array(Vec::new());
     }
@@ -61,7 +62,7 @@ async fn metadata(
 ) -> Result<Response, PromFault> {
     identity.reach().need_whole("targets")?;
     let limit = params.count("limit").ok().flatten().filter(|n| *n > 0).unwrap_or(10_000);
-    Ok(success(&Value::Array(app.targets_metadata_json(params.get("metric"), limit))))
+    Ok(success(&Value::Array(app.targets_metadata_json(&identity, params.get("metric"), limit))))
 }
 
 /// Names of jobs.
@@ -70,5 +71,5 @@ async fn pools(
     Extension(identity): Extension<Identity>,
 ) -> Result<Response, PromFault> {
     identity.reach().need_whole("targets")?;
-    Ok(success(&json!({ "scrapePools": app.scrape_pools() })))
+    Ok(success(&json!({ "scrapePools": app.scrape_pools(&identity) })))
 }

@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use kit::{Shutdown, ShutdownTrigger};
 use model::{Matcher, MetricBatch, Records, SeriesRow, TenantId};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::tail::{Batch, Tail};
+use crate::error::Fault;
 
 /// Messages that wait for one connection before it misses some.
 const QUEUE_MAX: usize = 256;
@@ -20,6 +22,9 @@ const QUEUE_MAX: usize = 256;
 const QUEUE_BYTES_MAX: usize = 8 << 20;
 /// Series in one message; a batch with more is cut and says so.
 const SERIES_PER_MESSAGE_MAX: usize = 5_000;
+
+/// Connections of one tenant.
+const CONNECTIONS_MAX: usize = 1_000;
 
 /// What waits for a connection.
 #[derive(Debug)]
@@ -50,6 +55,32 @@ pub(crate) struct Queue {
 pub(crate) struct Waiting {
     messages: mpsc::Receiver<(Message, usize)>,
     bytes: Arc<AtomicUsize>,
+    closing: Shutdown,
+    _seat: Seat,
+}
+
+/// Where a tenant's connections come in: how many there are, and the end of all of them.
+#[derive(Debug)]
+struct Door {
+    seats: Arc<AtomicUsize>,
+    end: ShutdownTrigger,
+}
+
+/// Counts as a connection while it lives.
+#[derive(Debug)]
+struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    fn take(of: &Arc<AtomicUsize>) -> Option<Self> {
+        let seat = Self(Arc::clone(of));
+        (of.fetch_add(1, Ordering::Relaxed) < CONNECTIONS_MAX).then_some(seat)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Queue {
@@ -66,9 +97,13 @@ impl Queue {
 }
 
 impl Waiting {
-    /// The next message; `None` when nobody can send any more.
+    /// The next message; `None` when the connection is to end, as when its tenant was suspended.
     pub(crate) async fn next(&mut self) -> Option<Message> {
-        let (message, bytes) = self.messages.recv().await?;
+        let (message, bytes) = tokio::select! {
+            biased;
+            () = self.closing.requested() => return None,
+            message = self.messages.recv() => message?,
+        };
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         Some(message)
     }
@@ -85,6 +120,7 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     rooms: RwLock<HashMap<TenantId, Vec<Listener>>>,
+    doors: Mutex<HashMap<TenantId, Door>>,
     next_id: AtomicU64,
 }
 
@@ -110,12 +146,33 @@ pub(crate) enum Interest {
 }
 
 impl Hub {
-    /// A queue for a new connection, and the connection's number.
-    pub(crate) fn connect(&self) -> (u64, Queue, Waiting) {
+    /// A queue for a new connection of a tenant, and the connection's number.
+    pub(crate) fn connect(&self, tenant: &TenantId) -> Result<(u64, Queue, Waiting), Fault> {
+        let (seat, closing) = {
+            let mut doors = self.doors.lock();
+            if !doors.contains_key(tenant) {
+                doors.retain(|_, door| door.seats.load(Ordering::Relaxed) > 0);
+            }
+            let door = doors
+                .entry(tenant.clone())
+                .or_insert_with(|| Door { seats: Arc::default(), end: ShutdownTrigger::new().0 });
+            (Seat::take(&door.seats), door.end.listener())
+        };
+        let seat = seat.ok_or_else(|| {
+            Fault::TooMany(format!("the tenant has {CONNECTIONS_MAX} realtime connections: close some first"))
+        })?;
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let bytes = Arc::<AtomicUsize>::default();
         let queue = Queue { messages: sender, bytes: Arc::clone(&bytes) };
-        (self.next_id.fetch_add(1, Ordering::Relaxed), queue, Waiting { messages: receiver, bytes })
+        let waiting = Waiting { messages: receiver, bytes, closing, _seat: seat };
+        Ok((self.next_id.fetch_add(1, Ordering::Relaxed), queue, waiting))
+    }
+
+    /// Ends every connection of a tenant, as when it is suspended or deleted.
+    pub(crate) fn close(&self, tenant: &TenantId) {
+        // Dropping the trigger asks every connection to end.
+        self.doors.lock().remove(tenant);
+        self.rooms.write().remove(tenant);
     }
 
     /// Adds a subscription of a connection, replacing one of the same id.
@@ -300,8 +357,8 @@ mod tests {
     async fn a_broadcast_reaches_only_the_tenants_room() {
         let hub = Hub::default();
         let (a, b) = (TenantId::new("a").unwrap(), TenantId::new("b").unwrap());
-        let (one, to_one, mut from_one) = hub.connect();
-        let (two, to_two, mut from_two) = hub.connect();
+        let (one, to_one, mut from_one) = hub.connect(&a).unwrap();
+        let (two, to_two, mut from_two) = hub.connect(&b).unwrap();
         hub.subscribe(&a, one, "s", Interest::Metrics(vec![by_name("up")]), to_one);
         hub.subscribe(&b, two, "s", Interest::Metrics(vec![by_name("up")]), to_two);
         let previews = hub.preview(&a, &batch()).unwrap();
@@ -319,7 +376,7 @@ mod tests {
     async fn a_slow_listener_is_told_what_it_missed() {
         let hub = Hub::default();
         let tenant = TenantId::default_tenant();
-        let (one, to_one, mut from_one) = hub.connect();
+        let (one, to_one, mut from_one) = hub.connect(&tenant).unwrap();
         hub.subscribe(&tenant, one, "s", Interest::Kind("system_alert".into()), to_one);
         for _ in 0..QUEUE_MAX + 3 {
             hub.broadcast(&tenant, "system_alert", &json!({}), 0);
@@ -333,7 +390,7 @@ mod tests {
     async fn large_messages_wait_only_up_to_the_bound_of_bytes() {
         let hub = Hub::default();
         let tenant = TenantId::default_tenant();
-        let (one, to_one, mut from_one) = hub.connect();
+        let (one, to_one, mut from_one) = hub.connect(&tenant).unwrap();
         hub.subscribe(&tenant, one, "s", Interest::Metrics(vec![by_name("up")]), to_one);
         let mut large = MetricBatch::default();
         let text = "x".repeat(1 << 20);
@@ -351,11 +408,28 @@ mod tests {
         assert_eq!(from_one.try_next().unwrap().data["missed"], 13);
     }
 
+    #[tokio::test]
+    async fn a_tenant_has_so_many_connections_and_all_end_with_it() {
+        let hub = Hub::default();
+        let (a, b) = (TenantId::new("a").unwrap(), TenantId::new("b").unwrap());
+        let mut open: Vec<_> = (0..CONNECTIONS_MAX).map(|_| hub.connect(&a).unwrap()).collect();
+        assert!(matches!(hub.connect(&a), Err(Fault::TooMany(_))));
+        let (other, to_other, mut from_other) = hub.connect(&b).unwrap();
+        hub.subscribe(&b, other, "s", Interest::Kind("system_alert".into()), to_other);
+        open.pop();
+        let (_, _keep, mut waiting) = hub.connect(&a).unwrap();
+        hub.close(&a);
+        assert!(waiting.next().await.is_none());
+        hub.broadcast(&b, "system_alert", &json!({}), 0);
+        assert!(from_other.next().await.is_some(), "others go on");
+        assert!(hub.connect(&a).is_ok(), "those that ended do not count");
+    }
+
     #[test]
     fn an_empty_room_is_removed_and_costs_nothing() {
         let hub = Hub::default();
         let tenant = TenantId::default_tenant();
-        let (one, to_one, _keep) = hub.connect();
+        let (one, to_one, _keep) = hub.connect(&tenant).unwrap();
         hub.subscribe(&tenant, one, "s", Interest::Kind("x".into()), to_one);
         assert_eq!(hub.listeners(), 1);
         hub.unsubscribe(&tenant, one, None);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::envelope::{ClientMessage, Envelope, Subscribe, timestamp};
 use super::guard::Guard;
-use super::hub::{Interest, Message};
+use super::hub::{Interest, Message, Queue, Waiting};
 use super::tail::Tail;
 use crate::app::SharedApp;
 use crate::error::Fault;
@@ -28,10 +28,14 @@ const CLOSE_BYTES_MAX: usize = 123;
 const TAIL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(app: SharedApp, guard: Guard, socket: WebSocket) {
+pub(super) async fn serve(
+    app: SharedApp,
+    guard: Guard,
+    (connection, queue, mut messages): (u64, Queue, Waiting),
+    socket: WebSocket,
+) {
     let reach = guard.reach();
     let tenant = reach.tenant.clone();
-    let (connection, queue, mut messages) = app.hub().connect();
     let (mut sink, mut stream) = socket.split();
     let mut subscriptions: Vec<String> = Vec::new();
     let mut beat = tokio::time::interval(HEARTBEAT);
@@ -67,7 +71,11 @@ pub(super) async fn serve(app: SharedApp, guard: Guard, socket: WebSocket) {
             }
             message = messages.next() => match message {
                 Some(message) => message,
-                None => break,
+                // Its tenant may be used no more, which the peer is told.
+                None => {
+                    refused = guard.check(&app).await.err();
+                    break;
+                }
             },
             frame = stream.next() => {
                 silent_beats = 0;
@@ -208,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn streams_show_what_the_role_shows() {
         let (hub, reach) = (Hub::default(), of_alpha());
-        let (connection, queue, mut messages) = hub.connect();
+        let (connection, queue, mut messages) = hub.connect(&reach.tenant).unwrap();
         for wanted in [wanted("metrics", &["up", "down"]), wanted("metrics_update", &[]), wanted("tail", &[])]
         {
             let interest = interest(&reach, &wanted, &[]).unwrap();

@@ -12,9 +12,11 @@ use model::{Signal, TenantId};
 use query::rows::Ask;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::params::{search, span};
 use crate::app::{App, SharedApp};
+use crate::audited::audited;
 use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
@@ -168,10 +170,19 @@ async fn delete(
         requested_at: now_ms,
         finished_at: None,
     };
+    app.has_deletes(&identity.tenant);
     // The rows are gone for everyone who asks, whether or not that can be written down.
     if let Err(error) = control.record_deletion(&identity.tenant, &deletion).await {
         tracing::error!(%error, id, "a delete was not recorded");
     }
+    let detail = json!({
+        "id": id.to_string(),
+        "query": deletion.query,
+        "start": FineMoment(start_ns),
+        "end": FineMoment(end_ns),
+        "rows": rows,
+    });
+    audited(&app, &identity, &identity.tenant, "data:delete", signal.as_str(), &detail);
     let begun = DeletionBegun { id: id.to_string(), state: DeletionState::Hidden, rows };
     Ok((StatusCode::ACCEPTED, Json(begun)))
 }
@@ -227,25 +238,45 @@ fn pending(app: &SharedApp, tenant: &TenantId) -> Result<Pending, Fault> {
 }
 
 impl App {
-    /// Writes down which of a tenant's deletes the store has carried out.
-    pub(crate) async fn finish_deletions(self: &Arc<Self>, tenant: &TenantId) -> Result<(), Fault> {
+    /// Writes down which of a tenant's deletes the store has carried out; true when all are.
+    pub(crate) async fn finish_deletions(self: &Arc<Self>, tenant: &TenantId) -> Result<bool, Fault> {
         let control = self.control()?;
         let unfinished = control.unfinished_deletions(tenant).await?;
         if unfinished.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let pending: HashSet<u64> = pending(self, tenant)?.iter().map(|(_, delete)| delete.id).collect();
         let finished: Vec<u64> = unfinished.into_iter().filter(|id| !pending.contains(id)).collect();
-        control.finish_deletions(tenant, &finished).await.map_err(Fault::from)
+        let is_all = pending.is_empty();
+        control.finish_deletions(tenant, &finished).await?;
+        Ok(is_all)
     }
 
-    /// The same for every tenant that has rows.
+    /// The same for every tenant that asked for deletes. One whose last delete was carried out while the server was
+    /// not looking has it written down when its list is asked for.
     pub(crate) async fn finish_all_deletions(self: &Arc<Self>) {
         let Ok(store) = self.store() else { return };
+        let signals = [Signal::Logs, Signal::Traces, Signal::Events];
         for tenant in store.engine().tenants() {
-            if let Err(fault) = self.finish_deletions(&tenant).await {
-                tracing::warn!(%tenant, reason = fault.message(), "finished deletes were not recorded");
+            if signals.iter().any(|signal| !store.engine().pending_deletes(&tenant, *signal).is_empty()) {
+                self.has_deletes(&tenant);
             }
         }
+        // Others have no file opened for it.
+        let asked: Vec<TenantId> = self.deletes.lock().iter().cloned().collect();
+        for tenant in asked {
+            match self.finish_deletions(&tenant).await {
+                Ok(true) => drop(self.deletes.lock().remove(&tenant)),
+                Ok(false) => {}
+                Err(fault) => {
+                    tracing::warn!(%tenant, reason = fault.message(), "finished deletes were not recorded");
+                }
+            }
+        }
+    }
+
+    /// Remembers that a tenant has deletes to be carried out.
+    fn has_deletes(&self, tenant: &TenantId) {
+        self.deletes.lock().insert(tenant.clone());
     }
 }

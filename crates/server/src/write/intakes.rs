@@ -21,6 +21,9 @@ use crate::chain::{self, Identity, Need};
 use crate::error::{ApiFault, Fault};
 use crate::openapi::{ErrorAnswer, Op, Routes, bytes, json_as, text};
 
+/// The name of the part of a path that is an API key.
+pub(crate) const KEY_IN_PATH: &str = "key";
+
 /// Loki push, Zipkin and Jaeger collectors: they decide about access themselves, to refuse in their own words.
 pub(super) fn routes() -> Routes {
     let of_loki = Op::new("pushLoki", "Stores logs as Loki's clients push them")

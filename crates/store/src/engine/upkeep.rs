@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use model::Signal;
 
+use super::evict::{Kept, evicted};
 use super::{Counters, Engine};
 use crate::error::{Result, StoreError};
 use crate::manifest::{Edit, State};
@@ -172,7 +173,7 @@ impl Engine {
             }
             signal => self.row_retention(&ShardKey { tenant: meta.tenant.clone(), signal }).oldest_ms(now_ms),
         };
-        let (mut expired, mut kept): (Vec<&SegmentMeta>, Vec<&SegmentMeta>) =
+        let (expired, kept): (Vec<&SegmentMeta>, Vec<&SegmentMeta>) =
             state.segments.values().partition(|meta| meta.max_t_ms < oldest_ms(meta));
         let bytes: u64 = kept.iter().map(|meta| meta.bytes).sum();
         let over = self.settings.storage_bytes_max.map_or(0, |most| bytes.saturating_sub(most));
@@ -183,15 +184,8 @@ impl Engine {
         // What is dropped gives its room back when the last query that reads it ends.
         let going: u64 = expired.iter().map(|meta| meta.bytes).sum();
         let missing = self.settings.free_bytes_min.saturating_sub(free).saturating_sub(going);
-        let mut surplus = over.max(missing);
-        kept.sort_by_key(|meta| (meta.max_t_ms, meta.id));
-        for meta in kept {
-            if surplus == 0 {
-                break;
-            }
-            surplus = surplus.saturating_sub(meta.bytes);
-            expired.push(meta);
-        }
-        Ok(expired.iter().map(|meta| meta.id).collect())
+        let kept: Vec<Kept<'_>> = kept.into_iter().map(Kept::from).collect();
+        let evicted = evicted(&kept, over.max(missing));
+        Ok(expired.iter().map(|meta| meta.id).chain(evicted).collect())
     }
 }
