@@ -107,7 +107,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn the_platform_dashboard_asks_for_metrics_that_there_are() {
         let server = Server::new(true, &[]).await;
-        // Families without a sample yet are declared all the same.
+        // A family is declared from its first sample on.
+        let body = r#"[{"name":"good","value":1},{"name":"","value":1}]"#;
+        assert_eq!(server.ask("POST /api/metrics", &[], body).await.status, 200);
+        assert_eq!(server.ask("GET /api/v1/query?query=1", &[], "").await.status, 200);
         let declared = server.app.own_metrics();
         for (_, dashboard) in all().into_iter().filter(|(name, _)| *name == OF_PLATFORM.0) {
             for widget in dashboard.widgets {

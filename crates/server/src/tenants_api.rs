@@ -20,9 +20,10 @@ mod usage; // what a tenant uses
 
 use control::Permission;
 
+pub(crate) use roles::NewRole as GivenRole;
+pub(crate) use tenants::check_settings;
 #[cfg(test)]
 pub(crate) use tend::look as tend_now;
-pub(crate) use tend::run as tend;
 pub(crate) use tend::run as tend;
 
 use crate::chain::Need;

@@ -88,7 +88,7 @@ async fn one_call_gives_a_tenant_that_is_ready_to_be_used() {
         assert_eq!(dashboards.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["Overview", "Services"]);
         assert_eq!(c.objects(&t, ObjectKind::Rule, None, 10).await.unwrap().len(), 1);
         let status = c.migration_status(&t).await.unwrap();
-        assert_eq!(status.iter().map(SetStatus::version).collect::<Vec<_>>(), [3]);
+        assert_eq!(status.iter().map(SetStatus::version).collect::<Vec<_>>(), [4]);
 
         assert_taken(c.create_tenant(new_tenant("acme"), defaults()).await);
         assert_taken(c.create_tenant(new_tenant("default"), defaults()).await);

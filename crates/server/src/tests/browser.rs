@@ -67,7 +67,7 @@ async fn only_named_sites_may_send_and_their_cookies_count_for_nothing() {
         (&named, "OPTIONS /v1/traces", "https://evil.example", vec![ask], 403, ""),
         (&named, "OPTIONS /v1/traces", "null", vec![ask], 403, ""),
         (&closed, "OPTIONS /v1/traces", SITE, vec![ask], 403, ""),
-        (&named, "OPTIONS /api/v1/query", SITE, vec![ask], 405, ""),
+        (&named, "OPTIONS /api/v1/query", SITE, vec![ask], 401, ""),
         (&named, "OPTIONS /api/v1/auth/sign-in", SITE, vec![ask], 405, ""),
         (&named, "POST /v1/traces", SITE, vec![json, ("authorization", &key)], 200, SITE),
         (&named, "POST /v1/traces", SITE, vec![json], 401, SITE),

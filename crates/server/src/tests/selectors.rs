@@ -26,7 +26,7 @@ impl Teams {
         let acme = tenant(&server, "acme").await;
         let admin = Person::new(&server, &acme, "admin@acme.example", "admin").await;
         let role = json!({
-            "name": "alpha-lead", "selector": "{team=\"alpha\"}",
+            "name": "alpha-lead", "selector": "{squad=\"alpha\"}",
             "permissions": ["telemetry:read", "objects:read", "objects:write", "settings:read", "audit:read",
                 "data:delete", "keys:manage", "members:manage"],
         });
@@ -35,7 +35,7 @@ impl Teams {
         let lead = Person::new(&server, &acme, "lead@acme.example", "alpha-lead").await;
         let key = json!({ "name": "dashboards", "scopes": ["query"] }).to_string();
         let key = lead.ask(&server, "POST /api/v1/tenants/current/keys", key).await;
-        assert_eq!((key.status.as_u16(), &key.json()["selector"]), (201, &json!("{team=\"alpha\"}")));
+        assert_eq!((key.status.as_u16(), &key.json()["selector"]), (201, &json!("{squad=\"alpha\"}")));
         let key = format!("Bearer {}", key.json()["key"].as_str().unwrap());
         let now_ms = server.app.now_ms();
         let teams = Self { server, admin, lead, key, now_ms };
@@ -48,22 +48,22 @@ impl Teams {
         let of = |team: &str| {
             format!(
                 "# HELP {team}_requests_total Requests of {team}\n# TYPE {team}_requests_total counter\n\
-                 {team}_requests_total{{team=\"{team}\",host=\"{team}-1\"}} 5 {t}\n\
-                 shared{{team=\"{team}\",{team}_label=\"{team}\"}} 1 {t}\n\
-                 node_uname_info{{team=\"{team}\",instance=\"{team}-host\"}} 1 {t}\n"
+                 {team}_requests_total{{squad=\"{team}\",host=\"{team}-1\"}} 5 {t}\n\
+                 shared{{squad=\"{team}\",{team}_label=\"{team}\"}} 1 {t}\n\
+                 node_uname_info{{squad=\"{team}\",instance=\"{team}-host\"}} 1 {t}\n"
             )
         };
         let metrics = format!("{}{}bravo_alone 1 {t}\n", of("alpha"), of("bravo"));
         let log = |team: &str| {
-            json!({ "message": format!("{team} order paid"), "service": format!("{team}-shop"), "team": team,
+            json!({ "message": format!("{team} order paid"), "service": format!("{team}-shop"), "squad": team,
                 format!("{team}_field"): team })
         };
         // A row without the label is nobody's.
         let logs = json!([log("alpha"), log("bravo"), { "message": "bravo without a team" }]);
         let event =
-            |team: &str| json!({ "name": format!("{team} deployed"), "attributes": { "team": team } });
+            |team: &str| json!({ "name": format!("{team} deployed"), "attributes": { "squad": team } });
         let command =
-            |team: &str| json!({ "command": format!("{team} migrate"), "attributes": { "team": team } });
+            |team: &str| json!({ "command": format!("{team} migrate"), "attributes": { "squad": team } });
         let events = json!([event("alpha"), event("bravo"), command("alpha"), command("bravo")]);
         for (line, body) in [
             ("POST /api/v1/import/prometheus", metrics),
@@ -93,7 +93,7 @@ impl Teams {
             })
         };
         let of = |team: &str, spans: Value| {
-            let attributes = [text("service.name", &format!("{team}-shop")), text("team", team)];
+            let attributes = [text("service.name", &format!("{team}-shop")), text("squad", team)];
             json!({ "resource": { "attributes": attributes }, "scopeSpans": [{ "spans": spans }] })
         };
         json!({ "resourceSpans": [
@@ -154,9 +154,9 @@ fn reads(now_ms: i64, log_id: &str) -> Vec<(String, String)> {
         get(format!("/prometheus/api/v1/query?query={all}")),
         get(format!("/api/v1/query?query={all}&format=csv")),
         get(format!("/api/v1/query_range?query=shared&{range}&step=1")),
-        get(format!("/api/v1/query?query={}", encoded("count by (team) ({__name__!=\"\"})"))),
+        get(format!("/api/v1/query?query={}", encoded("count by (squad) ({__name__!=\"\"})"))),
         get("/api/v1/labels".into()),
-        get("/api/v1/label/team/values".into()),
+        get("/api/v1/label/squad/values".into()),
         get("/api/v1/label/host/values".into()),
         get("/api/v1/label/__name__/values".into()),
         get(format!("/api/v1/series?match[]={all}")),
@@ -166,12 +166,12 @@ fn reads(now_ms: i64, log_id: &str) -> Vec<(String, String)> {
         get("/api/v1/monitoring/metrics?name=shared".into()),
         get("/api/v1/monitoring/hosts".into()),
     ];
-    for (signal, name) in [("logs", "alpha_field"), ("spans", "alpha.attribute"), ("events", "team")] {
+    for (signal, name) in [("logs", "alpha_field"), ("spans", "alpha.attribute"), ("events", "squad")] {
         let base = format!("/api/v1/monitoring/{signal}");
         rows.push(get(base.clone()));
-        rows.push(get(format!("{base}/histogram?by=team")));
-        rows.push(get(format!("{base}/facets?fields=team,{name}")));
-        rows.push(get(format!("{base}/values?field=team")));
+        rows.push(get(format!("{base}/histogram?by=squad")));
+        rows.push(get(format!("{base}/facets?fields=squad,{name}")));
+        rows.push(get(format!("{base}/values?field=squad")));
         let search = json!({ "search": "*", "table": signal });
         rows.push(("POST /api/v1/sql".into(), search.to_string()));
     }
@@ -185,9 +185,8 @@ fn reads(now_ms: i64, log_id: &str) -> Vec<(String, String)> {
         "SELECT * FROM events",
         "SELECT * FROM metrics",
         "SELECT * FROM LogEntry",
-        "SELECT * FROM ApplicationMetric",
         "SELECT * FROM command_executions",
-        "SELECT team, count(*) FROM logs GROUP BY team",
+        "SELECT squad, count(*) FROM logs GROUP BY squad",
         "SELECT l.body, s.name FROM logs l CROSS JOIN spans s",
         "SELECT body FROM logs UNION ALL SELECT name FROM events",
     ] {
@@ -198,14 +197,14 @@ fn reads(now_ms: i64, log_id: &str) -> Vec<(String, String)> {
         format!("/tempo/api/search/tags?{range}"),
         format!("/tempo/api/v2/search/tags?{range}"),
         format!("/tempo/api/search/tag/service.name/values?{range}"),
-        format!("/tempo/api/v2/search/tag/resource.team/values?{range}"),
+        format!("/tempo/api/v2/search/tag/resource.squad/values?{range}"),
         format!(
             "/tempo/api/metrics/query_range?q={}&{range}&step=60s",
-            encoded("{} | rate() by (resource.team)")
+            encoded("{} | rate() by (resource.squad)")
         ),
         format!(
             "/tempo/api/metrics/query?q={}&{range}",
-            encoded("{} | count_over_time() by (resource.team)")
+            encoded("{} | count_over_time() by (resource.squad)")
         ),
         format!("/tempo/api/traces/{SHARED_TRACE}"),
         format!("/tempo/api/v2/traces/{SHARED_TRACE}"),
@@ -275,11 +274,11 @@ async fn questions_about_others_find_nothing() {
     assert_eq!(one["data"]["result"][0]["value"][1], "1", "aggregates are of what is seen");
     for (line, body, path, want) in [
         ("GET /api/v1/query?query=bravo_requests_total", "", "/data/result", json!([])),
-        ("GET /api/v1/query?query=shared%7Bteam%3D%22bravo%22%7D", "", "/data/result", json!([])),
+        ("GET /api/v1/query?query=shared%7Bsquad%3D%22bravo%22%7D", "", "/data/result", json!([])),
         ("GET /api/v1/query_exemplars?query=bravo_requests_total", "", "/data", json!([])),
         ("GET /api/v1/metadata?metric=bravo_requests_total", "", "/data", json!({})),
         ("GET /api/v1/monitoring/logs?query=bravo", "", "/rows", json!([])),
-        ("GET /api/v1/monitoring/events?query=-team:alpha", "", "/rows", json!([])),
+        ("GET /api/v1/monitoring/events?query=-squad:alpha", "", "/rows", json!([])),
         ("POST /api/v1/sql", r#"{"query":"SELECT count(*) FROM logs"}"#, "/rows", json!([[1]])),
         ("POST /api/v1/sql", r#"{"query":"SELECT count(*) FROM spans"}"#, "/rows", json!([[2]])),
         ("POST /api/v1/sql", r#"{"search":"*","count":true}"#, "/rows", json!([[1]])),
@@ -315,7 +314,7 @@ async fn what_is_of_the_whole_tenant_is_refused() {
         let line = format!("GET {path}");
         let refused = teams.lead.ask(&teams.server, &line, "").await;
         assert_eq!(refused.status, 403, "{path}: {}", refused.text());
-        assert!(refused.text().contains("your role shows only {team="), "{path}: {}", refused.text());
+        assert!(refused.text().contains("your role shows only {squad="), "{path}: {}", refused.text());
         assert_eq!(teams.admin.ask(&teams.server, &line, "").await.status, 200, "{path}");
     }
 }
@@ -333,7 +332,7 @@ async fn deletes_reach_as_far_as_reads() {
     assert_eq!(lead.ask(server, line, "").await.status, 204);
     let left = admin.ask(server, "GET /api/v1/query?query=shared", "").await.json();
     assert_eq!(left["data"]["result"].as_array().map(Vec::len), Some(1), "{left}");
-    assert_eq!(left["data"]["result"][0]["metric"]["team"], "bravo");
+    assert_eq!(left["data"]["result"][0]["metric"]["squad"], "bravo");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -346,7 +345,7 @@ async fn a_selector_is_checked_when_it_is_saved_and_followed_from_then_on() {
     for (selector, part) in [
         ("{", "write one such as"),
         ("{}", "write one such as"),
-        ("{team=~\"(\"}", "write one such as"),
+        ("{squad=~\"(\"}", "write one such as"),
         ("{level=\"error\"}", "use another label"),
         ("{a_b_c_d_e_f=\"x\"}", "use another label"),
     ] {
@@ -356,7 +355,7 @@ async fn a_selector_is_checked_when_it_is_saved_and_followed_from_then_on() {
     }
     // Nobody gives a wider view than they have.
     for (line, body) in [
-        ("POST /api/v1/tenants/current/roles", role("{team=~\".+\"}")),
+        ("POST /api/v1/tenants/current/roles", role("{squad=~\".+\"}")),
         ("POST /api/v1/tenants/current/roles", role("")),
         ("POST /api/v1/tenants/current/invitations", r#"{"email":"x@y.example","role":"viewer"}"#.into()),
     ] {
@@ -364,11 +363,11 @@ async fn a_selector_is_checked_when_it_is_saved_and_followed_from_then_on() {
         assert_eq!(answer.status, 403, "{line}: {}", answer.text());
     }
     // A change of the role holds at once for sessions; the key of before keeps what it was made with.
-    let wider = json!({ "permissions": ["telemetry:read"], "selector": "{team=~\"alpha|bravo\"}" });
+    let wider = json!({ "permissions": ["telemetry:read"], "selector": "{squad=~\"alpha|bravo\"}" });
     let line = "PUT /api/v1/tenants/current/roles/alpha-lead";
     assert_eq!(admin.ask(server, line, wider.to_string()).await.status, 200);
     let teams_seen = async |answer: Answer| answer.json()["data"].clone();
-    let line = "GET /api/v1/label/team/values";
+    let line = "GET /api/v1/label/squad/values";
     assert_eq!(teams_seen(lead.ask(server, line, "").await).await, json!(["alpha", "bravo"]));
     assert_eq!(teams_seen(teams.by_key(line, Vec::new()).await).await, json!(["alpha"]));
 }

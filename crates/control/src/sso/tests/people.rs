@@ -252,11 +252,14 @@ async fn an_account_is_linked_by_providers_of_its_domain_and_to_one_person_there
         let anyones = w.provider(NewProvider { domains: Vec::new(), ..new_oidc("anyones") }).await;
         w.refused(w.sign_in(&anyones).await, "an administrator can name its domain");
         w.stub.next.lock().claims = json!({"sub": "new", "email": "new@example.com"});
+        w.stub.next.lock().info = json!({"sub": "new"});
         assert!(w.sign_in(&anyones).await.unwrap().created, "a new person is nobody's account");
         w.stub.next.lock().claims = json!({});
+        w.stub.next.lock().info = json!({});
         let ours = w.provider(new_oidc("ours")).await;
         assert_eq!(w.sign_in(&ours).await.unwrap().user.id, ada.id);
         w.stub.next.lock().claims = json!({"sub": "another"});
+        w.stub.next.lock().info = json!({"sub": "another"});
         w.refused(w.sign_in(&ours).await, "belongs to somebody else at this provider");
     })
     .await;

@@ -139,7 +139,7 @@ async fn settings_that_cannot_work_are_named() {
                 NewProvider { role_mapping: vec![rule("", "viewer")], ..new_oidc("x") },
                 "group: must not be empty",
             ),
-            (saml("javascript:x", vec![]), "sso_url: must be an address"),
+            (saml("javascript:x", vec![]), "sso_url: must be an https address"),
             (saml("https://idp.test", vec![]), "certificates: must hold 1 to 10"),
             (saml("https://idp.test", vec!["AAAA".into()]), "certificate: is no X.509 certificate"),
         ] {
