@@ -1,13 +1,14 @@
 /** Signing in and the caller's own account, as the stand-in server does it: `README.md` says who there is. */
 import { randomUUID } from "node:crypto";
 import { none, NOT_FOUND, ok, refuse, type Answer } from "./answer.ts";
+import type { Schemas } from "../src/lib/api/types.ts";
 import { DAY, iso, tenants, token, type Member, type TenantState } from "./people.ts";
 
 export interface Who {
   id: string;
   tenant: TenantState;
   member: Member;
-  method: string;
+  method: Schemas["SignInMethod"];
   agent: string;
   created: number;
 }
@@ -16,7 +17,9 @@ const CODE = "123456";
 const LINKS: Record<string, string> = { good: "usr_1", viewer: "usr_3", editor: "usr_4" };
 const sessions = new Map<string, Who>();
 /** A family of tokens of a program, for whoever looks first. */
-const families = new Map([["fam_1", { id: "fam_1", created_at: iso(Date.now() - 4 * DAY), expires_at: iso(Date.now() + 26 * DAY), address: "10.0.4.9", user_agent: "terraform-provider/1.4" }]]);
+const families = new Map<string, Schemas["OwnTokens"]>([
+  ["fam_1", { id: "fam_1", current: false, created_at: iso(Date.now() - 4 * DAY), last_used_at: iso(Date.now() - DAY), expires_at: iso(Date.now() + 26 * DAY), address: "10.0.4.9", user_agent: "terraform-provider/1.4" }],
+]);
 const tries = new Map<string, number>();
 const TRIES_MAX = 4;
 const enrolling = new Set<string>();
@@ -25,13 +28,14 @@ export function who(cookie: string | undefined): Who | undefined {
   return sessions.get(/session=([^;]+)/.exec(cookie ?? "")?.[1] ?? "");
 }
 
-export const permissionsOf = (one: Who): string[] => one.tenant.roles.find((role) => role.name === one.member.role)?.permissions ?? [];
+const roleOf = (one: Who) => one.tenant.roles.find((role) => role.name === one.member.role);
+export const permissionsOf = (one: Who) => roleOf(one)?.permissions ?? [];
 
-function begin(tenant: TenantState, member: Member, method: string, agent: string): Answer {
+function begin(tenant: TenantState, member: Member, method: Who["method"], agent: string): Answer {
   const id = randomUUID();
   sessions.set(id, { id, tenant, member, method, agent, created: Date.now() });
   member.last_sign_in_at = iso(Date.now());
-  return { status: 200, body: { csrf: "mock" }, headers: { "Set-Cookie": `session=${id}; HttpOnly; Path=/` } };
+  return { status: 200, body: { csrf: "mock" } satisfies Schemas["BegunSession"], headers: { "Set-Cookie": `session=${id}; HttpOnly; Path=/` } };
 }
 
 function signIn(form: Record<string, string>, agent: string): Answer {
@@ -64,8 +68,8 @@ export function publicRoutes(method: string, path: string, params: URLSearchPara
   if (offer) {
     const invitation = home.invitations.find((one) => one.token === decodeURIComponent(offer));
     if (!invitation) return refuse(404, "NOT_FOUND", "this invitation was used, withdrawn, or has ended");
-    const { email, role, expires_at } = invitation as unknown as { email: string; role: string; expires_at: string };
-    if (method === "GET") return ok({ tenant: { id: home.tenant.id, name: home.tenant.name }, email, role, expires_at });
+    const { email, role, expires_at } = invitation;
+    if (method === "GET") return ok({ tenant: { id: home.tenant.id, name: home.tenant.name }, email, role, expires_at } satisfies Schemas["InvitationShown"]);
     const { name = "", password = "" } = form();
     const fault = weak(password);
     if (fault) return fault;
@@ -85,8 +89,8 @@ export function publicRoutes(method: string, path: string, params: URLSearchPara
       return signIn(form(), agent);
     case "/methods": {
       const sso = tenants.get(params.get("tenant") || "default")?.sso.filter((one) => one.enabled) ?? [];
-      const url = (name: string) => `/api/v1/auth/sso/default/${encodeURIComponent(name)}`;
-      return ok({ password: true, providers: sso.map((one) => ({ name: one.name, kind: one.kind, label: `Sign in with ${one.name}`, url: url(String(one.name)) })) });
+      const providers = sso.map((one) => ({ name: one.name, kind: one.kind, label: `Sign in with ${one.name}`, url: one.sign_in_url }));
+      return ok({ password: true, providers } satisfies Schemas["SignInMethods"]);
     }
     case "/password/forgot":
       return { status: 202, body: "" };
@@ -106,7 +110,7 @@ export function ownRoutes(method: string, path: string, body: string, me: Who): 
   const form = () => JSON.parse(body || "{}") as Record<string, string>;
   const { member, tenant } = me;
   const wrong = refuse(401, "INVALID_CREDENTIALS", "the code is not right");
-  const codes = () => ok({ recovery_codes: Array.from({ length: 10 }, () => token().slice(0, 10)) });
+  const codes = () => ok({ recovery_codes: Array.from({ length: 10 }, () => token().slice(0, 10)) } satisfies Schemas["RecoveryCodes"]);
   const one = /^\/(sessions|tokens)\/(.+)$/.exec(path);
   if (one && method === "DELETE") {
     (one[1] === "sessions" ? sessions : families).delete(one[2] ?? "");
@@ -118,13 +122,14 @@ export function ownRoutes(method: string, path: string, body: string, me: Who): 
         user: { id: member.id, name: member.name, email: member.email, role: member.role, kind: "user" },
         tenant: { id: tenant.tenant.id, name: tenant.tenant.name, state: tenant.tenant.state },
         permissions: permissionsOf(me), csrf: "mock", second_factor: member.second_factor, method: me.method,
-      });
+        selector: roleOf(me)?.selector ?? null,
+      } satisfies Schemas["SignedIn"]);
     case "/logout":
       sessions.delete(me.id);
       return none;
     case "/profile":
       member.name = form().name ?? "";
-      return ok({});
+      return ok({ id: member.id, name: member.name, email: member.email, role: member.role } satisfies Schemas["Profile"]);
     case "/password": {
       const { current = "", new: next = "" } = form();
       if (tenant.passwords.get(member.id) !== current) return refuse(401, "INVALID_CREDENTIALS", "the current password is not right");
@@ -134,7 +139,7 @@ export function ownRoutes(method: string, path: string, body: string, me: Who): 
     }
     case "/second-factor":
       enrolling.add(member.id);
-      return ok({ secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", otpauth_url: `otpauth://totp/Bellwether:${member.email}?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Bellwether` });
+      return ok({ secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", otpauth_url: `otpauth://totp/Bellwether:${member.email}?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Bellwether` } satisfies Schemas["SecondFactorEnrolment"]);
     case "/second-factor/confirm":
       if (!enrolling.has(member.id) || form().code !== CODE) return wrong;
       member.second_factor = true;
@@ -151,14 +156,14 @@ export function ownRoutes(method: string, path: string, body: string, me: Who): 
         for (const other of mine) if (other !== me) sessions.delete(other.id);
         return none;
       }
-      const row = (other: Who) => ({
+      const row = (other: Who): Schemas["OwnSession"] => ({
         id: other.id, current: other === me, method: other.method, user_agent: other.agent, address: "127.0.0.1",
         created_at: iso(other.created), last_seen_at: iso(Date.now()), expires_at: iso(other.created + 7 * DAY),
       });
-      return ok({ items: mine.map(row) });
+      return ok({ items: mine.map(row), next: null } satisfies Schemas["OwnSessionPage"]);
     }
     case "/tokens":
-      return ok({ items: [...families.values()] });
+      return ok({ items: [...families.values()], next: null } satisfies Schemas["OwnTokensPage"]);
     default:
       return NOT_FOUND;
   }

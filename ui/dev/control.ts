@@ -1,6 +1,7 @@
 /** Tenants and what belongs to one, as the stand-in server does it. */
 import { none, NOT_FOUND, ok, refuse, type Answer } from "./answer.ts";
 import { permissionsOf, type Who } from "./auth.ts";
+import type { Schemas } from "../src/lib/api/types.ts";
 import { DAY, iso, newTenant, permissionList, tenants, token, urlsOf, usageOf, type Key, type Member, type TenantState } from "./people.ts";
 
 type Body = Record<string, any>;
@@ -12,7 +13,7 @@ function paged(items: readonly object[], params: URLSearchParams): Answer {
 }
 
 /** What each part needs, to read and to change. */
-const NEEDS: Record<string, [string, string]> = {
+const NEEDS: Record<string, [Schemas["Permission"], Schemas["Permission"]]> = {
   "": ["settings:read", "settings:manage"],
   usage: ["settings:read", "settings:read"],
   members: ["members:read", "members:manage"],
@@ -52,15 +53,15 @@ export function tenantRoutes(method: string, path: string, params: URLSearchPara
     case "members":
       return members(method, id, sub, params, body, state, origin);
     case "invitations":
-      return invitations(method, id, params, body, state, origin);
+      return invitations(method, id, params, body, state, me, origin);
     case "roles":
       return roles(method, id, params, body, state);
     case "teams":
-      return sub === "members" ? teamMembers(method, id, user, state) : listed(method, id, params, body, state.teams, (one) => ({ ...one, members: inTeam(state, one.name).length }));
+      return sub === "members" ? teamMembers(method, id, user, state) : listed(method, id, params, body, state.teams);
     case "projects":
-      return listed(method, id, params, { team: null, ...body }, state.projects);
+      return listed(method, id, params, { team: null, description: "", updated_at: iso(Date.now()), ...body }, state.projects);
     case "service-accounts":
-      return listed(method, id, params, body, state.accounts);
+      return listed(method, id, params, { state: "active", ...body }, state.accounts);
     case "keys":
       return keys(method, id, sub, params, body, state, me);
     default:
@@ -76,7 +77,8 @@ function allTenants(method: string, params: URLSearchParams, body: Body, origin:
   const made = newTenant(body.id, body.name, body.admin.email, body.admin.name);
   const now = Date.now();
   const steps = ["create_schema", "apply_migrations", "configure_settings", "create_admin", "default_dashboards"].map((step, i) => ({ name: step, at: iso(now + i * 17) }));
-  return ok({ tenant: made.tenant, steps, sign_in_link: `${origin}/sign-in?token=${token()}`, key: token("bw_") }, 201);
+  const created: Schemas["CreatedTenant"] = { tenant: made.tenant, steps, sign_in_link: `${origin}/sign-in?token=${token()}`, key: token("bw_") };
+  return ok(created, 201);
 }
 
 function lifecycle(method: string, part: string, body: Body, state: TenantState): Answer {
@@ -85,7 +87,7 @@ function lifecycle(method: string, part: string, body: Body, state: TenantState)
   else if (part === "activate") state.tenant.state = "active";
   else if (method === "DELETE") {
     tenants.delete(state.tenant.id);
-    return { status: 202, body: { state: "deleting" } };
+    return { status: 202, body: { state: "deleting" } satisfies Schemas["TenantDeletion"] };
   }
   return ok(state.tenant);
 }
@@ -94,7 +96,7 @@ function members(method: string, id: string, sub: string, params: URLSearchParam
   if (id === "") return paged(state.members, params);
   const member = state.members.find((one) => one.id === id);
   if (!member) return NOT_FOUND;
-  if (sub === "sign-in-link") return ok({ url: `${origin}/sign-in?token=${token()}`, expires_at: iso(Date.now() + 3_600_000) });
+  if (sub === "sign-in-link") return ok({ url: `${origin}/sign-in?token=${token()}`, expires_at: iso(Date.now() + 3_600_000) } satisfies Schemas["SignInLink"]);
   if (sub === "reset-second-factor") member.second_factor = false;
   else if (sub === "" && method === "DELETE") state.members = state.members.filter((one) => one !== member);
   else if (sub === "" && method === "PATCH") {
@@ -104,26 +106,36 @@ function members(method: string, id: string, sub: string, params: URLSearchParam
   return none;
 }
 
-function invitations(method: string, id: string, params: URLSearchParams, body: Body, state: TenantState, origin: string): Answer {
+function invitations(method: string, id: string, params: URLSearchParams, body: Body, state: TenantState, me: Who, origin: string): Answer {
   if (method === "GET") return paged(state.invitations.map(({ token: _, ...rest }) => rest), params);
   if (method === "DELETE") {
     state.invitations = state.invitations.filter((one) => one.id !== id);
     return none;
   }
   if (state.members.some((one) => one.email === body.email)) return refuse(409, "EXISTS", "is a member already", { field: "email" });
-  const made = { id: token("inv_"), name: "", email: body.email, role: body.role, expires_at: iso(Date.now() + 7 * DAY), token: token() };
-  state.invitations.push(made);
-  return ok({ ...made, token: undefined, url: `${origin}/invite/${made.token}` }, 201);
+  const now = Date.now();
+  const made = { id: token("inv_"), email: body.email, role: body.role, invited_by: me.member.id, created_at: iso(now), expires_at: iso(now + 7 * DAY) };
+  const secret = token();
+  state.invitations.push({ ...made, token: secret });
+  // As a server without one that sends mail.
+  const issued: Schemas["IssuedInvitation"] = { ...made, url: `${origin}/invite/${secret}`, mailed: false };
+  return ok(issued, 201);
 }
 
 function roles(method: string, id: string, params: URLSearchParams, body: Body, state: TenantState): Answer {
   if (method === "GET") return paged(state.roles, params);
   const at = state.roles.findIndex((one) => one.name === id);
   if (method === "DELETE" && state.members.some((one) => one.role === id)) return refuse(409, "IN_USE", "members have this role; give them another first");
-  if (method === "DELETE") state.roles.splice(at, 1);
-  else if (method === "PUT") state.roles[at] = { ...body, name: id } as TenantState["roles"][number];
-  else state.roles.push(body as TenantState["roles"][number]);
-  return method === "DELETE" ? none : ok(body, method === "POST" ? 201 : 200);
+  if (method === "DELETE") {
+    state.roles.splice(at, 1);
+    return none;
+  }
+  const { name, description = "", permissions, selector } = body as Schemas["NewRole"];
+  if (selector && !/^\{.+\}$/s.test(selector)) return refuse(400, "INVALID", `invalid parameter "selector": ${JSON.stringify(selector)}: write matchers in braces`, { field: "selector" });
+  const role: Schemas["Role"] = { name: id || (name ?? ""), description, permissions, selector: selector ?? null, builtin: false };
+  if (method === "PUT") state.roles[at] = role;
+  else state.roles.push(role);
+  return ok(role, method === "POST" ? 201 : 200);
 }
 
 const inTeam = (state: TenantState, team: string): Member[] => state.members.filter((one) => one.teams.includes(team));
@@ -132,7 +144,7 @@ function teamMembers(method: string, id: string, user: string, state: TenantStat
   const team = state.teams.find((one) => one.id === id);
   if (!team) return NOT_FOUND;
   const member = state.members.find((one) => one.id === user);
-  if (method === "GET") return ok({ items: inTeam(state, team.name).map((one) => ({ id: one.id, name: one.name, email: one.email })), next: null });
+  if (method === "GET") return ok({ items: inTeam(state, team.name).map((one) => ({ id: one.id, name: one.name, email: one.email })), next: null } satisfies Schemas["TeamMemberPage"]);
   if (!member) return NOT_FOUND;
   member.teams = member.teams.filter((one) => one !== team.name);
   if (method === "PUT") member.teams.push(team.name);
@@ -140,8 +152,8 @@ function teamMembers(method: string, id: string, user: string, state: TenantStat
 }
 
 /** A list of named things: read, made, changed, deleted. */
-function listed(method: string, id: string, params: URLSearchParams, body: Body, items: any[], show = (one: any): object => one): Answer {
-  if (method === "GET") return paged(items.map(show), params);
+function listed(method: string, id: string, params: URLSearchParams, body: Body, items: { id: string }[]): Answer {
+  if (method === "GET") return paged(items, params);
   if (method === "POST") {
     const made = { id: token("x_"), created_at: iso(Date.now()), ...body };
     items.push(made);
@@ -150,7 +162,7 @@ function listed(method: string, id: string, params: URLSearchParams, body: Body,
   const at = items.findIndex((one) => one.id === id);
   if (at < 0) return NOT_FOUND;
   if (method === "DELETE") items.splice(at, 1);
-  else Object.assign(items[at], body);
+  else Object.assign(items[at] ?? {}, body);
   return method === "DELETE" ? none : ok(items[at]);
 }
 
@@ -160,17 +172,17 @@ function keys(method: string, id: string, sub: string, params: URLSearchParams, 
   const issue = (like: Partial<Key>): Answer => {
     const secret = token("bw_");
     const made: Key = {
-      scopes: [], service_account: null, expires_at: null, name: "", ...like,
+      scopes: [], service_account: null, selector: null, expires_at: null, rotated_at: null, old_expires_at: null, name: "", ...like,
       id: token("key_"), prefix: secret.slice(0, 7), created_at: iso(Date.now()), last_used_at: null, revoked_at: null, created_by: me.member.name,
     };
     state.keys.unshift(made);
-    return ok({ ...made, key: secret }, 201);
+    return ok({ ...made, key: secret } satisfies Schemas["IssuedKey"], 201);
   };
   if (id === "") return issue(body);
   if (!found) return NOT_FOUND;
   if (sub === "rotate") {
     const secret = token("bw_");
-    Object.assign(found, { prefix: secret.slice(0, 7), old_expires_at: iso(Date.now() + Number(body.overlap_seconds) * 1000) });
+    Object.assign(found, { prefix: secret.slice(0, 7), rotated_at: iso(Date.now()), old_expires_at: iso(Date.now() + Number(body.overlap_seconds) * 1000) });
     return ok({ ...found, key: secret }, 201);
   }
   found.revoked_at = iso(Date.now());
@@ -180,23 +192,44 @@ function keys(method: string, id: string, sub: string, params: URLSearchParams, 
 function sso(method: string, id: string, sub: string, params: URLSearchParams, body: Body, state: TenantState): Answer {
   if (method === "GET") return paged(state.sso, params);
   const at = state.sso.findIndex((one) => one.name === id);
+  const before = state.sso[at];
   if (sub === "test") {
-    const good = String(state.sso[at]?.config.issuer ?? state.sso[at]?.config.entity_id).includes("okta");
+    const address = !before ? "" : "issuer" in before.config ? before.config.issuer : before.config.entity_id;
+    const good = address.includes("okta");
     const checks = [
       { name: "address", ok: true, detail: "resolves, and may be reached" },
       { name: "discovery", ok: good, detail: good ? "answered in 41 ms" : "answered 404: is the issuer right?" },
       ...(good ? [{ name: "signing keys", ok: true, detail: "2 keys, RS256" }] : []),
     ];
-    return ok({ ok: good, checks });
+    return ok({ ok: good, checks } satisfies Schemas["ProviderTest"]);
   }
   if (method === "DELETE") {
     state.sso.splice(at, 1);
     return none;
   }
-  const { client_secret: secret, metadata_xml: xml, metadata_url: url, ...config } = body.config;
-  if (body.kind === "saml") config.entity_id = xml || url ? "https://id.example.com/metadata" : state.sso[at]?.config.entity_id;
-  const kept = { ...body, ...urlsOf(body.name), config: { ...config, ...(body.kind === "oidc" && { client_secret_set: secret !== undefined || state.sso[at]?.config.client_secret_set === true }) } };
+  const given = body as Schemas["NewSignInProvider"];
+  const { name, kind, preset = null, role_mapping = [], default_role = null, domains = [], enabled = true } = given;
+  const now = iso(Date.now());
+  const kept: Schemas["SignInProvider"] = {
+    id: before?.id ?? token("sso_"), name, kind, preset, config: configOf(given, before), ...urlsOf(name, kind), role_mapping, default_role, domains, enabled,
+    created_at: before?.created_at ?? now, updated_at: now,
+  };
   if (method === "PUT") state.sso[at] = kept;
   else state.sso.push(kept);
   return ok(kept, method === "POST" ? 201 : 200);
+}
+
+/** What is kept of a configuration: never the secret, and of metadata only what it says. */
+function configOf({ kind, config }: Schemas["NewSignInProvider"], before?: Schemas["SignInProvider"]): Schemas["SignInProviderConfig"] {
+  if (kind === "saml") {
+    const known = before && "entity_id" in before.config ? before.config : null;
+    const metadata = { entity_id: "https://id.example.com/metadata", sso_url: "https://id.example.com/sso", certificates: ["MIIC"] };
+    return { ...(known ?? metadata), email_attribute: "email", name_attribute: "name", groups_attribute: "groups" };
+  }
+  const { issuer = "", client_id, client_secret } = config as Schemas["NewOidcSettings"];
+  const known = before && "issuer" in before.config ? before.config.client_secret_set : false;
+  return {
+    issuer, client_id, client_secret_set: known || Boolean(client_secret), scopes: ["openid", "email", "profile"], groups_claim: "groups",
+    domain_claim: "", trust_email: false,
+  };
 }

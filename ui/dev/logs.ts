@@ -2,26 +2,22 @@
  * Logs of the stand-in server: about 14 a second, each a function of its number alone, so that the same range always
  * shows the same rows. One hour holds 50,400.
  */
+import type { Schemas } from "../src/lib/api/types.ts";
 import { scan, unquote, type Term } from "../src/lib/search/scan.ts";
 
 export class BadSearch extends Error {}
 
 type Value = string | number | boolean;
 
-export interface MockLog {
-  id: string;
-  timestamp: string;
-  observed_timestamp: string;
+/** Every record has what a collector would know of it. */
+export type MockLog = Schemas["LogRow"] & {
   severity_number: number;
-  severity_text: string;
   level: string;
   service: string;
   body: string;
-  trace_id: string | null;
-  span_id: string | null;
   attributes: Record<string, Value>;
   resource: Record<string, Value>;
-}
+};
 
 const PER_SECOND = 14;
 const ROWS_MAX = 60_000;
@@ -250,23 +246,23 @@ function tally(values: Iterable<Value | null>): { counts: Map<Value, number>; mi
   return { counts, missing };
 }
 
-const top = (counts: Map<Value, number>, limit: number) =>
-  [...counts].sort((a, b) => b[1] - a[1]).slice(0, limit).map(([value, count]) => ({ value, count }));
+const top = (counts: Map<Value, number>, limit: number): Schemas["RowValueCount"][] =>
+  [...counts].sort((a, b) => b[1] - a[1]).slice(0, limit).map(([value, count]) => ({ value: String(value), count }));
 
 const template = (body: string) => body.replace(/\b(?:\d+(?:\.\d+)*(?:ms|us|s)?|[0-9a-f]{8})\b/g, "<*>").replace(/\/api\/\S+/, "<*>");
 
-function fields(rows: MockLog[]) {
-  const out = [
+function fields(rows: MockLog[]): Schemas["RowField"][] {
+  const out: Schemas["RowField"][] = [
     { name: "level", scope: "fixed", type: "text", count: rows.length },
     { name: "service", scope: "fixed", type: "text", count: rows.length },
     { name: "body", scope: "fixed", type: "text", count: rows.length },
     { name: "timestamp", scope: "fixed", type: "timestamp", count: rows.length },
     { name: "severity_number", scope: "fixed", type: "int", count: rows.length },
-    { name: "trace_id", scope: "fixed", type: "trace_id", count: Math.floor(rows.length * 0.6) },
-    { name: "span_id", scope: "fixed", type: "span_id", count: Math.floor(rows.length * 0.6) },
+    { name: "trace_id", scope: "fixed", type: "id", count: Math.floor(rows.length * 0.6) },
+    { name: "span_id", scope: "fixed", type: "id", count: Math.floor(rows.length * 0.6) },
   ];
   for (const [scope, of] of [["attribute", (row: MockLog) => row.attributes], ["resource", (row: MockLog) => row.resource]] as const) {
-    const seen = new Map<string, { type: string; count: number }>();
+    const seen = new Map<string, { type: Schemas["RowField"]["type"]; count: number }>();
     for (const row of rows) {
       for (const [key, value] of Object.entries(of(row))) {
         const entry = seen.get(key) ?? { type: typeof value === "number" ? "int" : typeof value === "boolean" ? "bool" : "text", count: 0 };
@@ -279,7 +275,7 @@ function fields(rows: MockLog[]) {
   return out;
 }
 
-function patterns(rows: MockLog[], from: number, to: number, limit: number) {
+function patterns(rows: MockLog[], from: number, to: number, limit: number, cost: Schemas["QueryCost"]): Schemas["LogPatterns"] {
   const found = new Map<string, MockLog[]>();
   for (const row of rows) {
     const key = template(row.body);
@@ -292,10 +288,11 @@ function patterns(rows: MockLog[], from: number, to: number, limit: number) {
     patterns: list.map(([text, of]) => {
       const counts = new Array<number>(30).fill(0);
       for (const row of of) counts[Math.min(29, Math.floor(((Date.parse(row.timestamp) - from) / (to - from)) * 30))]! += 1;
-      return { template: text, count: of.length, share: of.length / rows.length, level: of[0]?.level, examples: of.slice(0, 3).map((row) => row.body), first: of.at(-1)?.timestamp, last: of[0]?.timestamp, counts };
+      return { template: text, count: of.length, share: of.length / rows.length, level: of[0]?.level ?? null, examples: of.slice(0, 3).map((row) => row.body), first: of.at(-1)?.timestamp ?? "", last: of[0]?.timestamp ?? "", counts };
     }),
     total: rows.length,
     sampled: rows.length > 50_000,
+    cost,
   };
 }
 
@@ -307,12 +304,13 @@ export function logsAnswer(path: string, params: URLSearchParams): unknown {
   const all = () => rowsOf(from, to);
   const found = () => all().filter(test);
   const limit = Number(params.get("limit") ?? 100);
+  const cost = (): Schemas["QueryCost"] => ({ rows: all().length, bytes: all().length * 41, slices: 3, ms: performance.now() - started });
   switch (path) {
     case "": {
       const rows = params.get("order") === "asc" ? found().reverse() : found();
       const at = Number(params.get("cursor") ?? 0);
       const next = at + limit < rows.length ? String(at + limit) : null;
-      return { rows: rows.slice(at, at + limit), next, cost: { rows: all().length, bytes: all().length * 41, slices: 3, ms: performance.now() - started } };
+      return { rows: rows.slice(at, at + limit), next, cost: cost() } satisfies Schemas["LogRows"];
     }
     case "/histogram": {
       const buckets = Number(params.get("buckets") ?? 60);
@@ -327,30 +325,32 @@ export function logsAnswer(path: string, params: URLSearchParams): unknown {
         if (bucket >= 0 && bucket < buckets) counts[bucket]! += 1;
         series.set(key, counts);
       }
-      return { start: new Date(from).toISOString(), step_ms: step, buckets, series: [...series].map(([name, counts]) => ({ name, counts })), total: rows.length };
+      return { start: new Date(from).toISOString(), step_ms: step, buckets, series: [...series].map(([name, counts]) => ({ name, counts })), total: rows.length, cost: cost() } satisfies Schemas["RowHistogram"];
     }
     case "/fields":
-      return { fields: fields(all().slice(0, 5000)) };
+      return { fields: fields(all().slice(0, 5000)) } satisfies Schemas["RowFields"];
     case "/facets": {
       const rows = found();
       const names = (params.get("fields") ?? "").split(",").filter((name) => name !== "");
       const facets = names.map((name) => {
         const { counts, missing } = tally(rows.map((row) => fieldOf(row, name)));
-        return { name, distinct: counts.size, missing, values: top(counts, limit) };
+        const values = top(counts, limit);
+        const other = rows.length - missing - values.reduce((sum, one) => sum + one.count, 0);
+        return { name, distinct: counts.size, missing, other, values };
       });
-      return { facets, total: rows.length };
+      return { facets, total: rows.length, cost: cost() } satisfies Schemas["RowFacets"];
     }
     case "/values": {
       const { counts } = tally(all().slice(0, 20_000).map((row) => fieldOf(row, params.get("field") ?? "")));
       const prefix = (params.get("prefix") ?? "").toLowerCase();
-      return { values: top(new Map([...counts].filter(([value]) => String(value).toLowerCase().startsWith(prefix))), limit) };
+      return { values: top(new Map([...counts].filter(([value]) => String(value).toLowerCase().startsWith(prefix))), limit) } satisfies Schemas["RowValues"];
     }
     case "/patterns":
-      return patterns(found(), from, to, limit);
+      return patterns(found(), from, to, limit, cost());
     case "/context": {
       const n = parseInt((params.get("id") ?? "").slice(1), 36);
       const near = (step: number, count: number) => Array.from({ length: count }, (_, i) => logAt(n + step * (i + 1)));
-      return { before: near(-1, Number(params.get("before") ?? 10)).reverse(), record: logAt(n), after: near(1, Number(params.get("after") ?? 10)) };
+      return { before: near(-1, Number(params.get("before") ?? 10)).reverse(), record: logAt(n), after: near(1, Number(params.get("after") ?? 10)) } satisfies Schemas["LogRowContext"];
     }
     default:
       return undefined;
@@ -360,7 +360,7 @@ export function logsAnswer(path: string, params: URLSearchParams): unknown {
 const COLUMNS = ["timestamp", "level", "service", "body", "trace_id"] as const;
 
 /** Enough of an answer to build the page on: 5,000 rows for `*`, counts by service otherwise. */
-export function sqlAnswer(body: string): unknown {
+export function sqlAnswer(body: string): Schemas["SqlAnswer"] {
   const { query, start, end } = JSON.parse(body) as { query: string; start: number; end: number };
   if (!/^\s*(?:select|with|explain|show|describe)\b/i.test(query)) throw new BadSearch("sql: only SELECT, WITH, EXPLAIN, SHOW COLUMNS and DESCRIBE are answered; this begins with another word");
   if (/\bnosuch\b/.test(query)) throw new BadSearch("sql: table 'nosuch' not found; there are logs, spans, events and metrics");
@@ -379,7 +379,7 @@ export function sqlAnswer(body: string): unknown {
     return { columns: ["service", "records", "share"], types: ["text", "bigint", "double"], rows: counts.map((one) => [one.value, one.count, one.count / rows.length]), truncated: false, cost };
   }
   const limit = Number(/limit\s+(\d+)/i.exec(query)?.[1] ?? 100_000);
-  return { columns: COLUMNS, types: ["timestamp", "text", "text", "text", "text"], rows: rows.slice(0, limit).map((row) => COLUMNS.map((name) => row[name])), truncated: rows.length >= ROWS_MAX, cost };
+  return { columns: [...COLUMNS], types: ["timestamp", "text", "text", "text", "text"], rows: rows.slice(0, limit).map((row) => COLUMNS.map((name) => row[name])), truncated: rows.length >= ROWS_MAX, cost };
 }
 
 /** Rows that arrived between two moments and answer a search; for the live tail. */

@@ -1,7 +1,8 @@
 /** Tenants, members, roles, keys and providers of the stand-in server, kept in memory. */
 import { randomBytes } from "node:crypto";
+import type { Schemas } from "../src/lib/api/types.ts";
 
-const PERMISSIONS: Record<string, string> = {
+const PERMISSIONS: Record<Schemas["Permission"], string> = {
   "telemetry:read": "ask for telemetry",
   "telemetry:write": "send telemetry",
   "objects:read": "see dashboards, rules and other saved objects",
@@ -16,8 +17,8 @@ const PERMISSIONS: Record<string, string> = {
   "data:delete": "delete telemetry, export everything",
   "platform:manage": "create, change and delete tenants",
 };
-export const ALL = Object.keys(PERMISSIONS);
-export const permissionList = ALL.map((name) => ({ name, description: PERMISSIONS[name] ?? "" }));
+export const ALL = Object.keys(PERMISSIONS) as Schemas["Permission"][];
+export const permissionList: Schemas["DescribedPermission"][] = ALL.map((name) => ({ name, description: PERMISSIONS[name] }));
 
 export const DAY = 86_400_000;
 export const iso = (ms: number) => new Date(ms).toISOString();
@@ -28,50 +29,27 @@ const random = (seed: number) => {
   return x - Math.floor(x);
 };
 
-export interface Member {
-  id: string;
-  email: string;
-  name: string;
-  role: string;
-  state: string;
-  second_factor: boolean;
-  last_sign_in_at: string | null;
-  created_at: string;
-  teams: string[];
-}
-
-export interface Key {
-  id: string;
-  name: string;
-  prefix: string;
-  scopes: string[];
-  service_account: string | null;
-  created_at: string;
-  expires_at: string | null;
-  last_used_at: string | null;
-  revoked_at: string | null;
-  old_expires_at?: string | null;
-  created_by: string | null;
-}
-
-type Named = { id: string; name: string };
+export type Member = Schemas["Member"];
+export type Key = Schemas["ApiKey"];
+type Permission = Schemas["Permission"];
 
 export interface TenantState {
-  tenant: Record<string, unknown> & { id: string; name: string; state: string; limits: Record<string, unknown>; settings: Record<string, unknown> };
+  tenant: Schemas["Tenant"];
   members: Member[];
   passwords: Map<string, string>;
-  invitations: (Named & Record<string, unknown>)[];
-  roles: { name: string; permissions: string[]; selector?: string | null; builtin?: boolean }[];
-  teams: Named[];
-  projects: (Named & { team: string | null })[];
+  /** With the token that accepts each. */
+  invitations: (Schemas["Invitation"] & { token: string })[];
+  roles: Schemas["Role"][];
+  teams: Schemas["Team"][];
+  projects: Schemas["Project"][];
   keys: Key[];
-  accounts: (Named & { role: string; created_at: string })[];
-  sso: Record<string, any>[];
+  accounts: Schemas["ServiceAccount"][];
+  sso: Schemas["SignInProvider"][];
 }
 
-const READ = ["telemetry:read", "objects:read", "members:read", "settings:read"];
-const builtin = (name: string, permissions: string[]) => ({ name, permissions, builtin: true });
-const ROLES = () => [
+const READ: Permission[] = ["telemetry:read", "objects:read", "members:read", "settings:read"];
+const builtin = (name: string, permissions: Permission[]): Schemas["Role"] => ({ name, description: "", permissions, selector: null, builtin: true });
+const ROLES = (): Schemas["Role"][] => [
   builtin("viewer", READ),
   builtin("responder", [...READ, "alerts:respond"]),
   builtin("editor", [...READ, "telemetry:write", "objects:write", "alerts:respond"]),
@@ -108,15 +86,15 @@ const account = (id: string, email: string, name: string, role: string, second =
 
 export const PASSWORD = "correct horse battery";
 
-function key(id: string, name: string, scopes: string[], more: Partial<Key> = {}): Key {
+function key(id: string, name: string, scopes: Key["scopes"], more: Partial<Key> = {}): Key {
   const now = Date.now();
   return {
-    id, name, scopes, prefix: `bw_${id.slice(-4)}`, service_account: null, created_at: iso(now - 60 * DAY), expires_at: iso(now + 120 * DAY),
+    id, name, scopes, prefix: `bw_${id.slice(-4)}`, service_account: null, selector: null, created_at: iso(now - 60 * DAY), rotated_at: null, old_expires_at: null, expires_at: iso(now + 120 * DAY),
     last_used_at: iso(now - 40_000), revoked_at: null, created_by: "Ada Admin", ...more,
   };
 }
 
-function made(id: string, name: string, members: Member[], state = "active"): TenantState {
+function made(id: string, name: string, members: Member[], state: Schemas["TenantState"] = "active"): TenantState {
   const at = iso(Date.now() - 300 * DAY);
   return {
     tenant: { id, name, state, settings: {}, limits: { requests: 12_000, series: 100_000 }, created_at: at, updated_at: at },
@@ -133,9 +111,13 @@ function made(id: string, name: string, members: Member[], state = "active"): Te
 }
 
 /** The addresses that a provider must be told. */
-export const urlsOf = (name: string) => {
+export const urlsOf = (name: string, kind: Schemas["ProviderKind"]) => {
   const base = `https://bellwether.harbour.example/api/v1/auth/sso/default/sso_${Buffer.from(name).toString("hex").slice(0, 16)}`;
-  return { callback_url: `${base}/callback`, acs_url: `${base}/acs`, metadata_url: `${base}/metadata` };
+  const saml = kind === "saml";
+  return {
+    sign_in_url: `/api/v1/auth/sso/default/${encodeURIComponent(name)}`, callback_url: saml ? null : `${base}/callback`,
+    acs_url: saml ? `${base}/acs` : null, metadata_url: saml ? `${base}/metadata` : null,
+  };
 };
 
 function start(): Map<string, TenantState> {
@@ -152,23 +134,30 @@ function start(): Map<string, TenantState> {
   home.tenant.limits = {
     requests: 30_000, in_flight_bytes: 256 * 1024 ** 2, series: 50_000, stored_bytes: 60 * 1024 ** 3, concurrent_queries: 20, query_seconds: 60,
   };
-  home.roles.push({ name: "on-call", permissions: ["telemetry:read", "alerts:respond"], selector: '{namespace=~"harbour-.*"}' });
-  home.teams = TEAMS.map((name, i) => ({ id: `team_${i}`, name }));
-  home.projects = [{ id: "prj_1", name: "Crane control", team: "team_0" }, { id: "prj_2", name: "Billing", team: null }];
-  home.accounts = [{ id: "sa_1", name: "deploy bot", role: "editor", created_at: iso(now - 40 * DAY) }];
+  home.roles.push({ ...builtin("on-call", ["telemetry:read", "alerts:respond"]), builtin: false, selector: '{namespace=~"harbour-.*"}' });
+  home.teams = TEAMS.map((name, i) => ({ id: `team_${i}`, name, created_at: iso(now - 90 * DAY) }));
+  const project = (id: string, name: string, team: string | null) => ({ id, name, description: "", team, created_at: iso(now - 80 * DAY), updated_at: iso(now - 80 * DAY) });
+  home.projects = [project("prj_1", "Crane control", "team_0"), project("prj_2", "Billing", null)];
+  home.accounts = [{ id: "sa_1", name: "deploy bot", role: "editor", state: "active", created_at: iso(now - 40 * DAY) }];
   home.keys = [
     key("key_aa01", "prometheus", ["ingest"]),
-    key("key_aa02", "grafana", ["query"], { expires_at: iso(now + 6 * DAY) }),
+    key("key_aa02", "grafana", ["query"], { selector: '{namespace=~"harbour-.*"}', expires_at: iso(now + 6 * DAY) }),
     key("key_aa03", "agents", ["ingest", "query"], { expires_at: null }),
     key("key_aa04", "deploys", [], { service_account: "sa_1", last_used_at: iso(now - 3 * DAY) }),
     key("key_aa05", "old laptop", ["admin"], { revoked_at: iso(now - 9 * DAY) }),
     key("key_aa06", "forgotten", ["query"], { created_at: iso(now - 300 * DAY), last_used_at: iso(now - 200 * DAY), expires_at: null }),
   ];
-  home.invitations = [{ id: "inv_1", name: "", email: "new@harbour.example", role: "editor", expires_at: iso(now + 5 * DAY), token: "welcome" }];
+  home.invitations = [
+    { id: "inv_1", email: "new@harbour.example", role: "editor", invited_by: "usr_1", created_at: iso(now - 2 * DAY), expires_at: iso(now + 5 * DAY), token: "welcome" },
+  ];
   home.sso = [
     {
-      name: "Okta", kind: "oidc", preset: "okta", config: { issuer: "https://harbour.okta.com", client_id: "0oa1b2c3", client_secret_set: true },
-      ...urlsOf("Okta"), role_mapping: [{ group: "platform", role: "admin" }], default_role: "viewer", domains: ["harbour.example"], enabled: true,
+      id: "sso_1", name: "Okta", kind: "oidc", preset: "okta",
+      config: {
+        issuer: "https://harbour.okta.com", client_id: "0oa1b2c3", client_secret_set: true, scopes: ["openid", "email", "profile"],
+        groups_claim: "groups", domain_claim: "", trust_email: false,
+      },
+      ...urlsOf("Okta", "oidc"), created_at: iso(now - 50 * DAY), updated_at: iso(now - 50 * DAY), role_mapping: [{ group: "platform", role: "admin" }], default_role: "viewer", domains: ["harbour.example"], enabled: true,
     },
   ];
   const acme = made("acme", "Acme", [account("usr_1", "shared@harbour.example", "Sal Shared", "viewer"), ...people("acme.example", 12)]);
@@ -187,21 +176,23 @@ export const newTenant = (id: string, name: string, email: string, admin: string
   return state;
 };
 
-export function usageOf(state: TenantState): object {
+export function usageOf(state: TenantState): Schemas["Usage"] {
   const many = state.tenant.id === "default" ? 1 : 0.02;
   const GiB = 1024 ** 3;
+  const stored = { metrics: 4.1 * GiB * many, logs: 50.2 * GiB * many, traces: 12 * GiB * many, events: 0.2 * GiB * many };
+  const metrics: [string, number][] = [
+    ["http_server_request_duration_seconds_bucket", 9200], ["container_memory_usage_bytes", 4100], ["node_cpu_seconds_total", 2304], ["up", 120],
+  ];
   return {
     limits: state.tenant.limits,
     use: {
       requests_per_second: 212 * many, in_flight_bytes: 34 * 1024 ** 2 * many, series: Math.round(43_700 * many), concurrent_queries: 3,
-      stored_bytes: { metrics: 4.1 * GiB * many, logs: 50.2 * GiB * many, traces: 12 * GiB * many, events: 0.2 * GiB * many },
+      stored_bytes: stored, stored_bytes_total: Object.values(stored).reduce((sum, bytes) => sum + bytes, 0),
     },
-    refused: { requests: Math.round(1204 * many), bytes: 0, series: Math.round(88 * many), queries: 0 },
+    refused: { requests: Math.round(1204 * many), bytes: 0, series: Math.round(88 * many), stored_bytes: Math.round(17 * many), queries: 0 },
     top: {
-      metrics: [["http_server_request_duration_seconds_bucket", 9200], ["container_memory_usage_bytes", 4100], ["node_cpu_seconds_total", 2304], ["up", 120]].map(
-        ([name, series]) => ({ name, series }),
-      ),
-      services: [["checkout", 9.1], ["api", 6.4], ["search", 1.2]].map(([name, size]) => ({ name, bytes: Number(size) * GiB, rows: Math.round(Number(size) * 4e6) })),
+      metrics: metrics.map(([name, series]) => ({ name, series })),
+      services: Object.entries({ checkout: 9.1, api: 6.4, search: 1.2 }).map(([name, size]) => ({ name, bytes: size * GiB, rows: Math.round(size * 4e6) })),
       keys: state.keys.slice(0, 3).map((one, i) => ({ id: one.id, name: one.name, requests: 90_000 / (i + 1), bytes: (11 * GiB) / (i + 1) })),
     },
   };

@@ -1,7 +1,8 @@
 /** A stand-in for the server while developing the pages: `npm run mock`. Never part of a build. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { PluginOption, PreviewServer, ViteDevServer } from "vite";
-import { ok, refuse, type Answer } from "./answer.ts";
+import type { Schemas } from "../src/lib/api/types.ts";
+import { none, NOT_FOUND, ok, refuse, type Answer } from "./answer.ts";
 import { ownRoutes, permissionsOf, publicRoutes, who } from "./auth.ts";
 import { tenantRoutes } from "./control.ts";
 import { BadQuery, compile, type Item } from "./evaluate.ts";
@@ -15,7 +16,13 @@ import { auditRoutes, record } from "./trail.ts";
 /** What the real server sends with every page, so that a violation shows here first. */
 const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-const saved = new Map<string, unknown>();
+function savedObject(name: string, spec: Schemas["Object"]["spec"], before?: Schemas["Object"], file: string | null = null): Schemas["Object"] {
+  const now = new Date().toISOString();
+  return { name, spec, version: (before?.version ?? 0) + 1, created_at: before?.created_at ?? now, updated_at: now, file };
+}
+
+const OWNED = savedObject("error rate", { queries: ['sum(rate(http_requests_total{code=~"5.."}[5m]))'] }, undefined, "queries.yaml");
+const saved = new Map([[OWNED.name, OWNED]]);
 
 const data = (value: unknown): Answer => ok({ status: "success", data: value });
 
@@ -124,14 +131,18 @@ async function answer(request: IncomingMessage, path: string, params: URLSearchP
     if (found?.text !== undefined) return { status: 200, body: found.text, headers: { "Content-Type": found.type ?? "", "Content-Disposition": "attachment; filename=audit" } };
   }
   if (path === "/api/v1/targets") return data(TARGETS());
-  if (path === "/api/v1/monitoring/hosts") return ok({ hosts: HOSTS() });
-  if (path === "/api/v1/services") return ok({ services: SERVICES });
-  const object = /^\/api\/v1\/monitoring\/objects\/saved_query(?:\/(.+))?$/.exec(path);
-  if (object) {
-    const name = decodeURIComponent(object[1] ?? "");
-    if (request.method === "PUT") saved.set(name, JSON.parse(body));
-    if (request.method === "DELETE") saved.delete(name);
-    return ok({ items: [...saved].map(([key, spec]) => ({ name: key, spec, updated_at: new Date().toISOString() })) });
+  if (path === "/api/v1/monitoring/hosts") return ok({ hosts: HOSTS() } satisfies Schemas["Hosts"]);
+  if (path === "/api/v1/services") return ok({ services: SERVICES } satisfies Schemas["Services"]);
+  const named = /^\/api\/v1\/monitoring\/objects\/saved_query(?:\/(.+))?$/.exec(path);
+  if (named) {
+    const name = decodeURIComponent(named[1] ?? "");
+    if (method === "GET" && name === "") return ok({ items: [...saved.values()] } satisfies Schemas["Objects"]);
+    const before = saved.get(name);
+    if (method !== "GET" && before?.file) return refuse(409, "CONFLICT", `saved_query/${name} belongs to the file ${before.file}: change it there`);
+    if (method === "PUT") saved.set(name, savedObject(name, JSON.parse(body), before));
+    if (method === "DELETE") return saved.delete(name) ? none : NOT_FOUND;
+    const object = saved.get(name);
+    return object ? ok(object) : NOT_FOUND;
   }
   const traces = path.startsWith("/api/v1/monitoring/") ? traceRoutes(path.slice("/api/v1/monitoring".length), params) : null;
   if (traces) return traces;

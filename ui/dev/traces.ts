@@ -1,11 +1,14 @@
 /** Made-up traces, service map and service pages of the stand-in server. The same trace id always makes the same trace. */
 
+import type { Schemas } from "../src/lib/api/types.ts";
+
 type Json = Record<string, unknown>;
+const cost = (rows: number): Schemas["QueryCost"] => ({ rows, bytes: rows * 75, slices: 4, ms: 9 });
 
 interface Call {
   service: string;
   name: string;
-  kind: string;
+  kind: MockSpan["kind"];
   /** Milliseconds of its own work. */
   own: number;
   calls?: readonly string[];
@@ -45,20 +48,8 @@ function randomOf(seed: number): () => number {
   return () => (state = (state * 48271) % 2147483647) / 2147483647;
 }
 
-interface MockSpan extends Json {
-  span_id: string;
-  parent_span_id: string | null;
-  name: string;
-  service: string;
-  kind: string;
-  status_code: string;
-  start: string;
-  duration_ns: number;
-  self_ns: number;
-  at: number;
-  attributes: Json;
-  resource: Json;
-}
+/** With where it begins, nanoseconds after its trace. */
+type MockSpan = Schemas["TraceSpan"] & { at: number };
 
 const iso = (ms: number, ns: number) => {
   const whole = Math.floor(ns / 1e6);
@@ -82,10 +73,13 @@ function makeTrace(id: string, startMs: number, entry: string, random: () => num
       service: call.service,
       kind: call.kind,
       status_code: failed ? "error" : "unset",
-      status_message: failed ? "deadline exceeded while waiting for the peer" : "",
+      status_message: failed ? "deadline exceeded while waiting for the peer" : null,
       start: iso(startMs, at),
       duration_ns: 0,
       self_ns: 0,
+      critical_ns: 0,
+      depth: 0,
+      children: call.calls?.length ?? 0,
       at,
       attributes: { ...call.attributes, "customer.id": `c-${Math.floor(random() * 900)}`, ...(failed ? { "error.type": "timeout" } : {}) },
       resource: { "service.name": call.service, "service.version": "2.14.1", "host.name": `node-${1 + (call.service.length % 4)}`, "deployment.environment": "prod" },
@@ -158,7 +152,7 @@ function matcherOf(query: string): (span: MockSpan) => boolean {
   }
   const tests = [...query.matchAll(/(-?)(?:([\w.]+):)?(>=|<|>)?("(?:\\.|[^"\\])*"|\S+)/g)].map(([, not, field, op, raw = ""]) => {
     const value = raw.startsWith('"') ? raw.slice(1, -1).replace(/\\(.)/g, "$1") : raw;
-    const of = (span: MockSpan): unknown => (field === "status" ? span.status_code : field === "name" || field === "operation" ? span.name : field === "duration" ? span.duration_ns : (span[field ?? ""] ?? span.attributes[field ?? ""] ?? span.resource[field ?? ""]));
+    const of = (span: MockSpan): unknown => (field === "status" ? span.status_code : field === "name" || field === "operation" ? span.name : field === "duration" ? span.duration_ns : ((span as Json)[field ?? ""] ?? span.attributes[field ?? ""] ?? span.resource[field ?? ""]));
     const test = (span: MockSpan): boolean => {
       if (value === "*" && !field) return true;
       if (!field) return span.name.toLowerCase().includes(value.toLowerCase());
@@ -172,9 +166,10 @@ function matcherOf(query: string): (span: MockSpan) => boolean {
   return (span) => tests.every((test) => test(span));
 }
 
-const bare = ({ at, self_ns, ...span }: MockSpan): Json => (void at, void self_ns, span);
+const bare = ({ at: _at, ...span }: MockSpan): Schemas["TraceSpan"] => span;
+const rowOf = ({ at: _at, self_ns: _self, critical_ns: _critical, depth: _depth, children: _children, ...span }: MockSpan): Schemas["SpanRow"] => span;
 
-function summaryOf(trace: MockTrace): Json {
+function summaryOf(trace: MockTrace): Schemas["TraceSummary"] {
   const root = trace.spans.find((span) => span.parent_span_id === null);
   const services = new Map<string, { name: string; spans: number; errors: number }>();
   for (const span of trace.spans) {
@@ -186,9 +181,9 @@ function summaryOf(trace: MockTrace): Json {
   const list = [...services.values()];
   return {
     trace_id: trace.id,
-    root_service: root?.service ?? null,
-    root_name: root?.name ?? null,
-    start: trace.spans[0]?.start,
+    root_service: root?.service ?? "",
+    root_name: root?.name ?? "",
+    start: trace.spans[0]?.start ?? "",
     duration_ns: Math.max(...trace.spans.slice(0, 2000).map((span) => span.at + span.duration_ns)),
     spans: trace.spans.length,
     errors: list.reduce((sum, one) => sum + one.errors, 0),
@@ -197,21 +192,26 @@ function summaryOf(trace: MockTrace): Json {
   };
 }
 
-function traceAnswer(id: string): Json | null {
+function traceAnswer(id: string): Schemas["Trace"] | null {
   const number = /^5eed([0-9a-f]{28})$/.exec(id)?.[1];
   const trace = id === BIG ? bigTrace() : number ? traceOf(parseInt(number, 16)) : null;
   if (!trace) return null;
   const ids = new Set(trace.spans.map((span) => span.span_id));
   const missing = [...new Set(trace.spans.map((span) => span.parent_span_id).filter((p): p is string => p !== null && !ids.has(p)))];
-  return { ...summaryOf(trace), missing_parents: missing, spans: trace.spans.map((span) => ({ ...bare(span), self_ns: span.self_ns })), critical_path: [], logs: 3 };
+  const { start, duration_ns, complete, services } = summaryOf(trace);
+  const spans = trace.spans.map(bare);
+  const self = (service: string) => spans.reduce((sum, span) => sum + (span.service === service ? span.self_ns : 0), 0);
+  return {
+    trace_id: trace.id, start, duration_ns, complete, missing_parents: missing, spans, spans_left_out: 0, critical_path: [], operations: [],
+    services: services.map((one) => ({ ...one, self_ns: self(one.name) })), logs: 3, cost: cost(spans.length),
+  };
 }
 
-function logsOf(traceId: string): Json[] {
+function logsOf(traceId: string): Schemas["LogRow"][] {
   const answer = traceAnswer(traceId);
-  const spans = (answer?.spans ?? []) as MockSpan[];
-  return spans.slice(0, 200).flatMap((span, i) =>
+  return (answer?.spans ?? []).slice(0, 200).flatMap((span, i) =>
     i % 3 === 0 || span.status_code === "error"
-      ? [{ id: `l${i}`, timestamp: span.start, level: span.status_code === "error" ? "error" : "info", service: span.service, body: span.status_code === "error" ? `${span.name}: ${String(span.status_message)}` : `${span.name} handled`, trace_id: traceId, span_id: span.span_id, attributes: {} }]
+      ? [{ id: `l${i}`, timestamp: span.start, level: span.status_code === "error" ? "error" : "info", service: span.service, body: span.status_code === "error" ? `${span.name}: ${String(span.status_message)}` : `${span.name} handled`, trace_id: traceId, span_id: span.span_id, attributes: {}, resource: {}, observed_timestamp: null, severity_number: null, severity_text: null }]
       : [],
   );
 }
@@ -250,32 +250,35 @@ const edgeOf = (span: MockSpan, byId: Map<string, MockSpan>): string | null => {
   return parent && parent.service !== span.service ? `${parent.service}\n${span.service}` : null;
 };
 
+const healthOf = (errorRate: number): Schemas["ServiceNode"]["health"] => (errorRate >= 0.05 ? "error" : errorRate >= 0.01 ? "warn" : "ok");
+const edgeKind = (target: string): Schemas["ServiceEdge"]["kind"] => (target === "redis" ? "database" : target === "shipping" ? "messaging" : "call");
+
 /** 200 services in rows that call some of the next, when the stand-in is started as `BELLWETHER_MOCK=wide`. */
-function wideTopology(): Json {
+function wideTopology(): Schemas["ServiceMap"] {
   const random = randomOf(5);
   const name = (i: number) => `team-${1 + (i % 12)}-service-${i}`;
-  const nodes = Array.from({ length: 200 }, (_, i) => ({ name: name(i), rate: 1 + random() * 300, error_rate: random() < 0.1 ? random() * 0.2 : 0, p50_ms: 4, p95_ms: 5 + random() * 300, p99_ms: 400, health: "ok" })).map((node) => ({ ...node, health: node.error_rate >= 0.05 ? "error" : node.error_rate >= 0.01 ? "warn" : "ok" }));
+  const nodes = Array.from({ length: 200 }, (_, i) => ({ name: name(i), rate: 1 + random() * 300, error_rate: random() < 0.1 ? random() * 0.2 : 0, p50_ms: 4, p95_ms: 5 + random() * 300, p99_ms: 400 })).map((node) => ({ ...node, health: healthOf(node.error_rate) }));
   const edges = nodes.flatMap((_, i) =>
-    Array.from({ length: i > 150 ? 0 : 1 + Math.floor(random() * 2.4) }, () => ({ from: name(i), to: name(Math.min(199, i + 1 + Math.floor(random() * 48))), rate: random() * 90, error_rate: random() < 0.1 ? 0.06 : 0, p50_ms: 3, p95_ms: random() * 200, kind: "http" })),
+    Array.from({ length: i > 150 ? 0 : 1 + Math.floor(random() * 2.4) }, () => ({ from: name(i), to: name(Math.min(199, i + 1 + Math.floor(random() * 48))), rate: random() * 90, error_rate: random() < 0.1 ? 0.06 : 0, p50_ms: 3, p95_ms: random() * 200, kind: "call" as const })),
   );
-  return { nodes, edges: [...new Map(edges.map((edge) => [`${edge.from} ${edge.to}`, edge])).values()] };
+  return { nodes, edges: [...new Map(edges.map((edge) => [`${edge.from} ${edge.to}`, edge])).values()], cost: cost(nodes.length) };
 }
 
-function topology(from: number, to: number): Json {
+function topology(from: number, to: number): Schemas["ServiceMap"] {
   if (process.env.BELLWETHER_MOCK === "wide") return wideTopology();
   const seconds = (to - from) / 1000;
   const nodes = [...sumsBy(from, to, (span) => span.service)].map(([name, sum]) => {
     const figures = stats(sum, seconds);
-    return { name, ...figures, health: figures.error_rate >= 0.05 ? "error" : figures.error_rate >= 0.01 ? "warn" : "ok" };
+    return { name, ...figures, health: healthOf(figures.error_rate) } as const;
   });
   const edges = [...sumsBy(from, to, edgeOf)].map(([key, sum]) => {
-    const [source, target] = key.split("\n");
-    return { from: source, to: target, ...stats(sum, seconds), kind: target === "redis" ? "database" : target === "shipping" ? "messaging" : "call" };
+    const [source = "", target = ""] = key.split("\n");
+    return { from: source, to: target, ...stats(sum, seconds), kind: edgeKind(target) } as const;
   });
-  return { nodes, edges };
+  return { nodes, edges, cost: cost(nodes.length) };
 }
 
-function services(from: number, to: number): Json {
+function services(from: number, to: number): Schemas["TracedServices"] {
   const seconds = (to - from) / 1000;
   const operations = new Map<string, Set<string>>();
   const sums = sumsBy(from, to, (span) => {
@@ -283,15 +286,15 @@ function services(from: number, to: number): Json {
     operations.set(span.service, names.add(span.name));
     return span.service;
   });
-  return { services: [...sums].map(([name, sum]) => ({ name, ...stats(sum, seconds), operations: operations.get(name)?.size ?? 0, last_seen: new Date(to - 3000).toISOString() })) };
+  return { services: [...sums].map(([name, sum]) => ({ name, ...stats(sum, seconds), operations: operations.get(name)?.size ?? 0, last_seen: new Date(to - 3000).toISOString() })), cost: cost(sums.size) };
 }
 
-function service(name: string, from: number, to: number): Json | null {
+function service(name: string, from: number, to: number): Schemas["TracedServiceDetail"] | null {
   const seconds = (to - from) / 1000;
   const buckets = 60;
   const step_ms = Math.ceil((to - from) / buckets);
   const slots = Array.from({ length: buckets }, (): Sum => ({ durations: [], errors: 0 }));
-  const kinds = new Map<string, string>();
+  const kinds = new Map<string, MockSpan["kind"]>();
   const sums = sumsBy(from, to, (span) => {
     if (span.service !== name) return null;
     kinds.set(span.name, span.kind);
@@ -302,14 +305,18 @@ function service(name: string, from: number, to: number): Json | null {
   });
   if (sums.size === 0) return null;
   for (const slot of slots) slot.durations.sort((a, b) => a - b);
-  const edges = [...sumsBy(from, to, edgeOf)].map(([key, sum]) => ({ edge: key.split("\n"), figures: stats(sum, seconds) }));
+  const edges = [...sumsBy(from, to, edgeOf)].map(([key, sum]) => {
+    const [source = "", target = ""] = key.split("\n");
+    return { source, target, figures: { ...stats(sum, seconds), kind: edgeKind(target) } as const };
+  });
   const p = (q: number) => slots.map((slot) => (slot.durations.length === 0 ? null : quantile(slot.durations, q)));
   return {
     name,
     red: { start: new Date(from).toISOString(), step_ms, calls: slots.map((s) => s.durations.length * 40), errors: slots.map((s) => s.errors * 40), p50_ms: p(0.5), p95_ms: p(0.95), p99_ms: p(0.99) },
-    operations: [...sums].map(([operation, sum]) => ({ name: operation, kind: kinds.get(operation), ...stats(sum, seconds) })),
-    upstream: edges.filter(({ edge }) => edge[1] === name).map(({ edge, figures }) => ({ name: edge[0], ...figures })),
-    downstream: edges.filter(({ edge }) => edge[0] === name).map(({ edge, figures }) => ({ name: edge[1], ...figures })),
+    operations: [...sums].map(([operation, sum]) => ({ name: operation, kind: kinds.get(operation) ?? "internal", ...stats(sum, seconds) })),
+    upstream: edges.filter(({ target }) => target === name).map(({ source, figures }) => ({ name: source, ...figures })),
+    downstream: edges.filter(({ source }) => source === name).map(({ target, figures }) => ({ name: target, ...figures })),
+    cost: cost(sums.size),
   };
 }
 
@@ -318,7 +325,7 @@ function spansIn(from: number, to: number, query: string): MockSpan[] {
   return [...tracesIn(from, to)].flatMap((trace) => trace.spans.filter(match));
 }
 
-function heatmap(from: number, to: number, params: URLSearchParams): Json {
+function heatmap(from: number, to: number, params: URLSearchParams): Schemas["SpanHeatmap"] {
   const buckets = Number(params.get("buckets") ?? 60);
   const rows = Number(params.get("rows") ?? 30);
   const edges = Array.from({ length: rows + 1 }, (_, i) => Math.round(1e5 * 10 ** ((i / rows) * 5)));
@@ -333,12 +340,12 @@ function heatmap(from: number, to: number, params: URLSearchParams): Json {
     column[y] = (column[y] ?? 0) + 1;
     if (span.status_code === "error") bad[y] = (bad[y] ?? 0) + 1;
   }
-  return { start: new Date(from).toISOString(), step_ms, buckets, edges_ns: edges, counts, errors };
+  return { start: new Date(from).toISOString(), step_ms, buckets, edges_ns: edges, counts, errors, cost: cost(counts.length) };
 }
 
-function facets(from: number, to: number, params: URLSearchParams): Json {
+function facets(from: number, to: number, params: URLSearchParams): Schemas["RowFacets"] {
   const spans = spansIn(from, to, params.get("query") ?? "");
-  const of = (span: MockSpan, field: string) => (field === "status" ? span.status_code : (span[field] ?? span.attributes[field] ?? span.resource[field]));
+  const of = (span: MockSpan, field: string) => (field === "status" ? span.status_code : ((span as Json)[field] ?? span.attributes[field] ?? span.resource[field]));
   const list = (params.get("fields") ?? "").split(",").map((name) => {
     const tally = new Map<string, number>();
     for (const span of spans) {
@@ -347,9 +354,11 @@ function facets(from: number, to: number, params: URLSearchParams): Json {
     }
     const counts = [...tally].map(([value, count]) => ({ value, count }));
     counts.sort((a, b) => b.count - a.count);
-    return { name, distinct: counts.length, missing: 0, values: counts.slice(0, Number(params.get("limit") ?? 10)) };
+    const values = counts.slice(0, Number(params.get("limit") ?? 10));
+    const sum = (list: typeof counts) => list.reduce((all, one) => all + one.count, 0);
+    return { name, distinct: counts.length, missing: spans.length - sum(counts), other: sum(counts) - sum(values), values };
   });
-  return { facets: list, total: spans.length };
+  return { facets: list, total: spans.length, cost: cost(spans.length) };
 }
 
 /** The answer to a path below `/api/v1/monitoring`, null where it is not one of these; 404 is an answer too. */
@@ -370,22 +379,24 @@ export function traceRoutes(path: string, params: URLSearchParams): { status: nu
       const match = matcherOf(query);
       const found = [...tracesIn(from, to)].filter((trace) => trace.spans.some(match)).map(summaryOf);
       if (query === "" && to > Date.now() - 600_000) found.unshift(summaryOf(bigTrace()));
-      if (params.get("order") === "slowest") found.sort((a, b) => Number(b.duration_ns) - Number(a.duration_ns));
-      return ok({ traces: found.slice(0, limit), cost: { rows: found.length * 12, bytes: found.length * 900, slices: 4, ms: 12 } });
+      if (params.get("order") === "slowest") found.sort((a, b) => b.duration_ns - a.duration_ns);
+      return ok({ traces: found.slice(0, limit), cost: cost(found.length * 12) } satisfies Schemas["TraceList"]);
     }
     case "/spans": {
       const [all, at] = [spansIn(from, to, query), Number(params.get("cursor") ?? 0)];
-      return ok({ rows: all.slice(at, at + limit).map(bare), next: all.length > at + limit ? String(at + limit) : null, cost: { rows: all.length, ms: 9 } });
+      return ok({ rows: all.slice(at, at + limit).map(rowOf), next: all.length > at + limit ? String(at + limit) : null, cost: cost(all.length) } satisfies Schemas["SpanRows"]);
     }
     case "/spans/heatmap":
       return ok(heatmap(from, to, params));
     case "/spans/fields": {
+      const field = (name: string, scope: "attribute" | "resource", count: number) => ({ name, scope, type: "text" as const, count });
       const keys = ["http.route", "http.request.method", "db.system", "customer.id", "error.type"];
-      return ok({ fields: [...keys.map((name) => ({ name, scope: "attribute", type: "text", count: 900 })), ...["host.name", "service.version"].map((name) => ({ name, scope: "resource", type: "text", count: 4000 }))] });
+      const own = ["host.name", "service.version"].map((name) => field(name, "resource", 4000));
+      return ok({ fields: [...keys.map((name) => field(name, "attribute", 900)), ...own] } satisfies Schemas["RowFields"]);
     }
     case "/spans/values": {
-      const one = (facets(from, to, new URLSearchParams({ fields: params.get("field") ?? "", limit: "1000" })).facets as { values: { value: string }[] }[])[0];
-      return ok({ values: one?.values.filter(({ value }) => value.startsWith(params.get("prefix") ?? "")).slice(0, limit) ?? [] });
+      const one = facets(from, to, new URLSearchParams({ fields: params.get("field") ?? "", limit: "1000" })).facets[0];
+      return ok({ values: one?.values.filter(({ value }) => value.startsWith(params.get("prefix") ?? "")).slice(0, limit) ?? [] } satisfies Schemas["RowValues"]);
     }
     case "/spans/facets":
       return ok(facets(from, to, params));
@@ -394,7 +405,7 @@ export function traceRoutes(path: string, params: URLSearchParams): { status: nu
     case "/services":
       return ok(services(from, to));
     case "/logs":
-      return params.has("trace_id") ? ok({ rows: logsOf(params.get("trace_id") ?? "").slice(0, limit), next: null }) : null;
+      return params.has("trace_id") ? ok({ rows: logsOf(params.get("trace_id") ?? "").slice(0, limit), next: null, cost: cost(limit) } satisfies Schemas["LogRows"]) : null;
     default:
       return null;
   }

@@ -1,22 +1,10 @@
 /** The audit log of the stand-in server. */
 
-interface Row {
-  seq: number;
-  at: string;
-  actor: { kind: string; id: string; name: string } | null;
-  action: string;
-  method: string;
-  route: string;
-  target: string;
-  result: string;
-  status: number;
-  address: string;
-  count: number;
-  detail: string;
-  hash: string;
-}
+import type { Schemas } from "../src/lib/api/types.ts";
 
-const KINDS: [action: string, method: string, route: string, target: string, result: string, status: number][] = [
+type Row = Schemas["AuditEntry"];
+
+const KINDS: [action: string, method: string, route: string, target: string, result: Row["result"], status: number][] = [
   ["telemetry:write", "POST", "/v1/logs", "", "ok", 200],
   ["session:begin", "POST", "/api/v1/auth/sign-in", "", "ok", 200],
   ["members:invite", "POST", "/api/v1/tenants/{id}/invitations", "new@harbour.example", "ok", 201],
@@ -37,6 +25,7 @@ const rows: Row[] = Array.from({ length: TOTAL }, (_, i) => {
   const nobody = result === "refused" && action === "session:begin";
   const who = seq % PEOPLE.length;
   return {
+    node: "mock",
     seq,
     at: new Date(Date.now() - i * STEP_MS).toISOString(),
     actor: nobody ? null : machine ? { kind: "key", id: "key_aa01", name: "prometheus" } : { kind: "user", id: `usr_${who + 1}`, name: PEOPLE[who] ?? "" },
@@ -48,7 +37,7 @@ const rows: Row[] = Array.from({ length: TOTAL }, (_, i) => {
     status,
     address: `10.0.4.${(seq % 60) + 2}`,
     count: machine ? 60 + (seq % 40) : 1,
-    detail: machine ? "" : JSON.stringify({ user_agent: "Mozilla/5.0 (X11; Linux x86_64)", request: `r${seq}` }),
+    detail: machine ? null : { user_agent: "Mozilla/5.0 (X11; Linux x86_64)", request: `r${seq}` },
     hash: `${seq.toString(16).padStart(8, "0")}${"9f86d081884c7d65".repeat(3)}`,
   };
 });
@@ -60,8 +49,8 @@ export function record(actor: Row["actor"], method: string, path: string, status
   const verb = { POST: "create", PUT: "change", PATCH: "change", DELETE: "delete" }[method] ?? "read";
   const seq = (rows[0]?.seq ?? 0) + 1;
   rows.unshift({
-    seq, at: new Date().toISOString(), actor, action: `${area}:${verb}`, method, route: path, target: decodeURIComponent(id), result, status,
-    address: "127.0.0.1", count: 1, detail: "", hash: `${seq.toString(16).padStart(8, "0")}${"2c26b46b68ffc68f".repeat(3)}`,
+    node: "mock", seq, at: new Date().toISOString(), actor, action: `${area}:${verb}`, method, route: path, target: decodeURIComponent(id), result, status,
+    address: "127.0.0.1", count: 1, detail: null, hash: `${seq.toString(16).padStart(8, "0")}${"2c26b46b68ffc68f".repeat(3)}`,
   });
 }
 
@@ -82,7 +71,7 @@ function found(params: URLSearchParams): Row[] {
 
 /** Answers of `/api/v1/monitoring/audit…`; text is a file. */
 export function auditRoutes(path: string, params: URLSearchParams): { json?: unknown; text?: string; type?: string } | null {
-  if (path === "/verify") return { json: { ok: true, rows: rows.length } };
+  if (path === "/verify") return { json: { ok: true, rows: rows.length, anchors: 1 } satisfies Schemas["AuditVerdict"] };
   if (path === "/export") {
     if (params.get("format") === "csv") {
       return { text: ["seq,at,action,result", ...found(params).map((row) => `${row.seq},${row.at},${row.action},${row.result}`)].join("\n"), type: "text/csv" };
@@ -94,5 +83,6 @@ export function auditRoutes(path: string, params: URLSearchParams): { json?: unk
   const before = Number(params.get("cursor") ?? Infinity);
   const all = found(params).filter((row) => row.seq < before);
   const items = all.slice(0, limit);
-  return { json: { items, next: all.length > limit ? String(items.at(-1)?.seq) : null } };
+  const page: Schemas["AuditPage"] = { items, next: all.length > limit ? String(items.at(-1)?.seq) : null };
+  return { json: page };
 }

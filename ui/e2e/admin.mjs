@@ -343,16 +343,14 @@ await check("roles: the matrix, a role of one's own", async () => {
   await dialog.getByLabel("Name").fill("auditor");
   await dialog.getByRole("checkbox", { name: /^Read the audit log/ }).check();
   await dialog.getByLabel("Sees only telemetry with").fill("namespace=a");
-  await alert.filter({ hasText: "in braces" }).waitFor();
-  await bothThemes("role");
-  await dialog.getByLabel("Sees only telemetry with").fill('{namespace="a"}');
   await refused(async () => {
     await named("Create").click();
-    await alert.filter({ hasText: "none is accepted: leave it out" }).waitFor();
+    await alert.filter({ hasText: "namespace=a" }).waitFor();
   });
-  await dialog.getByLabel("Sees only telemetry with").fill("");
+  await bothThemes("role");
+  await dialog.getByLabel("Sees only telemetry with").fill('{namespace="a"}');
   await named("Create").click();
-  await page.locator('[data-own="auditor"]').waitFor();
+  await page.locator('[data-own="auditor"]').getByText('{namespace="a"}').waitFor();
   await bothThemes("roles");
   await refused(async () => {
     await page.getByRole("button", { name: "Delete on-call" }).click();

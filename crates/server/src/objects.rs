@@ -89,6 +89,7 @@ struct Objects {
 struct Object {
     name: String,
     /// What is inside belongs to the kind.
+    #[schemars(with = "Map<String, Value>")]
     spec: Value,
     /// 1, and one more with each change.
     version: i64,

@@ -76,6 +76,7 @@ struct SqlAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     types: Option<Vec<String>>,
     /// A list of cells a row.
+    #[schemars(with = "Vec<Vec<Value>>")]
     rows: Vec<Value>,
     /// Whether there were more rows than the limit allows; left out for a count.
     #[serde(skip_serializing_if = "Option::is_none")]

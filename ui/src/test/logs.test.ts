@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LogRow } from "../lib/api/logs";
+import type { FieldInfo, LogRow } from "../lib/api/logs";
 import { csvColumns, linesOf } from "../lib/logs/export";
 import { barsOf, niceTop, stretch } from "../lib/logs/histogram";
 import { append, KEPT_MAX, pageSize } from "../lib/logs/paging";
@@ -11,6 +11,11 @@ import { chosenFacets, searchable } from "../lib/state/logs.svelte";
 const row = (id: string, timestamp = "2026-01-01T00:00:00.000000000Z"): LogRow => ({
   id,
   timestamp,
+  observed_timestamp: null,
+  severity_number: null,
+  severity_text: null,
+  trace_id: null,
+  span_id: null,
   level: "info",
   service: "api",
   body: `b ${id}`,
@@ -173,17 +178,17 @@ it.each([
 ] as const)("%s of the %s (shadowed: %s) is searched as %s", (key, scope, shadowed, want) => expect(searchName(key, scope, shadowed)).toBe(want));
 
 it("names each field once", () => {
-  const fields = [
-    { name: "severity_text", scope: "fixed" as const, type: "text", count: null },
-    { name: "a", scope: "attribute" as const, type: "int", count: 2 },
-    { name: "a", scope: "resource" as const, type: "text", count: 3 },
-    { name: "level", scope: "attribute" as const, type: "text", count: 1 },
+  const fields: FieldInfo[] = [
+    { name: "severity_text", scope: "fixed", type: "text", count: null },
+    { name: "a", scope: "attribute", type: "int", count: 2 },
+    { name: "a", scope: "resource", type: "text", count: 3 },
+    { name: "level", scope: "attribute", type: "text", count: 1 },
   ];
   expect(searchable(fields).map((field) => [field.name, field.count])).toEqual([["severity_text", null], ["a", 5], ["attributes.level", 1]]);
 });
 
 it("lists fields worth counting", () => {
-  const field = (name: string, count: number, type = "text", scope: "attribute" | "fixed" = "attribute") => ({ name, scope, type, count });
+  const field = (name: string, count: number, type: FieldInfo["type"] = "text", scope: FieldInfo["scope"] = "attribute") => ({ name, scope, type, count });
   const fields = [field("level", 9, "text", "fixed"), field("user.id", 9), field("http.route", 8), field("host.name", 9), field("when", 9, "timestamp")];
   expect(chosenFacets(fields, ["mine"])).toEqual(["level", "service", "mine", "host.name", "http.route"]);
 });

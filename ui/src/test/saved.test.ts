@@ -18,7 +18,7 @@ describe("a saved log search", () => {
     const spec = logsSpec({ query, columns }, range);
     expect(spec).toEqual(want);
     // What the server answers is read as what was kept, and its address shows the same search.
-    expect(readSaved({ name: "n", spec: JSON.parse(JSON.stringify(spec)) })).toEqual({ name: "n", spec });
+    expect(readSaved({ name: "n", spec: JSON.parse(JSON.stringify(spec)), file: null })).toEqual({ name: "n", spec });
     const { path, params } = placeOf(spec);
     const address = new URLSearchParams();
     for (const [key, value] of Object.entries(params)) for (const one of typeof value === "string" ? [value] : value) address.append(key, one);
@@ -30,7 +30,7 @@ describe("a saved log search", () => {
 
 it("queries of the explorer are kept as they always were", () => {
   const spec = { queries: ["up", "node_load1"] };
-  expect(readSaved({ name: "n", spec })).toEqual({ name: "n", spec });
+  expect(readSaved({ name: "n", spec, file: null })).toEqual({ name: "n", spec });
   expect(placeOf(spec)).toEqual({ path: "/explore", params: { q: ["up", "node_load1"] } });
 });
 
@@ -49,7 +49,7 @@ it.each([
   [{ queries: [1] }],
   [{ page: "logs" }],
   [{ page: "traces", query: "a" }],
-])("%o is left to whoever put it there", (spec) => expect(readSaved({ name: "n", spec })).toBeNull());
+])("%o is left to whoever put it there", (spec) => expect(readSaved({ name: "n", spec, file: null })).toBeNull());
 
 it.each<[SavedSpec, string]>([
   [{ queries: ["a", "b"] }, "a  ·  b"],
@@ -59,9 +59,9 @@ it.each<[SavedSpec, string]>([
 
 describe("a name", () => {
   const objects = [
-    { name: "m", spec: { queries: ["up"] } },
-    { name: "l", spec: { page: "logs", query: "a" } },
-    { name: "x", spec: { query: "up" } },
+    { name: "m", spec: { queries: ["up"] }, file: null },
+    { name: "l", spec: { page: "logs", query: "a" }, file: null },
+    { name: "x", spec: { query: "up" }, file: null },
   ];
   it.each([
     ["new", "logs", ""],

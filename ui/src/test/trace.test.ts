@@ -16,6 +16,7 @@ function trace(...lines: string[]): TraceAnswer {
   const spans = lines.map((line): TraceSpan => {
     const [id = "", parent = "", start = "0", end = "0"] = line.split(" ");
     return {
+      id: id.replace("!", ""),
       start: `2026-01-01T00:00:00.${start.padStart(9, "0")}Z`,
       duration_ns: Number(end) - Number(start),
       trace_id: "t",
@@ -24,10 +25,22 @@ function trace(...lines: string[]): TraceAnswer {
       name: `op ${id.replace("!", "")}`,
       service: id.startsWith("d") ? "db" : "api",
       status_code: id.endsWith("!") ? "error" : "unset",
+      status_message: null,
+      kind: "internal",
       attributes: { "http.route": `/${id}` },
+      resource: {},
+      events: [],
+      links: [],
+      depth: 0,
+      children: 0,
+      self_ns: 0,
+      critical_ns: 0,
     };
   });
-  return { trace_id: "t", start: START, duration_ns: 0, complete: true, spans };
+  return {
+    trace_id: "t", start: START, duration_ns: 0, complete: true, spans, spans_left_out: 0, missing_parents: [], critical_path: [],
+    services: [], operations: [], logs: 0, cost: { rows: 0, bytes: 0, slices: 0, ms: 0 },
+  };
 }
 
 const ids = (answer: TraceAnswer) => layOut(answer).ids.join(" ");

@@ -1,6 +1,10 @@
 /** What a session may do, and which pages and parts of the administration that opens. */
 
-export const PERMISSIONS = [
+import type { Schemas } from "../api/types";
+
+export type Permission = Schemas["Permission"];
+
+export const PERMISSIONS: readonly Permission[] = [
   "telemetry:read",
   "telemetry:write",
   "objects:read",
@@ -14,8 +18,7 @@ export const PERMISSIONS = [
   "audit:read",
   "data:delete",
   "platform:manage",
-] as const;
-export type Permission = (typeof PERMISSIONS)[number];
+];
 
 /** One permission, or a list of which any will do; an empty list needs nothing. */
 export type Need = Permission | readonly Permission[];

@@ -50,22 +50,11 @@ export function rowFacts(row: AuditRow): [string, string][] {
     ["Target", row.target],
     ["Address", row.address],
     ["Times", row.count > 1 ? `${row.count} within the minute` : ""],
-    ["Number", String(row.seq)],
+    ["Number", `${row.seq} of ${row.node}`],
     ["Hash", row.hash],
   ];
   return facts.filter(([, value]) => value !== "");
 }
 
-/** The detail as text to read; the server may hand it out parsed or as it was hashed. */
-export function detailText(detail: unknown): string {
-  if (detail === null || detail === undefined || detail === "") return "";
-  let value = detail;
-  if (typeof detail === "string") {
-    try {
-      value = JSON.parse(detail);
-    } catch {
-      return detail;
-    }
-  }
-  return JSON.stringify(value, null, 2);
-}
+/** The detail as text to read; empty for none. */
+export const detailText = (detail: unknown): string => (detail === null ? "" : JSON.stringify(detail, null, 2));

@@ -29,32 +29,6 @@ export function tenantIdFault(text: string, taken: readonly string[]): string {
 export const slugOf = (name: string): string =>
   name.normalize("NFKD").toLowerCase().replace(/[\u0300-\u036f]/g, "").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 48);
 
-const MATCHER = /^\s*[a-zA-Z_][a-zA-Z0-9_.]*\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*$/;
-
-/** A label selector such as `{namespace=~"team-a-.*"}`; empty sees everything. */
-export function selectorFault(text: string): string {
-  const selector = text.trim();
-  if (selector === "") return "";
-  if (selector.length > 1000) return `has ${selector.length} characters; use at most 1,000`;
-  const inner = /^\{(.*)\}$/s.exec(selector)?.[1];
-  if (inner === undefined) return 'write it in braces, as {namespace=~"team-a-.*"}';
-  // Commas inside quotes belong to their value.
-  const parts = inner.match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? [];
-  if (parts.length === 0) return "name at least one label";
-  const bad = parts.find((part) => !MATCHER.test(part));
-  if (bad !== undefined) return `${bad.trim() || "an empty matcher"} is not label="value", !=, =~ or !~`;
-  for (const part of parts) {
-    const [, operator = "", value = ""] = MATCHER.exec(part) ?? [];
-    if (!operator.endsWith("~")) continue;
-    try {
-      new RegExp(value.replaceAll("\\\\", "\\"), "u");
-    } catch {
-      return `${value} is not a regular expression`;
-    }
-  }
-  return "";
-}
-
 export function domainsOf(text: string): { domains: string[]; fault: string } {
   const domains = [...new Set(text.toLowerCase().split(/[\s,]+/).filter((part) => part !== "").map((part) => part.replace(/^@/, "")))];
   const bad = domains.find((domain) => !/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(domain));

@@ -62,16 +62,21 @@ export function emptyForm(kind: SsoKind = "oidc"): SsoForm {
   };
 }
 
-export function formOf(provider: SsoProvider): SsoForm {
+/** What the form reads of a provider. */
+type SsoAnswer = Pick<SsoProvider, "kind" | "name" | "config" | "role_mapping" | "default_role" | "domains" | "enabled">;
+
+export function formOf(provider: SsoAnswer): SsoForm {
   const { config } = provider;
+  // A provider's protocol is told by what its configuration holds.
+  const oidc = "issuer" in config ? config : null;
   return {
     ...emptyForm(provider.kind),
     name: provider.name,
     // The issuer is known by now: what it was made of is not asked again.
-    issuer: config.issuer ?? "",
-    clientId: config.client_id ?? "",
-    secretSet: config.client_secret_set ?? false,
-    metadataSet: (config.entity_id ?? "") !== "",
+    issuer: oidc?.issuer ?? "",
+    clientId: oidc?.client_id ?? "",
+    secretSet: oidc?.client_secret_set ?? false,
+    metadataSet: oidc === null,
     rules: provider.role_mapping.map((rule) => ({ ...rule })),
     defaultRole: provider.default_role ?? "",
     domains: provider.domains.join(", "),
@@ -139,7 +144,7 @@ export function ssoBody(form: SsoForm): SsoBody {
 
 /** What the provider must be told; the server knows it once the provider is created. */
 export function providerUrls(provider: Pick<SsoProvider, "kind" | "callback_url" | "acs_url" | "metadata_url">): { label: string; url: string }[] {
-  const urls: [string, string | null | undefined][] =
+  const urls: [string, string | null][] =
     provider.kind === "oidc"
       ? [["Redirect (callback) URI", provider.callback_url]]
       : [["Assertion consumer service (ACS) URL", provider.acs_url], ["Audience (entity ID) and metadata", provider.metadata_url]];

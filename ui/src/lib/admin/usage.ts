@@ -3,8 +3,7 @@ import type { Limits, Usage } from "../api/tenants";
 import { formatValue, type Unit } from "../format";
 
 export interface Quota {
-  /** Name in the limits' object. */
-  key: string;
+  key: keyof Limits;
   label: string;
   unit: Unit;
   /** What it bounds, for whoever sets it. */
@@ -25,15 +24,11 @@ export const QUOTAS: readonly Quota[] = [
 /** The default of `performance.rate_limit_window_ms`. */
 const RATE_WINDOW_S = 60;
 
-/** The number that a key has; null where there is none. */
-export function numberAt(limits: Limits, key: string): number | null {
-  const value = limits[key];
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
-
 export type Tone = "ok" | "warn" | "bad" | "idle";
 
-export interface Bar extends Quota {
+export interface Bar extends Omit<Quota, "key"> {
+  /** Of a limit, or of a part of one after a dot. */
+  key: string;
   used: number;
   limit: number | null;
   /** Width, 0 to 1: of the limit, never beyond it. */
@@ -53,20 +48,19 @@ export function toneOf(used: number, limit: number | null): Tone {
 
 /** What is used of what can be measured; stored signals stand under what they add up to. */
 export function usageBars({ limits, use }: Pick<Usage, "limits" | "use">): Bar[] {
-  const stored = Object.entries(use.stored_bytes);
-  const used: Record<string, number> = {
+  const used: Partial<Record<keyof Limits, number>> = {
     requests: use.requests_per_second * RATE_WINDOW_S,
     in_flight_bytes: use.in_flight_bytes,
     series: use.series,
-    stored_bytes: stored.reduce((sum, [, bytes]) => sum + bytes, 0),
+    stored_bytes: use.stored_bytes_total,
     concurrent_queries: use.concurrent_queries,
   };
   return QUOTAS.flatMap((quota): Bar[] => {
     const amount = used[quota.key];
     if (amount === undefined) return [];
-    const whole = bar(quota, amount, numberAt(limits, quota.key));
+    const whole = bar(quota, amount, limits[quota.key] ?? null);
     if (quota.key !== "stored_bytes") return [whole];
-    const parts = stored.map(([signal, bytes]) => {
+    const parts = Object.entries(use.stored_bytes).map(([signal, bytes]) => {
       const part = bar({ ...quota, key: `stored_bytes.${signal}`, label: `of ${signal}` }, bytes, null);
       return { ...part, share: amount > 0 ? bytes / Math.max(amount, whole.limit ?? 0) : 0 };
     });
@@ -74,10 +68,26 @@ export function usageBars({ limits, use }: Pick<Usage, "limits" | "use">): Bar[]
   });
 }
 
-function bar(quota: Quota, used: number, limit: number | null): Bar {
+function bar(quota: Omit<Bar, "used" | "limit" | "share" | "tone" | "text">, used: number, limit: number | null): Bar {
   const share = limit === null ? 0 : limit <= 0 ? 1 : Math.min(1, used / limit);
   const of = limit === null ? "" : ` of ${formatValue(limit, quota.unit)}`;
   return { ...quota, used, limit, share, tone: toneOf(used, limit), text: `${formatValue(used, quota.unit)}${of}` };
+}
+
+const REFUSED: Record<keyof Usage["refused"], string> = {
+  requests: "requests",
+  bytes: "bodies over the bytes in flight",
+  series: "new series",
+  stored_bytes: "writes over what may be stored",
+  queries: "queries",
+};
+
+/** What was turned away for being over a limit, in words. */
+export function refusals(refused: Usage["refused"]): string[] {
+  return Object.entries(REFUSED).flatMap(([key, what]) => {
+    const count = refused[key as keyof typeof REFUSED];
+    return count > 0 ? [`${count.toLocaleString("en")} ${what}`] : [];
+  });
 }
 
 /** What costs most, each with its share of the largest. */
@@ -110,15 +120,16 @@ export function limitText(limit: number | null, unit: Unit): string {
   return String(limit);
 }
 
-/** The limits' object of an editor's texts. Limits it does not know are kept as they were. */
-export function limitsOf(before: Limits, texts: Readonly<Record<string, string>>): { limits: Limits; bad: string[] } {
-  const limits = { ...before };
-  const bad: string[] = [];
-  for (const [key, text] of Object.entries(texts)) {
-    const value = parseLimit(text);
-    if (value === null) delete limits[key];
-    else if (Number.isNaN(value)) bad.push(key);
-    else limits[key] = value;
+export type LimitTexts = Partial<Record<keyof Limits, string>>;
+
+/** The limits that an editor's texts say, and which of them cannot be read. */
+export function limitsOf(texts: Readonly<LimitTexts>): { limits: Limits; bad: (keyof Limits)[] } {
+  const limits: Limits = {};
+  const bad: (keyof Limits)[] = [];
+  for (const { key } of QUOTAS) {
+    const value = parseLimit(texts[key] ?? "");
+    if (Number.isNaN(value)) bad.push(key);
+    else if (value !== null) limits[key] = value;
   }
   return { limits, bad };
 }

@@ -1,96 +1,42 @@
 /** What programs and identity providers sign in with: keys, service accounts, single sign-on. */
 import { request, requestAll } from "./client";
 import { OWN, tenantPath } from "./tenants";
+import type { Schemas } from "./types";
 
 const enc = encodeURIComponent;
 const own = (rest: string) => tenantPath(OWN, rest);
 const remove = (path: string) => request<void>(path, { method: "DELETE" });
 
-export type Scope = "ingest" | "query" | "admin";
-
-export interface ApiKey {
-  id: string;
-  name: string;
-  /** How the key begins, to tell it from others. */
-  prefix: string;
-  scopes: Scope[];
-  /** A service account's identifier: the key may do what the account's role does. */
-  service_account: string | null;
-  created_at: string;
-  expires_at: string | null;
-  last_used_at: string | null;
-  revoked_at: string | null;
-  /** Until when the secret before the last rotation works, too. */
-  old_expires_at?: string | null;
-  created_by: string | null;
-}
-
+export type Scope = Schemas["KeyScope"];
+export type ApiKey = Schemas["ApiKey"];
 /** The key itself is in this answer and in no other. */
-export interface IssuedKey extends ApiKey {
-  key: string;
-}
-
-export interface NewKey {
-  name: string;
-  scopes?: Scope[];
-  service_account?: string;
-  expires_at?: string;
-}
+export type IssuedKey = Schemas["IssuedKey"];
+export type NewKey = Schemas["NewKey"];
 
 export const fetchKeys = (signal: AbortSignal) => requestAll<ApiKey>(own("/keys"), signal);
 export const createKey = (key: NewKey) => request<IssuedKey>(own("/keys"), { json: key });
-export const rotateKey = (id: string, overlapSeconds: number) =>
-  request<IssuedKey>(own(`/keys/${enc(id)}/rotate`), { json: { overlap_seconds: overlapSeconds } });
+export const rotateKey = (id: string, rotation: Schemas["KeyRotation"]) =>
+  request<IssuedKey>(own(`/keys/${enc(id)}/rotate`), { json: rotation });
 export const revokeKey = (id: string) => remove(own(`/keys/${enc(id)}`));
 
-export interface ServiceAccount {
-  id: string;
-  name: string;
-  role: string;
-  created_at?: string;
-}
+export type ServiceAccount = Schemas["ServiceAccount"];
 
 const account = (id: string) => own(`/service-accounts/${enc(id)}`);
 
 export const fetchServiceAccounts = (signal: AbortSignal) => requestAll<ServiceAccount>(own("/service-accounts"), signal);
-export const createServiceAccount = (name: string, role: string) =>
-  request<ServiceAccount>(own("/service-accounts"), { json: { name, role } });
-export const patchServiceAccount = (id: string, changes: { name?: string; role?: string }) =>
-  request<unknown>(account(id), { method: "PATCH", json: changes });
+export const createServiceAccount = (made: Schemas["NewServiceAccount"]) =>
+  request<ServiceAccount>(own("/service-accounts"), { json: made });
+export const patchServiceAccount = (id: string, changes: Schemas["ServiceAccountChange"]) =>
+  request<ServiceAccount>(account(id), { method: "PATCH", json: changes });
 export const deleteServiceAccount = (id: string) => remove(account(id));
 
-export interface RoleRule {
-  group: string;
-  role: string;
-}
+export type RoleRule = Schemas["RoleRule"];
+export type SsoKind = Schemas["ProviderKind"];
+export type Preset = Schemas["ProviderPreset"];
 
-export type SsoKind = "oidc" | "saml";
-export type Preset = "google" | "microsoft" | "okta";
-
-export interface SsoProvider {
-  name: string;
-  kind: SsoKind;
-  preset?: Preset | null;
-  /** Never holds a secret: `client_secret_set` tells that there is one. */
-  config: { issuer?: string; client_id?: string; client_secret_set?: boolean; entity_id?: string };
-  /** What the provider must be told. */
-  callback_url?: string | null;
-  acs_url?: string | null;
-  metadata_url?: string | null;
-  role_mapping: RoleRule[];
-  default_role: string | null;
-  domains: string[];
-  enabled: boolean;
-}
-
-export interface SsoBody extends Omit<SsoProvider, "config" | "callback_url" | "acs_url" | "metadata_url"> {
-  config: { issuer?: string; client_id?: string; client_secret?: string; metadata_xml?: string; metadata_url?: string };
-}
-
-export interface SsoTest {
-  ok: boolean;
-  checks: { name: string; ok: boolean; detail: string }[];
-}
+export type SsoProvider = Schemas["SignInProvider"];
+export type SsoBody = Schemas["NewSignInProvider"];
+export type SsoTest = Schemas["ProviderTest"];
 
 const provider = (name: string, rest = "") => own(`/sso/${enc(name)}${rest}`);
 

@@ -1,44 +1,24 @@
 /** Who is signed in, and what people do to their own account. Times are RFC 3339. */
 import { request } from "./client";
+import type { Schemas } from "./types";
 
 const AUTH = "/api/v1/auth";
 
-export interface Session {
-  user: { id: string; name: string; email: string; role: string; kind: string };
-  tenant: { id: string; name: string; state: string };
-  permissions: string[];
-  csrf: string;
-  /** True when the account has a second factor. */
-  second_factor: boolean;
-  /** How the session began: `password`, `link`, the name of a provider. */
-  method: string;
-}
-
-interface Begun {
-  csrf: string;
-}
+export type Session = Schemas["SignedIn"];
+type Begun = Schemas["BegunSession"];
 
 export const fetchSession = () => request<Session>(`${AUTH}/session`, { quiet401: true });
 
 /** Trades the token of a one-time link for a session cookie. */
-export const redeemLink = (token: string) => request<Begun>(`${AUTH}/link`, { json: { token }, quiet401: true });
+export const redeemLink = (token: string) => request<Begun>(`${AUTH}/link`, { json: { token } satisfies Schemas["LinkToken"], quiet401: true });
 
-export interface Credentials {
-  email: string;
-  password: string;
-  tenant?: string;
-  /** Of the second factor, or a recovery code. */
-  code?: string;
-}
+export type Credentials = Schemas["Credentials"];
 
 export const signIn = (credentials: Credentials) => request<Begun>(`${AUTH}/sign-in`, { json: credentials, quiet401: true });
 
 export const signOut = () => request<void>(`${AUTH}/logout`, { method: "POST" });
 
-export interface Methods {
-  password: boolean;
-  providers: { name: string; kind: string; label: string; url: string }[];
-}
+export type Methods = Schemas["SignInMethods"];
 
 /** How an address may sign in; the answer tells nothing about whether it is known. */
 export function fetchMethods(tenant: string, email: string, signal?: AbortSignal): Promise<Methods> {
@@ -47,76 +27,47 @@ export function fetchMethods(tenant: string, email: string, signal?: AbortSignal
 }
 
 export const forgotPassword = (email: string, tenant: string) =>
-  request<void>(`${AUTH}/password/forgot`, { json: { email, ...(tenant && { tenant }) }, quiet401: true });
+  request<void>(`${AUTH}/password/forgot`, { json: { email, ...(tenant && { tenant }) } satisfies Schemas["ForgottenPassword"], quiet401: true });
 
 export const resetPassword = (token: string, password: string) =>
-  request<void>(`${AUTH}/password/reset`, { json: { token, password }, quiet401: true });
+  request<void>(`${AUTH}/password/reset`, { json: { token, password } satisfies Schemas["PasswordReset"], quiet401: true });
 
-export interface InvitationOffer {
-  tenant: { id: string; name: string };
-  email: string;
-  role: string;
-  expires_at: string;
-}
+export type InvitationOffer = Schemas["InvitationShown"];
 
 const invitation = (token: string) => `${AUTH}/invitations/${encodeURIComponent(token)}`;
 
 export const fetchOffer = (token: string) => request<InvitationOffer>(invitation(token), { quiet401: true });
 
 export const acceptOffer = (token: string, name: string, password: string) =>
-  request<Begun>(invitation(token), { json: { name, password }, quiet401: true });
+  request<Begun>(invitation(token), { json: { name, password } satisfies Schemas["InvitationAcceptance"], quiet401: true });
 
-export const putProfile = (name: string) => request<unknown>(`${AUTH}/profile`, { method: "PUT", json: { name } });
+export const putProfile = (profile: Schemas["ProfileChange"]) =>
+  request<Schemas["Profile"]>(`${AUTH}/profile`, { method: "PUT", json: profile });
 
 /** A wrong current password is 401 too, and ends no session. Who has none yet gives none. */
 export const changePassword = (current: string, next: string) =>
-  request<void>(`${AUTH}/password`, { json: { ...(current && { current }), new: next }, quiet401: true });
+  request<void>(`${AUTH}/password`, { json: { ...(current && { current }), new: next } satisfies Schemas["PasswordChange"], quiet401: true });
 
-export interface Enrolment {
-  /** Base32, as people type it. */
-  secret: string;
-  otpauth_url: string;
-}
+export type Enrolment = Schemas["SecondFactorEnrolment"];
+export type RecoveryCodes = Schemas["RecoveryCodes"];
 
-export interface RecoveryCodes {
-  recovery_codes: string[];
-}
-
-const factor = <T>(step: string, json: object = {}) => request<T>(`${AUTH}/second-factor${step}`, { json, quiet401: true });
+const factor = <T>(step: string, json: Schemas["SecondFactorCode"] | Record<string, never> = {}) => request<T>(`${AUTH}/second-factor${step}`, { json, quiet401: true });
 
 export const startFactor = () => factor<Enrolment>("");
 export const confirmFactor = (code: string) => factor<RecoveryCodes>("/confirm", { code });
 export const disableFactor = (code: string) => factor<void>("/disable", { code });
 export const newRecoveryCodes = (code: string) => factor<RecoveryCodes>("/recovery-codes", { code });
 
-export interface SessionRow {
-  id: string;
-  current: boolean;
-  method: string;
-  user_agent: string;
-  address: string;
-  created_at: string;
-  last_seen_at: string;
-  expires_at: string;
-}
-
+export type SessionRow = Schemas["OwnSession"];
 /** A chain of refresh tokens that one client holds. */
-export interface TokenFamily {
-  id: string;
-  created_at: string;
-  last_used_at?: string | null;
-  expires_at: string;
-  address: string;
-  user_agent: string;
-}
+export type TokenFamily = Schemas["OwnTokens"];
 
-const itemsOf = async <T>(path: string, signal: AbortSignal) => (await request<{ items: T[] }>(path, { signal })).items;
 const remove = (path: string) => request<void>(path, { method: "DELETE" });
 
-export const fetchSessions = (signal: AbortSignal) => itemsOf<SessionRow>(`${AUTH}/sessions`, signal);
+export const fetchSessions = (signal: AbortSignal) => request<Schemas["OwnSessionPage"]>(`${AUTH}/sessions`, { signal }).then((page) => page.items);
 export const endSession = (id: string) => remove(`${AUTH}/sessions/${encodeURIComponent(id)}`);
 /** Ends every session but this one. */
 export const endOtherSessions = () => remove(`${AUTH}/sessions`);
 
-export const fetchTokens = (signal: AbortSignal) => itemsOf<TokenFamily>(`${AUTH}/tokens`, signal);
+export const fetchTokens = (signal: AbortSignal) => request<Schemas["OwnTokensPage"]>(`${AUTH}/tokens`, { signal }).then((page) => page.items);
 export const revokeTokens = (id: string) => remove(`${AUTH}/tokens/${encodeURIComponent(id)}`);

@@ -1,32 +1,15 @@
 /** The Prometheus HTTP API, as far as the pages use it. Times are epoch milliseconds on this side. */
 import { request } from "./client";
+import type { Schemas } from "./types";
 
 export type Labels = Record<string, string>;
 
 /** Prometheus writes a sample as `[seconds, "value"]`. */
-export type WireSample = [number, string];
-
-export interface VectorItem {
-  metric: Labels;
-  value?: WireSample;
-  histogram?: [number, { count: string; sum: string }];
-}
-
-export interface MatrixItem {
-  metric: Labels;
-  values?: WireSample[];
-  histograms?: [number, { count: string; sum: string }][];
-}
-
-export type QueryData =
-  | { resultType: "vector"; result: VectorItem[]; stats?: QueryStats }
-  | { resultType: "matrix"; result: MatrixItem[]; stats?: QueryStats }
-  | { resultType: "scalar" | "string"; result: WireSample; stats?: QueryStats };
-
-export interface QueryStats {
-  timings?: Record<string, number>;
-  samples?: { totalQueryableSamples?: number; peakSamples?: number };
-}
+export type WireSample = NonNullable<VectorItem["value"]>;
+export type VectorItem = Schemas["PrometheusVectorSample"];
+export type MatrixItem = Schemas["PrometheusMatrixSeries"];
+export type QueryData = Schemas["PrometheusQueryResult"]["data"];
+export type QueryStats = Schemas["PrometheusQueryStats"];
 
 /** An answer with what the server remarked on it, and how long it took as seen from here. */
 export interface Answer<T> {
@@ -42,16 +25,8 @@ interface Envelope<T> {
   infos?: string[];
 }
 
-export interface MetricMetadata {
-  type: string;
-  help: string;
-  unit: string;
-}
-
-export interface ExemplarSeries {
-  seriesLabels: Labels;
-  exemplars: { labels: Labels; value: string; timestamp: number }[];
-}
+export type MetricMetadata = Schemas["PrometheusMetadataEntry"];
+export type ExemplarSeries = Schemas["PrometheusSeriesExemplars"];
 
 const secondsOf = (ms: number) => (ms / 1000).toFixed(3);
 

@@ -32,7 +32,7 @@ export interface Bars {
 }
 
 /** Series in a fixed order: levels by severity, others by size. */
-export function barsOf(answer: HistogramAnswer, byLevel: boolean): Bars {
+export function barsOf(answer: Omit<HistogramAnswer, "cost">, byLevel: boolean): Bars {
   const start = typeof answer.start === "number" ? answer.start : Date.parse(answer.start);
   const sum = (counts: number[]) => counts.reduce((a, b) => a + b, 0);
   const series = answer.series.map((one) => ({ ...one, name: one.name === "" ? "none" : one.name, total: sum(one.counts) }));

@@ -42,7 +42,8 @@ export const SERIES_MAX = 40;
  * there is nothing to draw.
  */
 export function chartOf(answer: Pick<SqlAnswer, "columns" | "types" | "rows">): { frame: Frame; cut: number } | null {
-  const { columns, types, rows } = answer;
+  const { columns, rows } = answer;
+  const types = answer.types ?? [];
   const time = types.findIndex(isTime);
   const numbers = types.flatMap((type, i) => (isNumeric(type) ? [i] : []));
   if (time < 0 || numbers.length === 0 || rows.length < 2) return null;
@@ -76,9 +77,9 @@ export function chartOf(answer: Pick<SqlAnswer, "columns" | "types" | "rows">): 
   return { frame: { times, series: [...made.values()] }, cut: cut.size };
 }
 
-export const csvOf = (answer: SqlAnswer): string => csvLine(answer.columns) + answer.rows.map(csvLine).join("");
+export const csvOf = (answer: Pick<SqlAnswer, "columns" | "rows">): string => csvLine(answer.columns) + answer.rows.map(csvLine).join("");
 
 /** Objects by column; of columns with the same name the last one stays. */
-export function jsonOf(answer: SqlAnswer): string {
+export function jsonOf(answer: Pick<SqlAnswer, "columns" | "rows">): string {
   return JSON.stringify(answer.rows.map((row) => Object.fromEntries(answer.columns.map((name, i) => [name, row[i] ?? null]))), null, 1);
 }

@@ -33,8 +33,11 @@ export const pageOf = (spec: SavedSpec): SavedPage => ("page" in spec ? spec.pag
 
 const texts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === "string");
 
+/** What the pages read of an object. */
+type Kept = Pick<SavedObject, "name" | "spec" | "file">;
+
 /** Null for what no page of ours can show. */
-export function readSaved({ name, spec, file }: SavedObject): SavedQuery | null {
+export function readSaved({ name, spec, file }: Kept): SavedQuery | null {
   const owner = file ? { file } : {};
   if (spec.page === undefined) return texts(spec.queries) ? { name, spec: { queries: spec.queries }, ...owner } : null;
   if (spec.page !== "logs" || typeof spec.query !== "string") return null;
@@ -75,7 +78,7 @@ export function placeOf(spec: SavedSpec): { path: string; params: Record<string,
 }
 
 /** Why `name` cannot be given to a view of this page: it is another's. Empty when it can. */
-export function nameTaken(objects: readonly SavedObject[], name: string, spec: SavedSpec): string {
+export function nameTaken(objects: readonly Kept[], name: string, spec: SavedSpec): string {
   const known = objects.find((object) => object.name === name);
   if (!known) return "";
   if (known.file) return `“${name}” belongs to the file ${known.file}; choose another name`;

@@ -17,7 +17,7 @@ export interface Cells {
 }
 
 /** Reads the server's answer, whose outer lists are columns. */
-export function cellsOf(answer: Heatmap): Cells {
+export function cellsOf(answer: Omit<Heatmap, "cost">): Cells {
   const rows = Math.max(0, answer.edges_ns.length - 1);
   const columns = answer.buckets;
   const counts = new Float64Array(columns * rows);
