@@ -119,7 +119,7 @@ def test_an_invitation_and_a_forgotten_password_by_mail(fresh, mail_server, tmp_
     assert ada.call("GET", "/api/v1/auth/session").status_code == 401, "sessions of before end"
     sign_in = lambda password: api(server, "/api/v1/auth/sign-in", {"email": "ada@a.example", "password": password}).status_code
     assert (sign_in("the first sentence"), sign_in("the second sentence")) == (401, 200)
-    metrics = requests.get(server.url + "/metrics", timeout=10).text
+    metrics = requests.get(server.url + "/metrics", headers=server.auth, timeout=10).text
     assert 'bellwether_letters_total{outcome="sent"} 2' in metrics and 'outcome="retried"' in metrics
     for secret in (PASSWORD, token):
         assert secret not in server.text()

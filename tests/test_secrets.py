@@ -10,7 +10,7 @@ from harness import BINARY, wait_for
 from test_mail import PASSWORD as SMTP_PASSWORD
 from test_mail import Person, api, mail_server, settings  # noqa: F401 - the fixture
 
-WORDS = "planted sentence of ada 7"
+WORDS = "planted sentence of hers 7"
 NEW_WORDS = "another planted sentence 8"
 CLIENT_SECRET = "planted-client-secret-9"
 SCRAPE_PASSWORD = "planted-scrape-password-10"

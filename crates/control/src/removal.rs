@@ -37,6 +37,8 @@ impl Control {
     /// Second half: drops the tenant's schema or file and every row that belongs to it. True when this call
     /// did; false where the tenant is gone already, or another process is at it.
     pub async fn finish_delete(&self, id: &TenantId) -> Result<bool, ControlError> {
+        // Another process may have removed it, or be about to.
+        self.forget_tenant(id);
         match self.read_tenant(id).await? {
             None => return Ok(false),
             Some(tenant) if tenant.state == TenantState::Deleting => {}

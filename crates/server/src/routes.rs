@@ -122,6 +122,7 @@ async fn observe(
     let note = Note::default();
     request.extensions_mut().insert(note.clone());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let address = crate::visitor::address_of(&app, peer, request.headers());
     let handling = async {
         let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));
         let mut response = caught.await.unwrap_or_else(|_| {
@@ -140,7 +141,6 @@ async fn observe(
         let tenant = note.get().map_or_else(TenantId::default_tenant, |noted| noted.tenant.clone());
         let person =
             note.get().and_then(|noted| noted.principal.as_deref()).map_or("", |found| &found.who.id);
-        let address = peer.map(|peer| peer.to_string()).unwrap_or_default();
         app.security().note(&app, sign, &tenant, person, &address);
     }
     if let Some(noted) = note.get() {
