@@ -24,7 +24,9 @@ async function signIn(email, password = PASSWORD) {
     await page.goto(`${base}/sign-in`);
     await page.getByLabel("Email").fill(email);
     await page.getByLabel("Password").fill(password);
+    const answered = page.waitForResponse(/\/auth\/sign-in$/);
     await named("Sign in").first().click();
+    await answered;
     await page.waitForTimeout(300);
   });
 }
