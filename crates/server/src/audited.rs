@@ -46,7 +46,7 @@ pub(crate) struct Visit<'a> {
 /// Writes down what happened on a public route.
 pub(crate) fn audited_visit(app: &SharedApp, visitor: &Visitor, visit: Visit<'_>) {
     if visit.result == AuditResult::Refused {
-        app.security().note(app, Sign::SignInFailed, visit.tenant, "", &visitor.address);
+        app.security().note(app, Sign::WrongSignIn, visit.tenant, "", &visitor.address);
     }
     let row = row(app, visit.tenant, visit.action, visit.target, &visit.detail);
     let address = visitor.address.clone();

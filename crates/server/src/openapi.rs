@@ -116,7 +116,7 @@ impl Routes {
         H: Handler<T, SharedApp> + Clone,
         T: 'static,
     {
-        let form = op.clone().as_form();
+        let form = op.clone().in_form();
         self.get(path, handler.clone(), op).post(path, handler, form)
     }
 

@@ -26,7 +26,7 @@ const PEOPLE_MAX: usize = 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Sign {
     /// A sign-in, or the renewal of a token, was refused.
-    SignInFailed,
+    WrongSignIn,
     /// A limit on requests was passed: 429.
     RateLimited,
     /// A credential was shown for a tenant that it does not belong to, or may not use now.
@@ -37,7 +37,7 @@ impl Sign {
     /// The label of metrics.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::SignInFailed => "sign_in_failed",
+            Self::WrongSignIn => "sign_in_failed",
             Self::RateLimited => "rate_limited",
             Self::TenantRefused => "tenant_refused",
         }
@@ -112,7 +112,7 @@ impl Watch {
             tenant: Some(tenant.clone()),
         });
         match sign {
-            Sign::SignInFailed => window.failed += 1,
+            Sign::WrongSignIn => window.failed += 1,
             Sign::RateLimited => window.limited += 1,
             Sign::TenantRefused => window.refused += 1,
         }
@@ -158,11 +158,11 @@ mod tests {
     fn a_burst_from_one_address_is_one_row_with_counts() {
         let (watch, acme) = (Watch::default(), TenantId::new("acme").unwrap());
         for n in 0..9 {
-            watch.count(Sign::SignInFailed, &acme, "192.0.2.1", seconds(n), 0);
+            watch.count(Sign::WrongSignIn, &acme, "192.0.2.1", seconds(n), 0);
         }
         watch.count(Sign::RateLimited, &acme, "192.0.2.1", seconds(9), 0);
         for n in 0..9 {
-            watch.count(Sign::SignInFailed, &acme, "192.0.2.2", seconds(n), 0);
+            watch.count(Sign::WrongSignIn, &acme, "192.0.2.2", seconds(n), 0);
         }
         assert!(watch.bursts(seconds(59), 59_000, false).is_empty(), "the window goes on");
         let rows = watch.bursts(seconds(60), 60_000, false);

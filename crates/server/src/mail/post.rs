@@ -130,7 +130,8 @@ mod tests {
     fn what_is_wrong_is_named_and_nothing_goes_out_in_the_clear() {
         assert_eq!(smtp(|_| {}), Ok(()));
         assert_eq!(smtp(|s| s.tls = SmtpTls::Off), Ok(()), "to this machine");
-        let rows: [(fn(&mut Smtp), &str); 6] = [
+        type Row = (fn(&mut Smtp), &'static str);
+        let rows: [Row; 6] = [
             (|s| s.from = "nobody".into(), "smtp.from"),
             (|s| (s.tls, s.host) = (SmtpTls::Off, "mail.example".into()), "smtp.tls"),
             (|s| s.ca_file = "/nothing".into(), "smtp.ca_file"),

@@ -82,7 +82,7 @@ impl Op {
     }
 
     /// The parameters in a form.
-    pub(super) fn as_form(mut self) -> Self {
+    pub(super) fn in_form(mut self) -> Self {
         self.takes_form = true;
         self
     }
