@@ -191,7 +191,7 @@ def test_own_telemetry_moves_to_the_platform_tenant_and_stays(fresh):
     before = newest("default")
     time.sleep(3)
     assert newest("default") == before, "it does not go to both"
-    wait_for("own logs in platform", lambda: logs("platform") > 0, 20)
+    wait_for("own logs in platform", lambda: logs("platform") > 0, 60)
     acme = re.search(r"bw_\S+", done.stdout).group(0)
     keys["acme"] = acme
     wait_for("the tenant", lambda: requests.get(server.url + "/api/v1/query", params={"query": "1"},

@@ -69,7 +69,10 @@ def curl(*args):
     return subprocess.run(["curl", "-sS", "--max-time", "10", *args], capture_output=True, text=True, timeout=30)
 
 
-def test_a_certificate_of_our_own_serves_every_listener_and_plain_requests_are_refused(fresh, tmp_path):
+def test_a_certificate_of_our_own_serves_every_listener_and_plain_requests_are_refused(fresh, tmp_path, monkeypatch):
+    # A bundle that the environment names would win over the one that the exporter is given.
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     server = fresh(args=flags(tls__mode="required"), scheme="https").start()
     certificate, key = server.data / "tls/certificate.pem", server.data / "tls/key.pem"
     assert key.stat().st_mode & 0o777 == 0o600

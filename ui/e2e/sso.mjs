@@ -308,7 +308,7 @@ await check("the test says what is wrong with a SAML provider", async () => {
   await named("New provider").click();
   await named("SAML 2.0").click();
   await dialog.getByLabel("Name", { exact: true }).fill("Nowhere");
-  for (const [url, why] of [[`${OIDC}/jwks`, /metadata/], ["http://127.0.0.1:9/metadata", /cannot be reached/]]) {
+  for (const [url, why] of [[`${OIDC}/jwks`, /no XML/], ["http://127.0.0.1:9/metadata", /cannot be reached/]]) {
     await dialog.getByLabel("Address of the provider's metadata").fill(url);
     await refused(async () => {
       await named("Create").click();
