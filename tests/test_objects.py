@@ -179,7 +179,7 @@ def test_own_telemetry_moves_to_the_platform_tenant_and_stays(fresh):
         return float(result[0]["value"][1]) if result else 0.0
 
     def logs(name):
-        body = {"query": "SELECT count(*) FROM logs WHERE service = 'bellwether'"}
+        body = {"query": """SELECT count(*) FROM logs WHERE "service.name" = 'bellwether'"""}
         answer = requests.post(server.url + "/api/v1/sql", json=body, headers={"Authorization": f"Bearer {keys[name]}"}, timeout=10)
         return answer.json()["rows"][0][0] if answer.ok else 0
 
