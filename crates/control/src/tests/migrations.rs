@@ -97,6 +97,38 @@ async fn the_given_tables_of_a_tenant_have_exactly_the_given_columns() {
     .await;
 }
 
+/// The steps of the set are the template of both.
+#[tokio::test]
+async fn a_new_tenant_has_the_tables_and_columns_of_the_first_one() {
+    each_backend(async |f| {
+        let (c, made) = control_with(&f, "made").await;
+        c.migrate_tenant(&made).await.unwrap();
+        let kept = tenant("default");
+        c.migrate_tenant(&kept).await.unwrap();
+        let mut found = Vec::new();
+        for id in [&made, &kept] {
+            let mut connection = f.db.tenant(id).await.unwrap().read().await.unwrap();
+            let statement = match f.db.backend() {
+                db::Backend::Sqlite => {
+                    "SELECT t.name || '.' || c.name || ' ' || c.type FROM sqlite_master t, pragma_table_info(t.name) c \
+                     WHERE t.type = 'table' ORDER BY t.name, c.cid"
+                        .to_owned()
+                }
+                db::Backend::Postgres => format!(
+                    "SELECT table_name || '.' || column_name || ' ' || data_type FROM information_schema.columns \
+                     WHERE table_schema = 'tenant_{id}' ORDER BY table_name, ordinal_position"
+                ),
+            };
+            let statement = sqlx::AssertSqlSafe(statement);
+            let rows = sqlx::query(statement).fetch_all(&mut *connection).await.unwrap();
+            found.push(rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>());
+        }
+        assert!(found[0].len() > 30, "{:?}", found[0]);
+        assert_eq!(found[0], found[1]);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn one_tenant_that_fails_to_migrate_stays_as_it_was_and_the_others_go_on() {
     each_backend(async |f| {
