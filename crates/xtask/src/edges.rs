@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["model", "bellwether-kit"]),
     ("db", &["model", "bellwether-kit"]),
     ("control", &["model", "bellwether-kit", "db"]),
+    ("alert", &["model", "bellwether-kit", "db"]),
     ("probe", &["model", "bellwether-kit", "db", "ingest"]),
     ("agent", &["model", "bellwether-kit", "ingest", "probe"]),
     ("query", &["model", "bellwether-kit", "store", "promql"]),
@@ -32,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "store",
             "db",
             "control",
+            "alert",
             "probe",
             "query",
         ],
@@ -51,7 +53,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("tonic", &["server"]),
     ("datafusion", &["query"]),
     ("parquet", &["store"]),
-    ("sqlx", &["db", "control"]),
+    ("sqlx", &["db", "control", "alert"]),
 ];
 
 /// Edges that the workspace has and the tables do not allow.
