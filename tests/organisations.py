@@ -12,8 +12,6 @@ from harness import BINARY, wait_for
 # In every text of bravo's that alpha must never see.
 MARK = "bravomark"
 
-PERMISSIONS_OF = ("viewer", "editor", "responder", "admin")
-
 
 def command(server, *args):
     done = subprocess.run([str(BINARY), *args, "--data", str(server.data)], capture_output=True, text=True, timeout=60)

@@ -1,18 +1,12 @@
 """Tenants, keys, tokens and the audit log of the whole binary, across a kill."""
 
 import re
-import subprocess
 import time
 
 import requests
 
-from harness import BINARY, wait_for
-
-
-def command(server, *args):
-    done = subprocess.run([str(BINARY), *args, "--data", str(server.data)], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+from harness import wait_for
+from organisations import bearer, command
 
 
 def signed_in(server, link):
@@ -21,10 +15,6 @@ def signed_in(server, link):
     assert answer.status_code == 200, answer.text
     session.headers["X-CSRF-Token"] = answer.json()["csrf"]
     return session
-
-
-def bearer(key):
-    return {"Authorization": f"Bearer {key}"}
 
 
 def test_a_tenant_lives_apart_is_limited_audited_and_deleted(fresh):

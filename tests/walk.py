@@ -1,12 +1,12 @@
 """Walks every operation of the OpenAPI document, with requests that mean something."""
 
 import json
+import time
 
 # What a parameter or field of a name is given, so that an answer holds as much as there is.
 VALUES = {
-    "match[]": '{__name__=~".+"}', "matcher": '{__name__=~".+"}', "start": None, "end": None, "step": "60", "limit": "100",
-    "label": "secret", "host": "bravomark", "field": "service", "fields": "service", "tags": "{}", "name": None,
-    "service": "bravomark-service", "targetSpanKind": "", "email": "", "tenant": None, "format": None, "query": None,
+    "match[]": '{__name__=~".+"}', "matcher": '{__name__=~".+"}', "step": "60", "limit": "100", "label": "secret", "host": "bravomark",
+    "field": "service", "fields": "service", "tags": "{}", "service": "bravomark-service", "targetSpanKind": "", "email": "",
 }
 
 
@@ -36,13 +36,11 @@ class Walk:
                 out.append(self.ids["members"])
             elif name == "kind":
                 out.append("dashboard")
-            elif name == "signal":
-                out.append("logs")
-            elif area in ("traces",):
+            elif area == "traces":
                 out.append("0af7651916cd43dd8448eb211c80319c")
-            elif area in ("services",) and "jaeger" not in template and "monitoring" not in template:
+            elif area == "services" and "jaeger" not in template and "monitoring" not in template:
                 out.append("store")
-            elif name in ("service", "name") or area in ("services",):
+            elif name in ("service", "name") or area == "services":
                 out.append(f"{self.mark}-service" if "service" in template else self.mark)
             elif name == "tag":
                 out.append("secret")
@@ -61,12 +59,11 @@ class Walk:
             return '{__name__=~".+"}' if promql else "{}" if traceql else ""
         if name == "q":
             return "{}"
-        if name in VALUES and VALUES[name] is not None:
+        if name in VALUES:
             return VALUES[name]
         if not required:
             return None
         if name in ("start", "end", "time"):
-            import time
             return str(int(time.time()) - (3600 if name == "start" else -60))
         if schema.get("enum"):
             return schema["enum"][0]

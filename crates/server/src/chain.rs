@@ -194,7 +194,8 @@ impl<'a> Asked<'a> {
 impl<'a> From<&'a Parts> for Asked<'a> {
     fn from(parts: &'a Parts) -> Self {
         let is_allowed_origin = parts.extensions.get::<crate::headers::AllowedOrigin>().is_some();
-        let (method, headers, peer) = (&parts.method, &parts.headers, crate::visitor::peer(parts));
+        let (method, headers, peer) =
+            (&parts.method, &parts.headers, crate::visitor::peer(&parts.extensions));
         Self { method, headers, peer, is_allowed_origin, note: parts.extensions.get() }
     }
 }

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{ApiFault, Fault};
 
-/// What a path names between its slashes; what is no text is refused in the words of our own API.
+/// What a public path names between its slashes; what is no text is refused in the words of our own API. Behind the chain
+/// its gate has done so, and handlers take `Path`.
 pub(crate) struct Named<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {

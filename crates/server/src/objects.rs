@@ -7,7 +7,7 @@ mod plan; // what a set would change
 mod secrets; // masked, and kept when they come back so
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use control::{ControlError, ObjectKind};
 use model::TenantId;
@@ -22,7 +22,6 @@ use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Routes};
 use crate::outbound::Policy;
 
@@ -131,7 +130,7 @@ fn shown(mut object: control::Object, identity: &Identity) -> Object {
 async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Named(kind): Named<String>,
+    Path(kind): Path<String>,
 ) -> Result<Json<Objects>, ApiFault> {
     let objects = app.control()?.objects(&identity.tenant, kind_of(&kind)?, None, PAGE).await?;
     let items = objects.into_iter().map(|object| shown(object, &identity)).collect();
@@ -142,7 +141,7 @@ async fn list(
 async fn get(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Named((kind, name)): Named<(String, String)>,
+    Path((kind, name)): Path<(String, String)>,
 ) -> Result<Json<Object>, ApiFault> {
     let object = app.control()?.object(&identity.tenant, kind_of(&kind)?, &name).await?;
     Ok(Json(shown(object, &identity)))
@@ -152,7 +151,7 @@ async fn get(
 async fn agent_configuration(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Named(host): Named<String>,
+    Path(host): Path<String>,
 ) -> Result<Json<Object>, ApiFault> {
     let control = app.control()?;
     for name in [host.as_str(), "default"] {
@@ -169,7 +168,7 @@ async fn agent_configuration(
 async fn put(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Named((kind, name)): Named<(String, String)>,
+    Path((kind, name)): Path<(String, String)>,
     body: Body<Value>,
 ) -> Result<Json<Object>, ApiFault> {
     if !body.0.is_object() {
@@ -231,7 +230,7 @@ async fn announce(app: &SharedApp, tenant: &TenantId, kind: ObjectKind, name: &s
 async fn delete(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Named((kind, name)): Named<(String, String)>,
+    Path((kind, name)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
     let kind = kind_of(&kind)?;
     app.control()?.delete_object(&identity.tenant, kind, &name).await?;

@@ -66,65 +66,48 @@ impl Routes {
     }
 
     /// `GET`, and with it `HEAD`.
-    pub(crate) fn get<H, T>(self, path: &str, handler: H, op: Op) -> Self
-    where
-        H: Handler<T, SharedApp>,
-        T: 'static,
-    {
+    pub(crate) fn get<T: 'static>(self, path: &str, handler: impl Handler<T, SharedApp>, op: Op) -> Self {
         self.on(&Method::GET, path, handler, op)
     }
 
     /// `POST`.
-    pub(crate) fn post<H, T>(self, path: &str, handler: H, op: Op) -> Self
-    where
-        H: Handler<T, SharedApp>,
-        T: 'static,
-    {
+    pub(crate) fn post<T: 'static>(self, path: &str, handler: impl Handler<T, SharedApp>, op: Op) -> Self {
         self.on(&Method::POST, path, handler, op)
     }
 
     /// `PUT`.
-    pub(crate) fn put<H, T>(self, path: &str, handler: H, op: Op) -> Self
-    where
-        H: Handler<T, SharedApp>,
-        T: 'static,
-    {
+    pub(crate) fn put<T: 'static>(self, path: &str, handler: impl Handler<T, SharedApp>, op: Op) -> Self {
         self.on(&Method::PUT, path, handler, op)
     }
 
     /// `PATCH`.
-    pub(crate) fn patch<H, T>(self, path: &str, handler: H, op: Op) -> Self
-    where
-        H: Handler<T, SharedApp>,
-        T: 'static,
-    {
+    pub(crate) fn patch<T: 'static>(self, path: &str, handler: impl Handler<T, SharedApp>, op: Op) -> Self {
         self.on(&Method::PATCH, path, handler, op)
     }
 
     /// `DELETE`.
-    pub(crate) fn delete<H, T>(self, path: &str, handler: H, op: Op) -> Self
-    where
-        H: Handler<T, SharedApp>,
-        T: 'static,
-    {
+    pub(crate) fn delete<T: 'static>(self, path: &str, handler: impl Handler<T, SharedApp>, op: Op) -> Self {
         self.on(&Method::DELETE, path, handler, op)
     }
 
     /// `GET`, and `POST` with the parameters in a form, as Prometheus's clients send long queries.
-    pub(crate) fn get_or_form<H, T>(self, path: &str, handler: H, op: Op) -> Self
-    where
-        H: Handler<T, SharedApp> + Clone,
-        T: 'static,
-    {
+    pub(crate) fn get_or_form<T: 'static>(
+        self,
+        path: &str,
+        handler: impl Handler<T, SharedApp>,
+        op: Op,
+    ) -> Self {
         let form = op.clone().in_form();
         self.get(path, handler.clone(), op).post(path, handler, form)
     }
 
-    fn on<H, T>(mut self, method: &Method, path: &str, handler: H, op: Op) -> Self
-    where
-        H: Handler<T, SharedApp>,
-        T: 'static,
-    {
+    fn on<T: 'static>(
+        mut self,
+        method: &Method,
+        path: &str,
+        handler: impl Handler<T, SharedApp>,
+        op: Op,
+    ) -> Self {
         let filter = MethodFilter::try_from(method.clone()).expect("only the methods above are given");
         self.router = self.router.route(path, on(filter, handler));
         self.described.push(Described {

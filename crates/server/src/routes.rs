@@ -1,10 +1,8 @@
 //! Every route, by who may ask. Two routers that claim one path make [`router`] panic, which a test runs.
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, RawPathParams, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, RawPathParams, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -121,7 +119,7 @@ async fn observe(
     let span = request_span(&method, &route, request.headers());
     let note = Note::default();
     request.extensions_mut().insert(note.clone());
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let peer = crate::visitor::peer(request.extensions());
     let address = crate::visitor::address_of(&app, peer, request.headers());
     let handling = async {
         let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kit::{HealthState, ServiceStatus};
@@ -13,7 +13,6 @@ use serde::Serialize;
 use crate::app::SharedApp;
 use crate::error::{ApiFault, Fault};
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Routes};
 use crate::word::Word;
 
@@ -110,13 +109,13 @@ async fn list(State(app): State<SharedApp>) -> Json<Services> {
 }
 
 /// One service.
-async fn get(State(app): State<SharedApp>, Named(name): Named<String>) -> Result<Json<Service>, ApiFault> {
+async fn get(State(app): State<SharedApp>, Path(name): Path<String>) -> Result<Json<Service>, ApiFault> {
     let info = app.registry().info(&name).map_err(|error| Fault::NotFound(error.to_string()))?;
     Ok(Json(info.into()))
 }
 
 /// Stops a service and starts it anew.
-async fn restart(State(app): State<SharedApp>, Named(name): Named<String>) -> Result<Response, ApiFault> {
+async fn restart(State(app): State<SharedApp>, Path(name): Path<String>) -> Result<Response, ApiFault> {
     app.registry().info(&name).map_err(|error| Fault::NotFound(error.to_string()))?;
     let (registry, service) = (app.registry().clone(), name.clone());
     // A task of its own, so that a caller that goes away leaves no service stopped halfway.
@@ -135,5 +134,5 @@ async fn restart(State(app): State<SharedApp>, Named(name): Named<String>) -> Re
         .await
         .map_err(|_| Fault::Internal("the restart ended abnormally; the log has the reason".into()))?
         .map_err(|error| Fault::Internal(error.to_string()))?;
-    Ok(get(State(app), Named(name)).await?.into_response())
+    Ok(get(State(app), Path(name)).await?.into_response())
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use control::{Binding, Client};
 use model::TenantId;
 
@@ -44,8 +44,8 @@ impl FromRequestParts<SharedApp> for FromAnySite {
 }
 
 /// The other end of the connection, as the listener noted it.
-pub(crate) fn peer(parts: &Parts) -> Option<IpAddr> {
-    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
 }
 
 /// From where a request comes, without a port; empty when that is not known. The other end of the connection, unless
@@ -87,7 +87,7 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
 
 impl Visitor {
     fn of(parts: &Parts, app: &SharedApp) -> Self {
-        let address = address_of(app, peer(parts), &parts.headers);
+        let address = address_of(app, peer(&parts.extensions), &parts.headers);
         let over_tls = parts.extensions.get::<OverTls>().is_some();
         Self { address, headers: parts.headers.clone(), over_tls }
     }

@@ -1,7 +1,7 @@
 //! One's own account: who is signed in, the name, the password, sessions and tokens.
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use control::{ActorKind, Permission, SignInMethod, TenantState};
 use schemars::JsonSchema;
@@ -15,7 +15,6 @@ use crate::chain::{Identity, Who};
 use crate::error::ApiFault;
 use crate::json::Body;
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Page, Routes};
 use crate::word::Word;
 
@@ -268,7 +267,7 @@ async fn sessions(
 async fn end_session(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Named(id): Named<String>,
+    Path(id): Path<String>,
 ) -> Result<StatusCode, ApiFault> {
     app.control()?.revoke_session(&identity.tenant, person(&identity)?, &id).await?;
     audited(&app, &identity, &identity.tenant, "session:revoke", &id, &Value::Null);
@@ -309,7 +308,7 @@ async fn families(
 async fn end_family(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Named(id): Named<String>,
+    Path(id): Path<String>,
 ) -> Result<StatusCode, ApiFault> {
     app.tokens()?.revoke_own_family(&identity.tenant, person(&identity)?, &id, BY_OWNER).await?;
     audited(&app, &identity, &identity.tenant, "token:revoke", &id, &Value::Null);

@@ -129,13 +129,7 @@ fn path_parameter(name: &str) -> Value {
 }
 
 /// What a part of a path may be, where not every text means something.
-const EXAMPLES: [(&str, &str); 5] = [
-    ("tenant", "current"),
-    ("kind", "dashboard"),
-    ("signal", "logs"),
-    ("trace_id", "0af7651916cd43dd8448eb211c80319c"),
-    ("host", "default"),
-];
+const EXAMPLES: [(&str, &str); 3] = [("tenant", "current"), ("kind", "dashboard"), ("host", "default")];
 
 fn query_parameter(param: &Param) -> Value {
     json!({

@@ -32,7 +32,12 @@ impl Guard {
             Who::Session(session) => Some(session.expires_at),
             Who::Anyone | Who::Key => None,
         };
-        Self { headers: parts.headers.clone(), peer: crate::visitor::peer(parts), identity, ends_at }
+        Self {
+            headers: parts.headers.clone(),
+            peer: crate::visitor::peer(&parts.extensions),
+            identity,
+            ends_at,
+        }
     }
 
     /// What its owner may see.

@@ -1,6 +1,7 @@
 //! Who is to join a tenant.
 
 use axum::Json;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,6 @@ use crate::error::ApiFault;
 use crate::json::Body;
 use crate::mail;
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
 use crate::visitor::Visitor;
@@ -111,7 +111,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(IssuedInvitation { about: invitation.into(), url, mailed })))
 }
 
-async fn revoke(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+async fn revoke(scope: InTenant, Path((_, id)): Path<(String, String)>) -> Result<StatusCode, ApiFault> {
     scope.control.revoke_invitation(scope.id(), scope.by(), &id).await?;
     scope.audited("members:uninvite", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)

@@ -1,6 +1,7 @@
 //! API keys of a tenant: made, rotated with an overlap, revoked.
 
 use axum::Json;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use control::{KeyGrant, KeyScope, KeyScopes, Secret};
 use schemars::JsonSchema;
@@ -12,7 +13,6 @@ use super::scope::InTenant;
 use crate::error::{ApiFault, Fault};
 use crate::json::{Body, Unkept};
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
 use crate::word::Word;
@@ -180,7 +180,7 @@ async fn create(scope: InTenant, body: Body<NewKey>) -> Result<(StatusCode, Unke
 
 async fn change(
     scope: InTenant,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
     body: Body<KeyChange>,
 ) -> Result<Json<ApiKey>, ApiFault> {
     let KeyChange { name, scopes, expires_at } = body.0;
@@ -194,7 +194,7 @@ async fn change(
     Ok(Json(key))
 }
 
-async fn revoke(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+async fn revoke(scope: InTenant, Path((_, id)): Path<(String, String)>) -> Result<StatusCode, ApiFault> {
     scope.control.revoke_key(scope.id(), scope.by(), &id).await?;
     scope.audited("keys:revoke", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
@@ -202,7 +202,7 @@ async fn revoke(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Res
 
 async fn rotate(
     scope: InTenant,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
     body: Body<KeyRotation>,
 ) -> Result<(StatusCode, Unkept<IssuedKey>), ApiFault> {
     let KeyRotation { overlap_seconds } = body.0;

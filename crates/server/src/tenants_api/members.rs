@@ -1,6 +1,7 @@
 //! People of a tenant.
 
 use axum::Json;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use control::{Control, MemberFacts, NewUser, User, UserState};
 use schemars::JsonSchema;
@@ -12,7 +13,6 @@ use super::scope::InTenant;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
 use crate::visitor::Visitor;
@@ -152,7 +152,7 @@ async fn create(scope: InTenant, body: Body<NewMember>) -> Result<(StatusCode, J
 
 async fn change(
     scope: InTenant,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
     body: Body<MemberChange>,
 ) -> Result<Json<Member>, ApiFault> {
     let MemberChange { name, role, state } = body.0;
@@ -177,7 +177,7 @@ async fn change(
     Ok(Json(Member::of(control, user).await?))
 }
 
-async fn remove(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+async fn remove(scope: InTenant, Path((_, id)): Path<(String, String)>) -> Result<StatusCode, ApiFault> {
     let user = scope.control.user(scope.id(), &id).await?;
     scope.control.delete_user(scope.id(), scope.by(), &user.id).await?;
     scope.app.tokens()?.forget_user(&user.id);
@@ -197,7 +197,7 @@ async fn covered(scope: &InTenant, id: &str) -> Result<User, Fault> {
 async fn sign_in_link(
     scope: InTenant,
     visitor: Visitor,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<SignInLink>), ApiFault> {
     let user = scope.control.user(scope.id(), &id).await?;
     let link = scope.control.give_sign_in_link(scope.id(), scope.by(), &user.id).await?;
@@ -208,7 +208,7 @@ async fn sign_in_link(
 
 async fn reset_second_factor(
     scope: InTenant,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
     let user = scope.control.user(scope.id(), &id).await?;
     scope.control.reset_second_factor(scope.id(), scope.by(), &user.id).await?;
@@ -219,7 +219,7 @@ async fn reset_second_factor(
 
 async fn end_sessions(
     scope: InTenant,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiFault> {
     let user = covered(&scope, &id).await?;
     let ended = scope.control.revoke_sessions(scope.id(), &user.id, None).await?;

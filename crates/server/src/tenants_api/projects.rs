@@ -1,6 +1,7 @@
 //! What a tenant works on.
 
 use axum::Json;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,6 @@ use super::scope::InTenant;
 use crate::error::ApiFault;
 use crate::json::Body;
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
 
@@ -103,7 +103,7 @@ async fn create(scope: InTenant, body: Body<NewProject>) -> Result<(StatusCode, 
 
 async fn change(
     scope: InTenant,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
     body: Body<ProjectChange>,
 ) -> Result<Json<Project>, ApiFault> {
     let before = scope.control.project(scope.id(), &id).await?;
@@ -119,7 +119,7 @@ async fn change(
     Ok(Json(project.into()))
 }
 
-async fn remove(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+async fn remove(scope: InTenant, Path((_, id)): Path<(String, String)>) -> Result<StatusCode, ApiFault> {
     scope.control.delete_project(scope.id(), &id).await?;
     scope.audited("projects:delete", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)

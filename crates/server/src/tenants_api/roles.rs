@@ -1,6 +1,7 @@
 //! What people and programs of a tenant may do: roles that come with the product, roles of its own.
 
 use axum::Json;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use control::{CustomRole, Permission, Permissions, RoleSpec};
 use schemars::JsonSchema;
@@ -11,7 +12,6 @@ use super::scope::InTenant;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Page, Routes};
 use crate::word::Word;
 
@@ -201,7 +201,7 @@ async fn create(scope: InTenant, body: Body<NewRole>) -> Result<(StatusCode, Jso
 /// Replaces what a role permits and shows, at once for everyone who carries it.
 async fn replace(
     scope: InTenant,
-    Named((_, name)): Named<(String, String)>,
+    Path((_, name)): Path<(String, String)>,
     body: Body<NewRole>,
 ) -> Result<Json<Role>, ApiFault> {
     let given = body.0;
@@ -214,7 +214,7 @@ async fn replace(
     Ok(Json(role.into()))
 }
 
-async fn remove(scope: InTenant, Named((_, name)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+async fn remove(scope: InTenant, Path((_, name)): Path<(String, String)>) -> Result<StatusCode, ApiFault> {
     scope.control.delete_role(scope.id(), scope.by(), &name).await?;
     scope.audited("roles:delete", &name, &Value::Null);
     Ok(StatusCode::NO_CONTENT)

@@ -1,6 +1,7 @@
 //! Programs with a role of their own.
 
 use axum::Json;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use control::UserState;
 use schemars::JsonSchema;
@@ -12,7 +13,6 @@ use super::scope::InTenant;
 use crate::error::ApiFault;
 use crate::json::Body;
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
 use crate::word::Word;
@@ -110,7 +110,7 @@ async fn create(
 
 async fn change(
     scope: InTenant,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
     body: Body<ServiceAccountChange>,
 ) -> Result<Json<ServiceAccount>, ApiFault> {
     let ServiceAccountChange { name, role, state } = &body.0;
@@ -126,7 +126,7 @@ async fn change(
 }
 
 /// Its keys go with it.
-async fn remove(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+async fn remove(scope: InTenant, Path((_, id)): Path<(String, String)>) -> Result<StatusCode, ApiFault> {
     scope.control.delete_service_account(scope.id(), scope.by(), &id).await?;
     scope.audited("service_accounts:delete", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)

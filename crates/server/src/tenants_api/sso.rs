@@ -3,6 +3,7 @@
 mod config; // what bodies say of a provider
 
 use axum::Json;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use control::sso::{OidcConfig, Preset, Provider, ProviderConfig, ProviderKind, SamlConfig, Sso};
 use schemars::JsonSchema;
@@ -15,7 +16,6 @@ use crate::account::find_provider;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Page, Routes};
 use crate::word::Word;
 
@@ -226,7 +226,7 @@ async fn create(
 
 async fn replace(
     scope: InTenant,
-    Named((_, name)): Named<(String, String)>,
+    Path((_, name)): Path<(String, String)>,
     body: Body<NewSignInProvider>,
 ) -> Result<Json<SignInProvider>, ApiFault> {
     let before = find_provider(&scope.app, scope.id(), &name).await?;
@@ -242,7 +242,7 @@ fn changed(scope: &InTenant, action: &str, provider: Provider) -> SignInProvider
     SignInProvider::of(provider, scope.app.sso().ok().as_ref())
 }
 
-async fn remove(scope: InTenant, Named((_, name)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+async fn remove(scope: InTenant, Path((_, name)): Path<(String, String)>) -> Result<StatusCode, ApiFault> {
     let found = find_provider(&scope.app, scope.id(), &name).await?;
     scope.control.delete_sso_provider(scope.by(), scope.id(), &found.id).await?;
     scope.audited("sso:delete", &found.name, &Value::Null);
@@ -252,7 +252,7 @@ async fn remove(scope: InTenant, Named((_, name)): Named<(String, String)>) -> R
 /// Asks whether the provider answers as it should, without signing anyone in.
 async fn test(
     scope: InTenant,
-    Named((_, name)): Named<(String, String)>,
+    Path((_, name)): Path<(String, String)>,
 ) -> Result<Json<ProviderTest>, ApiFault> {
     let found = find_provider(&scope.app, scope.id(), &name).await?;
     let check = |name: &str, ok, detail| ProviderCheck { name: name.to_owned(), ok, detail };

@@ -1,6 +1,7 @@
 //! Who works together.
 
 use axum::Json;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,6 @@ use super::scope::InTenant;
 use crate::error::ApiFault;
 use crate::json::Body;
 use crate::moment::Moment;
-use crate::named::Named;
 use crate::openapi::{Op, Page, Routes};
 use crate::prom::params::Params;
 
@@ -84,7 +84,7 @@ async fn create(scope: InTenant, body: Body<TeamName>) -> Result<(StatusCode, Js
 
 async fn rename(
     scope: InTenant,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
     body: Body<TeamName>,
 ) -> Result<Json<Team>, ApiFault> {
     let team = scope.control.rename_team(scope.id(), &id, &body.0.name).await?;
@@ -92,7 +92,7 @@ async fn rename(
     Ok(Json(team.into()))
 }
 
-async fn remove(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Result<StatusCode, ApiFault> {
+async fn remove(scope: InTenant, Path((_, id)): Path<(String, String)>) -> Result<StatusCode, ApiFault> {
     scope.control.delete_team(scope.id(), &id).await?;
     scope.audited("teams:delete", &id, &Value::Null);
     Ok(StatusCode::NO_CONTENT)
@@ -100,7 +100,7 @@ async fn remove(scope: InTenant, Named((_, id)): Named<(String, String)>) -> Res
 
 async fn list_members(
     scope: InTenant,
-    Named((_, id)): Named<(String, String)>,
+    Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Page<TeamMember>>, ApiFault> {
     let found = scope.control.team_members(scope.id(), &id).await?;
     let member = |user: control::User| TeamMember { id: user.id, name: user.name, email: user.email };
@@ -109,7 +109,7 @@ async fn list_members(
 
 async fn join(
     scope: InTenant,
-    Named((_, id, user)): Named<(String, String, String)>,
+    Path((_, id, user)): Path<(String, String, String)>,
 ) -> Result<StatusCode, ApiFault> {
     scope.control.add_team_member(scope.id(), &id, &user).await?;
     scope.audited("teams:join", &id, &json!({ "user": user }));
@@ -118,7 +118,7 @@ async fn join(
 
 async fn leave(
     scope: InTenant,
-    Named((_, id, user)): Named<(String, String, String)>,
+    Path((_, id, user)): Path<(String, String, String)>,
 ) -> Result<StatusCode, ApiFault> {
     scope.control.remove_team_member(scope.id(), &id, &user).await?;
     scope.audited("teams:leave", &id, &json!({ "user": user }));
