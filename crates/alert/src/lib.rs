@@ -3,10 +3,13 @@
 //! Everything that decides is pure and takes the time as an argument; what asks, sends and stores is at the rim.
 
 pub mod notify; // ways to reach people
+pub mod number; // numbers that may not be finite
 pub mod rule; // rules of our own
+pub mod schema; // tables
 pub mod severity; // how bad it is
 pub mod span; // lengths of time
 pub mod state; // what becomes of what a rule finds
+pub mod tables; // rows of what happened
 
 /// Names and values that tell alerts apart, in order of name.
 pub type Labels = std::collections::BTreeMap<String, String>;

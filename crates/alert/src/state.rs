@@ -65,6 +65,7 @@ pub struct Alert {
     /// How bad it is now.
     pub severity: Severity,
     /// The last value.
+    #[serde(with = "crate::number")]
     pub value: f64,
     /// When the breach was first seen, milliseconds.
     pub active_at: i64,
