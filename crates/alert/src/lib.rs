@@ -13,3 +13,5 @@ pub mod tables; // rows of what happened
 
 /// Names and values that tell alerts apart, in order of name.
 pub type Labels = std::collections::BTreeMap<String, String>;
+
+pub mod routing;
