@@ -83,6 +83,7 @@ impl Control {
         more: &[&'static MigrationSet],
     ) -> Result<Self, ControlError> {
         db.control().migrate(&schema::SHARED, &*clock).await?;
+        db.control().migrate(&db::jobs::TABLES, &*clock).await?;
         let shared = Shared {
             db,
             clock,

@@ -30,11 +30,12 @@ pub(crate) const TENANT: MigrationSet = MigrationSet {
 };
 
 /// Tables of the shared part whose rows belong to the tenant in their column `tenant_id`. What refers to a
-/// person, a team or the like goes with it. A test compares the list with the database.
+/// person, a team or the like goes with it. `jobs` is a table of [`db::jobs`]. A test compares the list with the database.
 pub(crate) const OF_TENANT: &[&str] = &[
     "applies",
     "audit_heads",
     "audit_outbox",
+    "jobs",
     "token_families",
     "sso_providers",
     "invitations",

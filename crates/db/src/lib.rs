@@ -7,6 +7,8 @@
 
 mod database; // the whole database, and its tenants
 mod error; // what goes wrong, and what to do about it
+pub mod jobs; // work that is done later, at least once
+pub mod leases; // who owns what, for how long
 mod migrate; // tables, up and down
 mod parts; // tenants' parts, made and dropped
 mod pool; // how each backend connects

@@ -28,4 +28,4 @@ pub use registry::{Registration, ServiceInfo, ServiceRegistry, ShutdownReport, T
 pub use retry::{Attempt, RetryError, RetryPolicy, RetryService};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use status::{HealthState, HealthStatus, OperationMetrics, ServiceMetrics, ServiceStatus};
-pub use supervisor::{BoxError, RestartPolicy, TaskEvent, supervise};
+pub use supervisor::{BoxError, RestartPolicy, TaskEvent, panic_text, supervise};
