@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { domainsOf, emailFault, nameFault, roleNameFault, slugOf, tenantIdFault, urlFault } from "../lib/admin/fields";
 import { endText, isForgotten, keyBody, keyFault, keysWarning, keyState, SOON_MS, type KeyForm } from "../lib/admin/keys";
-import { membersShown, nameOf, nextSort, readSort } from "../lib/admin/members";
+import { membersShown, nameOf, nextSort, offeredFor, readSort } from "../lib/admin/members";
 import { areasOf, grantable, sortRoles } from "../lib/admin/roles";
 import { flat, limitRows, readSettings, retentionRows } from "../lib/admin/settings";
 import { isKept, stepRows, tenantsShown } from "../lib/admin/tenants";
@@ -110,6 +110,14 @@ describe("keys", () => {
 });
 
 describe("members", () => {
+  it.each([
+    ["somebody else", "u2", "u1", true],
+    ["oneself, for whom the server refuses it", "u1", "u1", false],
+    ["anybody, before it is known who asks", "u1", null, true],
+  ])("what is offered for %s", (_, id, me, offered) => {
+    expect(offeredFor({ id }, me === null ? null : { id: me })).toEqual({ link: offered, factor: offered, account: offered });
+  });
+
   const member = (email: string, more: Partial<Member> = {}): Member => ({
     id: email, email, name: "", role: "viewer", state: "active", second_factor: true, last_sign_in_at: at(-DAY), created_at: "", teams: [], ...more,
   });

@@ -52,3 +52,17 @@ export function membersShown(members: readonly Member[], filter: MemberFilter, s
     })
     .sort((a, b) => sign * compare(a, b, sort.key) || collator.compare(a.email, b.email));
 }
+
+/** What an administrator is offered to do for a member, beside ending sessions. */
+export interface Offered {
+  link: boolean;
+  factor: boolean;
+  /** To disable, enable or remove. */
+  account: boolean;
+}
+
+/** The server refuses to do for oneself what would get around one's own password and second factor, or lock one out. */
+export function offeredFor(member: { id: string }, me: { id: string } | null | undefined): Offered {
+  const others = member.id !== me?.id;
+  return { link: others, factor: others, account: others };
+}
