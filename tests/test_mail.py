@@ -4,6 +4,7 @@ import email
 import email.policy
 import html
 import re
+import ssl
 import time
 
 import pytest
@@ -11,7 +12,9 @@ import requests
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from authority import Authority
 from harness import free_port, wait_for
+from organisations import Person
 
 BASE = "https://bw.example"
 USER, PASSWORD = "mailer", "planted-smtp-password"
@@ -21,12 +24,14 @@ class Box:
     """Keeps what comes; refuses for the moment while `is_busy`."""
 
     def __init__(self):
-        self.letters, self.refused, self.is_busy = [], 0, False
+        self.letters, self.ciphers, self.refused, self.is_busy = [], [], 0, False
 
     async def handle_DATA(self, server, session, envelope):
         if self.is_busy:
             self.refused += 1
             return "451 try again later"
+        # Of the connection as it is now: None without encryption.
+        self.ciphers.append(server.transport.get_extra_info("cipher"))
         self.letters.append((envelope.rcpt_tos, email.message_from_bytes(envelope.content, policy=email.policy.default)))
         return "250 taken"
 
@@ -57,20 +62,6 @@ def settings(port, tmp_path, **more):
     return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
 
 
-class Person(requests.Session):
-    """Signed in. Cookies are for TLS alone here, which the tests do not speak, so they are sent by hand."""
-
-    def __init__(self, server, answer):
-        super().__init__()
-        assert answer.status_code == 200, answer.text
-        self.server = server
-        self.headers["Cookie"] = answer.headers["Set-Cookie"].split(";")[0]
-        self.headers["X-CSRF-Token"] = answer.json()["csrf"]
-
-    def call(self, method, path, **more):
-        return self.request(method, self.server.url + path, timeout=10, **more)
-
-
 def api(server, path, body):
     return requests.post(server.url + path, json=body, timeout=10)
 
@@ -86,16 +77,16 @@ def link_in(letter, kind):
 def test_an_invitation_and_a_forgotten_password_by_mail(fresh, mail_server, tmp_path):
     box, made = mail_server
     server = fresh(args=settings(made.port, tmp_path)).start()
-    root = Person(server, api(server, "/api/v1/auth/link", {"token": server.link.split("token=")[1]}))
+    root = Person(server, server.link)
 
-    invited = root.call("POST", "/api/v1/tenants/current/invitations", json={"email": "ada@a.example", "role": "viewer"})
+    invited = root.ask("POST", "/api/v1/tenants/current/invitations", json={"email": "ada@a.example", "role": "viewer"})
     assert invited.status_code == 201 and invited.json()["mailed"] is True, invited.text
     letter = wait_for("the invitation", lambda: box.of("ada@a.example"), 15)[0]
     assert letter["From"] == "Bellwether <bw@bw.example>" and "Invitation" in letter["Subject"]
     token = link_in(letter, "invite")
     accepted = api(server, f"/api/v1/auth/invitations/{token}", {"name": "Ada", "password": "the first sentence"})
-    ada = Person(server, accepted)
-    assert ada.call("GET", "/api/v1/auth/session").json()["user"]["email"] == "ada@a.example"
+    ada = Person(server, answer=accepted)
+    assert ada.call("GET", "/api/v1/auth/session")["user"]["email"] == "ada@a.example"
 
     # Known or not, an address is answered alike and as fast, whatever the mail server does.
     box.is_busy = True
@@ -116,13 +107,73 @@ def test_an_invitation_and_a_forgotten_password_by_mail(fresh, mail_server, tmp_
     assert api(server, "/api/v1/auth/password/reset", {"token": token, "password": "short"}).status_code == 400
     assert api(server, "/api/v1/auth/password/reset", {"token": token, "password": "the second sentence"}).status_code == 204
     assert api(server, "/api/v1/auth/password/reset", {"token": token, "password": "the third sentence"}).status_code == 404
-    assert ada.call("GET", "/api/v1/auth/session").status_code == 401, "sessions of before end"
+    assert ada.ask("GET", "/api/v1/auth/session").status_code == 401, "sessions of before end"
     sign_in = lambda password: api(server, "/api/v1/auth/sign-in", {"email": "ada@a.example", "password": password}).status_code
     assert (sign_in("the first sentence"), sign_in("the second sentence")) == (401, 200)
     metrics = requests.get(server.url + "/metrics", headers=server.auth, timeout=10).text
     assert 'bellwether_letters_total{outcome="sent"} 2' in metrics and 'outcome="retried"' in metrics
     for secret in (PASSWORD, token):
         assert secret not in server.text()
+
+
+class Encrypted(Controller):
+    """A mail server over TLS, from the first byte or from STARTTLS on."""
+
+    def __init__(self, box, mode, pem, key):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(pem, key)
+        # Names and passwords are taken over TLS alone.
+        options = dict(authenticator=authenticate, auth_required=True, auth_require_tls=mode == "starttls")
+        if mode == "starttls":
+            options |= dict(tls_context=context, require_starttls=True)
+        else:
+            options |= dict(ssl_context=context)
+        super().__init__(box, hostname="127.0.0.1", port=free_port(), **options)
+        self.box = box
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+def test_letters_go_over_tls_to_a_server_whose_authority_is_named_and_to_no_other(fresh, tmp_path, mode):
+    ours, theirs = Authority(tmp_path / "ours"), Authority(tmp_path / "theirs")
+    with Encrypted(Box(), mode, *ours.issue("mail")) as made:
+        more = {"smtp.tls": mode, "smtp.ca_file": ours.pem}
+        server = fresh(args=settings(made.port, tmp_path, **more)).start()
+        root = Person(server, server.link)
+        body = {"email": "ada@a.example", "role": "viewer"}
+        root.call("POST", "/api/v1/tenants/current/invitations", json=body)
+        letter = wait_for("the invitation", lambda: made.box.of("ada@a.example"), 15)[0]
+        token = link_in(letter, "invite")
+        assert api(server, f"/api/v1/auth/invitations/{token}", {"name": "Ada", "password": "the first sentence"}).status_code == 200
+        assert all(made.box.ciphers), "encrypted"
+        server.stop()
+
+        # One that another authority vouches for is told nothing: no letter, no name, no password.
+        server = fresh(args=settings(made.port, tmp_path, **{**more, "smtp.ca_file": theirs.pem})).start()
+        root = Person(server, server.link)
+        root.call("POST", "/api/v1/tenants/current/invitations", json={"email": "eve@a.example", "role": "viewer"})
+        outcome = lambda: 'bellwether_letters_total{outcome="retried"}' in requests.get(
+            server.url + "/metrics", headers=server.auth, timeout=10).text
+        wait_for("the letter to wait", outcome, 30)
+        assert not made.box.of("eve@a.example")
+        assert PASSWORD not in server.text()
+
+
+def test_without_starttls_no_letter_goes_out(fresh, mail_server, tmp_path):
+    box, made = mail_server
+    server = fresh(args=settings(made.port, tmp_path, **{"smtp.tls": "starttls"})).start()
+    root = Person(server, server.link)
+    root.call("POST", "/api/v1/tenants/current/invitations", json={"email": "ada@a.example", "role": "viewer"})
+    figures = lambda: requests.get(server.url + "/metrics", headers=server.auth, timeout=10).text
+    tried = lambda: re.search(r'bellwether_letters_total\{outcome="(retried|refused)"\} [1-9]', figures())
+    wait_for("a try", tried, 30)
+    assert not box.letters
 
 
 def test_a_link_never_follows_the_host_that_a_stranger_names(fresh, mail_server, tmp_path):
