@@ -16,6 +16,7 @@ need logger bsdutils
 need rsyslogd rsyslog
 need xmlsec1 xmlsec1
 ls /usr/lib/*/rsyslog/omelasticsearch.so >/dev/null 2>&1 || missing+=(rsyslog-elasticsearch)
+need psql postgresql-client
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then missing+=(postgresql); fi
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 install_missing
@@ -41,6 +42,6 @@ scripts/with-postgres.sh cargo nextest run --workspace
 phase "the binary with real clients"
 python_environment
 scripts/js.sh
-target/venv/bin/python -m pytest -q tests
+scripts/with-postgres.sh target/venv/bin/python -m pytest -q tests
 
 phase ""
