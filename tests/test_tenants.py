@@ -1,5 +1,7 @@
 """Tenants, keys, tokens and the audit log of the whole binary, across a kill."""
 
+import base64
+import json
 import re
 import time
 
@@ -62,6 +64,54 @@ def test_a_tenant_lives_apart_is_limited_audited_and_deleted(fresh):
         server.url + "/api/v1/query", params={"query": "1"}, headers=bearer(key), timeout=10).status_code in (401, 403), 30)
     wait_for("the tenant to be gone", lambda: "acme" not in command(server, "tenant", "list"), 90, 1.0)
     assert not list(folder.rglob("*.parquet")) if folder.exists() else True
+
+
+def claims(token):
+    body = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+
+
+def test_one_call_makes_a_tenant_that_ingests_and_whose_admin_signs_in(fresh):
+    server = fresh().start()
+    root = signed_in(server, server.link)
+    people, columns = {}, {}
+    for tenant in ("acme", "globex"):
+        new = {"id": tenant, "name": tenant, "admin": {"email": f"boss@{tenant}.test", "name": "Boss"}}
+        made = root.post(server.url + "/api/v1/tenants", json=new, timeout=30)
+        assert made.status_code == 201, made.text
+        made = made.json()
+        # Nothing else was done: the key sends at once, the administrator signs in with the link.
+        key = bearer(made["key"])
+        event = {"name": f"{tenant} command", "kind": "command", "user_id": "u1"}
+        for path, body in (("/api/metrics", [{"name": f"of_{tenant}", "value": 7}]), ("/api/v1/monitoring/events", [event])):
+            sent = requests.post(server.url + path, json=body, headers=key, timeout=10)
+            assert sent.ok and sent.json()["accepted"] == 1, sent.text
+        boss = signed_in(server, made["sign_in_link"])
+        pair = boss.post(server.url + "/api/v1/auth/token", json={"grant_type": "session"}, timeout=10).json()
+        said = claims(pair["access_token"])
+        assert (said["org"], said["role"]) == (tenant, "admin"), said
+        assert "members:manage" in said["permissions"] and "platform:manage" not in said["permissions"]
+        people[tenant] = bearer(pair["access_token"])
+
+    # The claim of the token is all that selects a tenant here.
+    for tenant, token in people.items():
+        current = requests.get(server.url + "/api/v1/tenants/current", headers=token, timeout=10).json()
+        names = requests.get(server.url + "/api/v1/label/__name__/values", headers=token, timeout=10).json()["data"]
+        assert current["id"] == tenant and [name for name in names if name.startswith("of_")] == [f"of_{tenant}"]
+        answer = requests.post(server.url + "/api/v1/sql", json={"query": "SELECT * FROM command_executions"}, headers=token, timeout=10)
+        table = answer.json()
+        columns[tenant] = table["columns"]
+        row = dict(zip(table["columns"], table["rows"][0]))
+        assert len(table["rows"]) == 1 and (row["command"], row["organization_id"]) == (f"{tenant} command", tenant), table
+    template = server.post("/api/v1/sql", json={"query": "SELECT * FROM command_executions LIMIT 1"}).json()["columns"]
+    assert columns == {"acme": template, "globex": template} and len(template) == 12
+
+    # One that is changed to name the other tenant proves nothing any more.
+    head, body, signature = people["acme"]["Authorization"].split()[1].split(".")
+    forged = {**claims(f"{head}.{body}.{signature}"), "org": "globex"}
+    body = base64.urlsafe_b64encode(json.dumps(forged).encode()).decode().rstrip("=")
+    answer = requests.get(server.url + "/api/v1/tenants/current", headers=bearer(f"{head}.{body}.{signature}"), timeout=10)
+    assert answer.status_code == 401, answer.text
 
 
 def test_tokens_are_exchanged_once_and_verify_with_the_published_keys(fresh):

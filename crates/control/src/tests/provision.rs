@@ -1,3 +1,6 @@
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::provision::{Fault, Step};
 
 use super::*;
@@ -93,6 +96,72 @@ async fn one_call_gives_a_tenant_that_is_ready_to_be_used() {
         assert_taken(c.create_tenant(new_tenant("acme"), defaults()).await);
         assert_taken(c.create_tenant(new_tenant("default"), defaults()).await);
         c.authenticate_key(made.key.unwrap().expose()).await.unwrap();
+    })
+    .await;
+}
+
+/// The part of the database that the first step made: its tables by name, none where there is no such part. The name is
+/// looked for by the server's own catalogue, or by the name of the file.
+async fn part(f: &Fixture, id: &str) -> Vec<String> {
+    let mut connection = match f.db.backend() {
+        db::Backend::Sqlite => {
+            let file = format!("{}/tenant-{id}.db", f.settings.url.strip_prefix("sqlite://").unwrap());
+            if !std::fs::exists(&file).unwrap() {
+                return Vec::new();
+            }
+            f.db.tenant(&tenant(id)).await.unwrap().read().await.unwrap()
+        }
+        db::Backend::Postgres => f.db.control().read().await.unwrap(),
+    };
+    let statement = match f.db.backend() {
+        db::Backend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name".to_owned(),
+        db::Backend::Postgres => format!(
+            "SELECT t.table_name::text FROM information_schema.schemata s JOIN information_schema.tables t \
+             ON t.table_schema = s.schema_name WHERE s.schema_name = 'tenant_{id}' ORDER BY t.table_name"
+        ),
+    };
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_all(&mut *connection).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn the_first_step_makes_a_schema_that_is_named_after_the_tenant() {
+    each_backend(async |f| {
+        let c = control(&f).await;
+        assert_eq!(part(&f, "acme").await, Vec::<String>::new());
+        create(&c, "acme").await;
+        let made = part(&f, "acme").await;
+        for table in ["objects", "HealthCheck", "MonitoringAlert"] {
+            assert!(made.iter().any(|name| name == table), "{table}: {made:?}");
+        }
+        assert_eq!(part(&f, "globex").await, Vec::<String>::new(), "of nobody else");
+        create(&c, "globex").await;
+        assert_eq!(part(&f, "globex").await, made);
+        c.begin_delete(&tenant("acme")).await.unwrap();
+        c.finish_delete(&tenant("acme")).await.unwrap();
+        assert_eq!((part(&f, "acme").await, part(&f, "globex").await), (Vec::new(), made));
+    })
+    .await;
+}
+
+/// Who the fourth step made signs in, and the token that they exchange their session for says so.
+#[tokio::test]
+async fn the_first_administrator_has_a_token_of_an_administrator_of_that_tenant() {
+    each_backend(async |f| {
+        let c = control(&f).await;
+        let tokens = Tokens::open(c.clone(), TokenSettings::default()).await.unwrap();
+        for id in ["acme", "globex"] {
+            let made = create(&c, id).await;
+            let session = c.redeem_link(made.link.token.expose(), CLIENT).await.unwrap();
+            let seen = c.authenticate_session(session.token.expose()).await.unwrap();
+            let binding = Binding { address: CLIENT.address, agent: CLIENT.user_agent };
+            let pair = tokens.issue_to(&session.id, &session.user.id, binding).await.unwrap();
+            let found = tokens.authenticate_access(pair.access.expose(), binding).await.unwrap();
+            assert_eq!((&found.principal.tenant, &found.principal.who), (&tenant(id), &seen.principal.who));
+            let body = pair.access.expose().split('.').nth(1).unwrap();
+            let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap();
+            assert_eq!((&claims["org"], &claims["role"]), (&json!(id), &json!("admin")));
+        }
     })
     .await;
 }
