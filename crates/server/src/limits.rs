@@ -65,7 +65,11 @@ impl TenantLimits {
         if !value.is_object() {
             return Err(Fault::invalid("limits", "must be an object such as {\"series\": 100000}"));
         }
-        let limits = Self::deserialize(value).map_err(|error| Fault::invalid("limits", error.to_string()))?;
+        let limits: Self = serde_path_to_error::deserialize(value).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { "limits".to_owned() } else { format!("limits.{path}") };
+            Fault::invalid(&field, error.inner().to_string())
+        })?;
         let zero = [
             ("requests", limits.requests == Some(0)),
             ("requests_per_caller", limits.requests_per_caller == Some(0)),
@@ -296,18 +300,21 @@ impl Tenants {
         let window_ms = settings.performance.rate_limit_window_ms.max(1);
         let now = app.clock().monotonic();
         let most = limits.requests.or(settings.limits.requests);
+        let most_of_caller = limits.requests_per_caller.or(settings.limits.requests_per_caller);
         let counted = state.windows.lock().count(now, window_ms, &caller.who.id);
-        let over = match (most, limits.requests_per_caller) {
+        let over = match (most, most_of_caller) {
             (Some(most), _) if counted.0 > most => Some((most, "requests")),
             (_, Some(most)) if counted.1 > most => Some((most, "requests_per_caller")),
             _ => None,
         };
         if let Some((most, which)) = over {
             app.count_refused(&state, Limit::Requests, 1);
-            return Err(Fault::TooMany(format!(
-                "over {most} requests in {window_ms} ms (limits.{which} of the tenant): send larger batches, or \
-                 ask for a higher limit"
-            )));
+            let retry_after_seconds = until_next(now, window_ms);
+            let message = format!(
+                "over {most} requests in {window_ms} ms (limits.{which} of the tenant): try again in \
+                 {retry_after_seconds} s, send larger batches, or ask for a higher limit"
+            );
+            return Err(Fault::Throttled { message, retry_after_seconds });
         }
         state.used.requests.fetch_add(1, Ordering::Relaxed);
         state.used.under_way.fetch_add(1, Ordering::Relaxed);
@@ -330,6 +337,12 @@ impl App {
             Err(_) => self.tenant_limits().get(tenant),
         }
     }
+}
+
+/// Seconds until the window of a moment has passed, at least one.
+fn until_next(now: Duration, window_ms: u64) -> u64 {
+    let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    (window_ms - now_ms % window_ms).div_ceil(1_000)
 }
 
 impl Windows {
@@ -374,14 +387,23 @@ mod tests {
         for (value, field) in [
             (json!({"requests": 0}), "limits.requests"),
             (json!({"query_seconds": -1.0}), "limits.query_seconds"),
-            (json!({"request": 5}), "limits"),
-            (json!({"series": "many"}), "limits"),
+            (json!({"request": 5}), "limits.request"),
+            (json!({"series": "many"}), "limits.series"),
             (json!([]), "limits"),
         ] {
             match TenantLimits::parse(&value) {
                 Err(Fault::Invalid { field: named, .. }) => assert_eq!(named, field, "{value}"),
                 other => panic!("{value}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_when_its_window_ends() {
+        for (now_ms, window_ms, want) in
+            [(0, 60_000, 60), (59_000, 60_000, 1), (59_999, 60_000, 1), (60_000, 60_000, 60), (7, 10, 1)]
+        {
+            assert_eq!(until_next(Duration::from_millis(now_ms), window_ms), want, "{now_ms} {window_ms}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Limits of a tenant on what it keeps: series, bytes on disk.
 
+use std::time::Duration;
+
 use control::{KeyGrant, KeyScopes, NewKey, Principal};
 use model::TenantId;
 use serde_json::{Value, json};
@@ -17,7 +19,12 @@ struct Limited {
 
 impl Limited {
     async fn new() -> Self {
-        let server = Server::new(false, &[]).await;
+        Self::with(&[]).await
+    }
+
+    /// With settings of the server.
+    async fn with(settings: &[&str]) -> Self {
+        let server = Server::new(false, settings).await;
         let operator =
             Person::new(&server, &TenantId::default_tenant(), "op@x.example", "platform_admin").await;
         let mut keys = Vec::new();
@@ -152,4 +159,74 @@ async fn over_its_stored_bytes_a_tenant_writes_nothing_until_there_is_room() {
 
     limited.limit(json!({ "stored_bytes": 100_000_000 })).await;
     assert_eq!(limited.ask(logs, log).await.status, 200);
+}
+
+/// An hour, so that no test meets the end of one.
+const WINDOW: [&str; 1] = ["performance.rate_limit_window_ms=3600000"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_one_person_is_refused_while_everybody_else_goes_on() {
+    let limited = Limited::with(&WINDOW).await;
+    let server = &limited.server;
+    let acme = TenantId::new("acme").unwrap();
+    let ada = Person::new(server, &acme, "ada@acme.example", "viewer").await;
+    let bob = Person::new(server, &acme, "bob@acme.example", "viewer").await;
+    // Nothing of hers is spent before the limit counts.
+    server.advance(Duration::from_secs(3_600));
+    let pair = ada.ask(server, "POST /api/v1/auth/token", r#"{"grant_type":"session"}"#).await.json();
+    let token = format!("Bearer {}", pair["access_token"].as_str().unwrap());
+    limited.limit(json!({ "requests_per_caller": 4 })).await;
+    let line = "GET /api/v1/query?query=1";
+    // Whatever she shows, she is one person.
+    for _ in 0..2 {
+        assert_eq!(ada.ask(server, line, "").await.status, 200);
+        assert_eq!(server.ask(line, &[("authorization", &token)], "").await.status, 200);
+    }
+    for answer in [ada.ask(server, line, "").await, server.ask(line, &[("authorization", &token)], "").await]
+    {
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        let wait: u64 = answer.header("retry-after").parse().unwrap();
+        assert!((1..=3_600).contains(&wait), "{wait}");
+        assert!(answer.text().contains("limits.requests_per_caller"), "{}", answer.text());
+    }
+    assert_eq!(bob.ask(server, line, "").await.status, 200);
+    assert_eq!(limited.ask(line, "").await.status, 200, "a key of the tenant");
+    server.advance(Duration::from_secs(3_600));
+    assert_eq!(ada.ask(server, line, "").await.status, 200, "the next window");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_of_a_tenant_is_refused_whoever_sends_it_and_counts_anew_in_the_next_window() {
+    let limited = Limited::with(&WINDOW).await;
+    let server = &limited.server;
+    let acme = TenantId::new("acme").unwrap();
+    let ada = Person::new(server, &acme, "ada@acme.example", "viewer").await;
+    limited.limit(json!({ "requests": 3 })).await;
+    let line = "GET /api/v1/query?query=1";
+    for window in 0..2 {
+        server.advance(Duration::from_secs(3_600));
+        assert_eq!(limited.ask(line, "").await.status, 200, "window {window}");
+        assert_eq!(ada.ask(server, line, "").await.status, 200);
+        assert_eq!(limited.ask(line, "").await.status, 200);
+        for answer in [limited.ask(line, "").await, ada.ask(server, line, "").await] {
+            assert_eq!(answer.status, 429, "{}", answer.text());
+            assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+        }
+        let headers = [("authorization", limited.other.as_str())];
+        assert_eq!(server.ask(line, &headers, "").await.status, 200, "others go on");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_limits_callers_of_every_tenant_that_says_nothing_of_its_own() {
+    let limited = Limited::with(&[WINDOW[0], "limits.requests_per_caller=6"]).await;
+    limited.limit(json!({ "requests_per_caller": 2 })).await;
+    limited.server.advance(Duration::from_secs(3_600));
+    for (key, most) in [(&limited.key, 2), (&limited.other, 6)] {
+        let headers = [("authorization", key.as_str())];
+        for n in 1..=most + 1 {
+            let answer = limited.server.ask("GET /api/v1/query?query=1", &headers, "").await;
+            assert_eq!(answer.status, if n <= most { 200 } else { 429 }, "{n} of {most}");
+        }
+    }
 }

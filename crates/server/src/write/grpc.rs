@@ -121,17 +121,21 @@ pub(crate) async fn unknown_method() -> Response<Body> {
 fn status(fault: &Fault) -> Status {
     let (code, message) = (fault.grpc_code(), fault.message());
     match fault {
-        Fault::TooMany(_) | Fault::Unavailable(_) => {
-            let details = retry_details(code, &message);
-            Status::with_details(code, message, details)
-        }
+        Fault::TooMany(_) | Fault::Unavailable(_) => after(code, message, RETRY_AFTER_SECONDS),
+        Fault::Throttled { retry_after_seconds, .. } => after(code, message, *retry_after_seconds),
         _ => Status::new(code, message),
     }
 }
 
+fn after(code: Code, message: String, seconds: u64) -> Status {
+    let details = retry_details(code, &message, seconds);
+    Status::with_details(code, message, details)
+}
+
 /// `google.rpc.Status` with a `google.rpc.RetryInfo`.
-fn retry_details(code: Code, message: &str) -> Bytes {
-    let retry = RetryInfo { delay: Some(Delay { seconds: RETRY_AFTER_SECONDS as i64 }) };
+fn retry_details(code: Code, message: &str, seconds: u64) -> Bytes {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    let retry = RetryInfo { delay: Some(Delay { seconds }) };
     let detail =
         Detail { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: retry.encode_to_vec() };
     RpcStatus { code: code as i32, message: message.into(), details: vec![detail] }.encode_to_vec().into()

@@ -36,7 +36,10 @@ async fn write(State(app): State<SharedApp>, request: Request<Body>) -> Response
     let (head, body) = request.into_parts();
     match accept(&app, &head, body).await {
         Ok(written) => answer(&written),
-        Err(Fault::TooMany(why)) => counted(Fault::Unavailable(why).text(), &Written::default()),
+        Err(fault @ (Fault::TooMany(_) | Fault::Throttled { .. })) => {
+            let answer = Fault::Unavailable(fault.message()).text();
+            counted(fault.finish(answer), &Written::default())
+        }
         Err(fault) => counted(fault.text(), &Written::default()),
     }
 }

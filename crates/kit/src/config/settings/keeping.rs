@@ -65,6 +65,8 @@ section! {
         future: Duration = "24h", live in Duration::ZERO..=TEN_YEARS;
         /// Requests within `performance.rate_limit_window_ms`, or off.
         requests: Option<u64> = "off", live;
+        /// Of those of one tenant, by one person, key or service account, or off.
+        requests_per_caller: Option<u64> = "off", live;
     }
 }
 
