@@ -7,6 +7,7 @@ mod identity; // tokens, limits, audit, sign-in through providers
 mod operations; // health, reload, configuration as text, targets
 mod pipelines; // what happens to rows before they are stored
 mod queries; // snapshots, engine, slots
+mod ranges; // of addresses, as settings name them
 mod retention; // how long rows are kept
 mod rows; // logs, spans and events
 mod sampler; // which traces are kept
@@ -69,6 +70,7 @@ pub struct App {
     certificates: crate::tls::Certificates,
     mail: crate::mail::Mail,
     security: crate::security::Watch,
+    ranges: ranges::LastRanges,
     scraper: ArcSwapOption<ScrapeManager>,
     host: Mutex<HostCollector>,
     hub: Hub,
@@ -130,6 +132,7 @@ impl App {
             certificates: crate::tls::Certificates::default(),
             mail: crate::mail::Mail::default(),
             security: crate::security::Watch::default(),
+            ranges: ranges::LastRanges::default(),
             scraper: ArcSwapOption::empty(),
             host: Mutex::new(HostCollector::new(std::path::Path::new("/"))),
             hub: Hub::default(),

@@ -49,7 +49,7 @@ pub(crate) fn audited_visit(app: &SharedApp, visitor: &Visitor, visit: Visit<'_>
         app.security().note(app, Sign::WrongSignIn, visit.tenant, "", &visitor.address);
     }
     let row = row(app, visit.tenant, visit.action, visit.target, &visit.detail);
-    let address = visitor.address.clone();
+    let address = visitor.address.to_string();
     app.audit().record(AuditRow { actor: visit.actor, address, result: visit.result, ..row });
 }
 

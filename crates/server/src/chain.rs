@@ -7,7 +7,6 @@
 mod gate; // the steps as middleware
 mod steps; // what each one does
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
@@ -172,12 +171,12 @@ impl Need {
 }
 
 /// What the steps read of a request.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Asked<'a> {
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
-    /// The other end of the connection.
-    pub(crate) peer: Option<IpAddr>,
+    /// From where, without a port; empty when that is not known.
+    pub(crate) address: Arc<str>,
     /// From a page of a site that may send: [`crate::headers::AllowedOrigin`].
     is_allowed_origin: bool,
     /// Where the outermost layer finds who asked.
@@ -186,17 +185,17 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// The request of a connection that goes on.
-    pub(crate) fn again(method: &'a Method, headers: &'a HeaderMap, peer: Option<IpAddr>) -> Self {
-        Self { method, headers, peer, is_allowed_origin: false, note: None }
+    pub(crate) fn again(method: &'a Method, headers: &'a HeaderMap, address: Arc<str>) -> Self {
+        Self { method, headers, address, is_allowed_origin: false, note: None }
     }
 }
 
 impl<'a> From<&'a Parts> for Asked<'a> {
     fn from(parts: &'a Parts) -> Self {
         let is_allowed_origin = parts.extensions.get::<crate::headers::AllowedOrigin>().is_some();
-        let (method, headers, peer) =
-            (&parts.method, &parts.headers, crate::visitor::peer(&parts.extensions));
-        Self { method, headers, peer, is_allowed_origin, note: parts.extensions.get() }
+        let (method, headers) = (&parts.method, &parts.headers);
+        let address = crate::visitor::address_of(&parts.extensions);
+        Self { method, headers, address, is_allowed_origin, note: parts.extensions.get() }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::access;
 use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::listen::OverTls;
+use crate::visitor;
 
 /// What an answer that is no page of ours may load when somebody opens it as one: nothing.
 const NO_PAGE: &str =
@@ -42,10 +43,12 @@ const ALWAYS: [(HeaderName, &str); 6] = [
 const UNLESS_SAID: [(HeaderName, &str); 2] =
     [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, NO_PAGE)];
 
-/// Settles who the caller talks to, for everything behind, and adds what every answer carries.
+/// Settles from where the caller comes and who it talks to, for everything behind, and adds what every answer
+/// carries.
 pub(crate) async fn harden(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let settled = access::settle_host(&parts.uri, &mut parts.headers);
+    visitor::settle_address(&app, &mut parts.extensions, &parts.headers);
     let request = Request::from_parts(parts, body);
     let over_tls = request.extensions().get::<OverTls>().is_some() || app.is_https();
     // A browser that learned it for `localhost` would refuse every other program there.

@@ -119,8 +119,7 @@ async fn observe(
     let span = request_span(&method, &route, request.headers());
     let note = Note::default();
     request.extensions_mut().insert(note.clone());
-    let peer = crate::visitor::peer(request.extensions());
-    let address = crate::visitor::address_of(&app, peer, request.headers());
+    let address = crate::visitor::address_of(request.extensions());
     let handling = async {
         let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(next.run(request)));
         let mut response = caught.await.unwrap_or_else(|_| {

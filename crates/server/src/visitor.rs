@@ -1,6 +1,7 @@
 //! Whoever comes to a public route: from where, with which program, for which tenant.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -9,7 +10,7 @@ use control::{Binding, Client};
 use model::TenantId;
 
 use crate::access;
-use crate::app::SharedApp;
+use crate::app::{App, SharedApp};
 use crate::error::{ApiFault, Fault};
 use crate::limits::Ask;
 use crate::listen::OverTls;
@@ -18,7 +19,7 @@ use crate::outbound::Range;
 /// Whoever comes to a public route. Pages of other sites are refused.
 pub(crate) struct Visitor {
     /// Without a port; empty when it is not known.
-    pub(crate) address: String,
+    pub(crate) address: Arc<str>,
     headers: HeaderMap,
     over_tls: bool,
 }
@@ -31,38 +32,41 @@ impl FromRequestParts<SharedApp> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, ApiFault> {
         access::refuse_other_sites(app, &parts.headers)?;
-        Ok(Self::of(parts, app))
+        Ok(Self::of(parts))
     }
 }
 
 impl FromRequestParts<SharedApp> for FromAnySite {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, app: &SharedApp) -> Result<Self, Self::Rejection> {
-        Ok(Self(Visitor::of(parts, app)))
+    async fn from_request_parts(parts: &mut Parts, _app: &SharedApp) -> Result<Self, Self::Rejection> {
+        Ok(Self(Visitor::of(parts)))
     }
 }
 
-/// The other end of the connection, as the listener noted it.
-pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip())
+/// From where a request comes, without a port; empty when that is not known. Found once, by the outermost layer.
+#[derive(Clone, Debug)]
+struct Address(Arc<str>);
+
+/// Leaves the address of whoever asks for everything behind. The other end of the connection, unless it is one of
+/// `server.trusted_proxies`: then the last hop of `X-Forwarded-For` that is none of them, since what stands before
+/// it anyone may have written.
+pub(crate) fn settle_address(app: &App, extensions: &mut Extensions, headers: &HeaderMap) {
+    let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() else { return };
+    let ranges = app.ranges();
+    let found = last_untrusted(ranges.trusted(), peer.ip(), headers);
+    extensions.insert(Address(found.to_string().into()));
 }
 
-/// From where a request comes, without a port; empty when that is not known. The other end of the connection, unless
-/// it is one of `server.trusted_proxies`: then the last hop of `X-Forwarded-For` that is none of them, since what
-/// stands before it anyone may have written.
-pub(crate) fn address_of(app: &SharedApp, peer: Option<IpAddr>, headers: &HeaderMap) -> String {
-    let Some(peer) = peer else { return String::new() };
-    let settings = app.settings();
-    let trusted = &settings.server.trusted_proxies;
-    if trusted.is_empty() {
-        return peer.to_string();
-    }
-    let ranges: Vec<Range> = trusted.iter().filter_map(|range| range.parse().ok()).collect();
-    last_untrusted(&ranges, peer, headers).to_string()
+/// What [`settle_address`] found.
+pub(crate) fn address_of(extensions: &Extensions) -> Arc<str> {
+    extensions.get::<Address>().map_or_else(|| Arc::from(""), |address| Arc::clone(&address.0))
 }
 
 fn last_untrusted(trusted: &[Range], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    if trusted.is_empty() {
+        return peer;
+    }
     let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.has(address));
     let lines = headers.get_all("x-forwarded-for").iter().map(|line| line.to_str().unwrap_or("?"));
     let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
@@ -86,10 +90,9 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
 }
 
 impl Visitor {
-    fn of(parts: &Parts, app: &SharedApp) -> Self {
-        let address = address_of(app, peer(&parts.extensions), &parts.headers);
+    fn of(parts: &Parts) -> Self {
         let over_tls = parts.extensions.get::<OverTls>().is_some();
-        Self { address, headers: parts.headers.clone(), over_tls }
+        Self { address: address_of(&parts.extensions), headers: parts.headers.clone(), over_tls }
     }
 
     /// What the request says.

@@ -26,7 +26,7 @@ impl App {
 
     /// Private addresses that every tenant's requests may reach. What is no range allows nothing.
     pub(crate) fn outbound_ranges(&self) -> Vec<crate::outbound::Range> {
-        self.settings().server.outbound_ranges.iter().filter_map(|range| range.parse().ok()).collect()
+        self.ranges().outbound().to_vec()
     }
 
     /// Where time comes from.

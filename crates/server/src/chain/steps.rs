@@ -27,7 +27,6 @@ pub(super) struct Passage<'a> {
     app: &'a SharedApp,
     asked: Asked<'a>,
     need: Need,
-    address: Arc<str>,
     caller: Option<(Who, Arc<Principal>)>,
     tenant: Option<Active>,
     pass: Option<Arc<Pass>>,
@@ -37,8 +36,7 @@ pub(super) struct Passage<'a> {
 
 impl<'a> Passage<'a> {
     pub(super) fn new(app: &'a SharedApp, asked: Asked<'a>, need: Need) -> Self {
-        let address = Arc::from(crate::visitor::address_of(app, asked.peer, asked.headers));
-        Self { app, asked, need, address, caller: None, tenant: None, pass: None, named: None }
+        Self { app, asked, need, caller: None, tenant: None, pass: None, named: None }
     }
 
     pub(super) async fn take(&mut self, step: Step) -> Result<(), Fault> {
@@ -66,7 +64,7 @@ impl<'a> Passage<'a> {
             }
             Some(Credential::Token(token)) => {
                 let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
-                let binding = Binding { address: &self.address, agent };
+                let binding = Binding { address: &self.asked.address, agent };
                 let tokens = self.app.tokens()?;
                 let found = tokens.authenticate_access(&token, binding).await?;
                 let principal = Arc::new(found.principal.clone());
@@ -151,7 +149,7 @@ impl<'a> Passage<'a> {
             tenant: caller.map_or_else(TenantId::default_tenant, |(_, principal)| principal.tenant.clone()),
             principal: caller.map(|(_, principal)| Arc::clone(principal)),
             permission: self.need.of(self.asked.method),
-            address: Arc::clone(&self.address),
+            address: Arc::clone(&self.asked.address),
             refused_at,
             named: self.named.clone(),
         });
@@ -160,7 +158,7 @@ impl<'a> Passage<'a> {
     pub(super) fn end(self) -> Result<Identity, Fault> {
         let (who, principal) = self.caller.ok_or(Fault::Unauthorized)?;
         let tenant = principal.tenant.clone();
-        Ok(Identity { tenant, who, principal, address: self.address, _pass: self.pass })
+        Ok(Identity { tenant, who, principal, address: self.asked.address, _pass: self.pass })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether whoever opened a connection may still listen: a connection outlives what let it in.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::request::Parts;
@@ -19,7 +19,6 @@ const NEED: Need = Need::always(Permission::TelemetryRead);
 #[derive(Debug)]
 pub(super) struct Guard {
     headers: HeaderMap,
-    peer: Option<IpAddr>,
     identity: Identity,
     /// When the credential ends by itself, milliseconds since the Unix epoch.
     ends_at: Option<i64>,
@@ -32,12 +31,7 @@ impl Guard {
             Who::Session(session) => Some(session.expires_at),
             Who::Anyone | Who::Key => None,
         };
-        Self {
-            headers: parts.headers.clone(),
-            peer: crate::visitor::peer(&parts.extensions),
-            identity,
-            ends_at,
-        }
+        Self { headers: parts.headers.clone(), identity, ends_at }
     }
 
     /// What its owner may see.
@@ -48,7 +42,7 @@ impl Guard {
     /// Refuses whoever would not be let in any more, or would see something else: revoked, signed out, expired,
     /// disabled, demoted, or of a tenant that is suspended.
     pub(super) async fn check(&self, app: &SharedApp) -> Result<(), Fault> {
-        let asked = Asked::again(&Method::GET, &self.headers, self.peer);
+        let asked = Asked::again(&Method::GET, &self.headers, Arc::clone(&self.identity.address));
         let now = recheck(app, asked, NEED).await?;
         let then = &self.identity.principal;
         if now.tenant == then.tenant && now.selector == then.selector {
