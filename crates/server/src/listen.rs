@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -62,6 +64,29 @@ pub async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListe
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OverTls;
 
+/// Connections of a listener that are open, each for as long as it lives.
+#[derive(Clone, Debug, Default)]
+struct Open(Arc<AtomicU32>);
+
+/// One of them.
+#[derive(Debug)]
+struct Place(Arc<AtomicU32>);
+
+impl Open {
+    /// A place for one more, unless there are as many as there may be.
+    fn enter(&self, most: u32) -> Option<Place> {
+        let more = |open: u32| (open < most).then(|| open + 1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Place(Arc::clone(&self.0)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves until `stop` or the end of the whole process is asked for, then lets open requests finish for a
 /// while. At the end of the process all listeners do that at the same time.
 pub(crate) async fn serve(app: SharedApp, listener: TcpListener, door: Door, router: Router, stop: Shutdown) {
@@ -72,7 +97,7 @@ pub(crate) async fn serve(app: SharedApp, listener: TcpListener, door: Door, rou
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30))
         .max_concurrent_streams(STREAMS_MAX);
-    let (open, end) = (GracefulShutdown::new(), app.shutdown());
+    let (graceful, end, open) = (GracefulShutdown::new(), app.shutdown(), Open::default());
     loop {
         let (stream, peer) = tokio::select! {
             () = stop.requested() => break,
@@ -87,14 +112,19 @@ pub(crate) async fn serve(app: SharedApp, listener: TcpListener, door: Door, rou
                 }
             },
         };
+        // Closed rather than left waiting: a client learns at once that it has to come again, and why is counted.
+        let Some(place) = open.enter(app.settings().server.max_connections) else {
+            app.telemetry().connection_refused();
+            continue;
+        };
         let _ = stream.set_nodelay(true);
-        let connection =
-            Connection { builder: builder.clone(), router: router.clone(), watcher: open.watcher(), peer };
+        let (builder, router, watcher) = (builder.clone(), router.clone(), graceful.watcher());
+        let connection = Connection { builder, router, watcher, peer, place };
         let (app, door) = (app.clone(), door.clone());
         spawn("http connection", async move { connection.begin(&app, &door, stream).await });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, open.shutdown()).await.is_err() {
+    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still open after {DRAIN_TIMEOUT:?}");
     }
 }
@@ -105,6 +135,7 @@ struct Connection {
     router: Router,
     watcher: Watcher,
     peer: SocketAddr,
+    place: Place,
 }
 
 impl Connection {
@@ -117,7 +148,7 @@ impl Connection {
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, tls: Option<OverTls>) {
-        let Self { builder, router, watcher, peer } = self;
+        let Self { builder, router, watcher, peer, place } = self;
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
             if let Some(tls) = tls {
@@ -129,5 +160,65 @@ impl Connection {
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, %peer, "connection ended");
         }
+        drop(place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kit::ShutdownTrigger;
+    use kit::config::settings::TlsMode;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::routes;
+    use crate::testing::Server;
+
+    const ASK: &[u8] = b"GET /-/healthy HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+    /// Whether a request is answered; a connection that is closed instead says nothing.
+    async fn is_answered(stream: &mut TcpStream) -> bool {
+        if stream.write_all(ASK).await.is_err() {
+            return false;
+        }
+        let mut answer = [0; 1024];
+        matches!(stream.read(&mut answer).await, Ok(length) if answer[..length].starts_with(b"HTTP/1.1 200"))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn above_the_bound_connections_are_closed_and_counted_and_others_go_on() {
+        let server = Server::new(false, &["server.max_connections=2"]).await;
+        let app = server.app.clone();
+        let listener = bind("server.listen", ([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let door = Door::new(TlsMode::Off, Arc::clone(&app.certificates().web));
+        let (end, stop) = ShutdownTrigger::new();
+        let served = tokio::spawn(serve(app.clone(), listener, door, routes::router(&app), stop));
+        let connect = async || TcpStream::connect(address).await.unwrap();
+        let refused = |n: u64| {
+            let line = format!("bellwether_http_connections_refused_total {n}");
+            app.own_metrics().lines().any(|found| found == line)
+        };
+
+        let (mut first, mut second) = (connect().await, connect().await);
+        assert!(is_answered(&mut first).await && is_answered(&mut second).await);
+        assert!(refused(0));
+        assert!(!is_answered(&mut connect().await).await);
+        assert!(!is_answered(&mut connect().await).await);
+        assert!(refused(2), "{}", app.own_metrics());
+        assert!(is_answered(&mut first).await, "who was there goes on");
+        drop(second);
+        let mut again = false;
+        for _ in 0..200 {
+            again = is_answered(&mut connect().await).await;
+            if again {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(again, "there is room again");
+        end.request();
+        drop(first);
+        served.await.unwrap();
     }
 }

@@ -121,6 +121,7 @@ pub(crate) struct Telemetry {
     own_rows_lost: Counter,
     syslog_truncated: Counter,
     handshakes: Family<Outcome, Counter>,
+    connections_refused: Counter,
     certificate_expiry: Family<Listener, Gauge>,
     certificate_problem: Family<Listener, Gauge>,
     letters: Family<Outcome, Counter>,
@@ -154,6 +155,7 @@ impl Telemetry {
             own_rows_lost: Counter::default(),
             syslog_truncated: Counter::default(),
             handshakes: Family::default(),
+            connections_refused: Counter::default(),
             certificate_expiry: Family::default(),
             certificate_problem: Family::default(),
             letters: Family::default(),
@@ -190,6 +192,11 @@ impl Telemetry {
             "syslog_truncated",
             "Syslog messages that lost their end, being too long or at the end of a connection",
             self.syslog_truncated.clone(),
+        );
+        r.register(
+            "http_connections_refused",
+            "Connections closed because their listener had as many as it may",
+            self.connections_refused.clone(),
         );
         r.register("tls_handshakes", "Connections to encrypted ports, by outcome", self.handshakes.clone());
         r.register_with_unit(
@@ -320,6 +327,11 @@ impl Telemetry {
     /// Counts a connection to an encrypted port.
     pub(crate) fn handshake(&self, outcome: &'static str) {
         self.handshakes.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Counts a connection that was closed because there were too many.
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.inc();
     }
 
     /// Counts a letter: `sent`, `retried`, `refused` by the mail server, `expired` or `overflow`.

@@ -32,6 +32,8 @@ section! {
         trusted_proxies: Vec<String> = "", live;
         /// Private ranges such as `10.1.0.0/16` that exporters of every tenant may reach; those of `default` reach all.
         outbound_ranges: Vec<String> = "", live;
+        /// Connections that each HTTP listener has open at once; further ones are closed and counted.
+        max_connections: u32 = "10000", live in 1..=1_000_000;
         /// How long requests under way may take to end at shutdown.
         shutdown_timeout: Duration = "20s" in Duration::ZERO..=Duration::from_secs(600);
     }
