@@ -318,7 +318,8 @@ impl Writer {
         app.audit().done.send_replace(Some(came));
     }
 
-    /// Stores what commands did beside the server.
+    /// Stores what commands did beside the server. What could not be stored stays in the database, whatever becomes of
+    /// this process, and is taken up again when it has been left alone for a while.
     async fn write_left(&mut self) {
         let Ok(control) = self.app.control() else { return };
         let left = match control.take_audit_left().await {
@@ -326,10 +327,31 @@ impl Writer {
             Ok(left) => left,
             Err(error) => return tracing::warn!(%error, "what commands left for the audit log was not read"),
         };
-        let (ids, rows): (Vec<String>, Vec<AuditRow>) = left.into_iter().unzip();
-        rows.into_iter().for_each(|row| self.app.audit().record(row));
-        self.write(false).await;
-        if let Err(error) = control.clear_audit_left(&ids).await {
+        let mut by_tenant: HashMap<TenantId, (Vec<String>, Vec<AuditRow>)> = HashMap::new();
+        for (id, row) in left {
+            let (ids, rows) = by_tenant.entry(row.tenant.clone()).or_default();
+            ids.push(id);
+            rows.push(row.cut());
+        }
+        let mut stored = Vec::new();
+        for (tenant, (mut ids, rows)) in by_tenant {
+            for batch in batches(rows) {
+                let rest = ids.split_off(batch.len());
+                let of_batch = std::mem::replace(&mut ids, rest);
+                match self.store(&tenant, &batch).await {
+                    Ok(()) => stored.extend(of_batch),
+                    Err(fault) => {
+                        self.chains.remove(&tenant);
+                        // The trail goes with its tenant.
+                        if matches!(fault, Fault::NotFound(_)) {
+                            stored.extend(of_batch);
+                        }
+                        tracing::warn!(%tenant, reason = fault.message(), "what commands did could not be stored");
+                    }
+                }
+            }
+        }
+        if let Err(error) = control.clear_audit_left(&stored).await {
             tracing::warn!(%error, "what commands left for the audit log may be in it twice");
         }
     }

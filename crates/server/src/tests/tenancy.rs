@@ -245,9 +245,7 @@ async fn methods_that_a_client_invents_are_one_word_in_the_trail() {
         let line = format!("A{}{n} /api/v1/services", "B".repeat(1000));
         assert!(server.ask(&line, &[], "").await.status.is_client_error());
     }
-    let (end, stop) = kit::ShutdownTrigger::new();
-    end.request();
-    crate::audit::run(server.app.clone(), stop).await.unwrap();
+    write_once(&server).await;
     let rows = trail(&server, &operator).await;
     let anonymous: Vec<_> = rows.iter().filter(|row| row["actor"]["id"] == "anonymous").collect();
     assert!(anonymous.len() <= 2, "two minutes at most: {anonymous:#?}");
@@ -277,6 +275,36 @@ async fn what_a_command_did_is_in_the_trail() {
     server.advance(Duration::from_secs(61));
     server.app.audit().settled().await;
     assert_eq!(control.take_audit_left().await.unwrap(), [], "and not again");
+}
+
+/// The writer's work once, as at its end.
+async fn write_once(server: &Server) {
+    let (end, stop) = kit::ShutdownTrigger::new();
+    end.request();
+    crate::audit::run(server.app.clone(), stop).await.unwrap();
+}
+
+/// The server stops, or is killed, while the store takes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_did_waits_in_the_database_until_it_is_stored() {
+    let server = server().await;
+    let operator = operator(&server).await;
+    let (control, default) = (server.app.control().unwrap(), TenantId::default_tenant());
+    control.leave_audit(&default, "keys:revoke", "key_1", &Value::Null).await.unwrap();
+    let store = server.app.plug_store(None);
+    write_once(&server).await;
+    // What was in memory goes with the process.
+    server.app.audit().forget(&default);
+    server.app.plug_store(store);
+    for times in [1, 1] {
+        server.advance(Duration::from_secs(61));
+        write_once(&server).await;
+        let rows = trail(&server, &operator).await;
+        let found = rows.iter().filter(|row| row["action"] == "keys:revoke").count();
+        assert_eq!(found, times, "{rows:#?}");
+    }
+    server.advance(Duration::from_secs(61));
+    assert_eq!(control.take_audit_left().await.unwrap(), [], "and is cleared then");
 }
 
 #[tokio::test(flavor = "multi_thread")]
