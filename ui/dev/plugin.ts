@@ -136,7 +136,7 @@ async function answer(request: IncomingMessage, path: string, params: URLSearchP
   const named = /^\/api\/v1\/monitoring\/objects\/saved_query(?:\/(.+))?$/.exec(path);
   if (named) {
     const name = decodeURIComponent(named[1] ?? "");
-    if (method === "GET" && name === "") return ok({ items: [...saved.values()] } satisfies Schemas["Objects"]);
+    if (method === "GET" && name === "") return ok({ items: [...saved.values()], next: null } satisfies Schemas["Objects"]);
     const before = saved.get(name);
     if (method !== "GET" && before?.file) return refuse(409, "CONFLICT", `saved_query/${name} belongs to the file ${before.file}: change it there`);
     if (method === "PUT") saved.set(name, savedObject(name, JSON.parse(body), before));

@@ -48,7 +48,7 @@ pub use invitations::Invitation;
 pub use keys::{ApiKey, KeyChange, KeyGrant, NewKey};
 pub use links::SignInLink;
 pub use members::MemberFacts;
-pub use objects::{Object, ObjectKind};
+pub use objects::{Object, ObjectKind, Objects};
 pub use permissions::{Actor, ActorKind, Permission, Permissions, Principal, Role};
 pub use provision::{Defaults, NewTenant, ProvisionStep, Resumed, TenantResult};
 pub use roles::{CustomRole, NewRole};

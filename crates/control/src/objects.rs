@@ -13,6 +13,9 @@ use crate::lists::LIST_MAX;
 /// Largest object, as JSON text.
 const SPEC_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of the specifications of one page of a list.
+const PAGE_BYTES_MAX: i64 = 8 << 20;
+
 /// Kinds of objects. What is inside belongs to whoever uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKind {
@@ -102,6 +105,15 @@ pub struct Object {
     pub file: Option<String>,
 }
 
+/// A page of a list of objects.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Objects {
+    /// In order of name.
+    pub items: Vec<Object>,
+    /// After which name the next page begins; `None` behind the last.
+    pub next: Option<String>,
+}
+
 impl Control {
     /// Creates or replaces an object that no file owns. With `expected` it replaces only that version; 0 stands for an object
     /// that does not exist yet.
@@ -177,25 +189,41 @@ impl Control {
         object_of_row(kind, &row.ok_or_else(|| missing(kind, name))?)
     }
 
-    /// Objects of a kind in order of name, after `after` if given, at most `limit` (and 1000).
+    /// Objects of a kind in order of name, after `after` if given: at most `limit` (and 1000), and as many as have
+    /// 8 MiB together, but one at least.
     pub async fn objects(
         &self,
         tenant: &TenantId,
         kind: ObjectKind,
         after: Option<&str>,
         limit: u32,
-    ) -> Result<Vec<Object>, ControlError> {
+    ) -> Result<Objects, ControlError> {
+        let (after, limit) = (after.unwrap_or_default(), limit.clamp(1, LIST_MAX));
         let mut connection = self.scope(tenant).await?.read().await?;
-        let rows = sqlx::query(
-            "SELECT name, spec, version, created_at, updated_at, file FROM objects \
+        // Names and sizes first, so that no more is read than is answered.
+        let sizes = sqlx::query(
+            "SELECT name, CAST(OCTET_LENGTH(spec) AS BIGINT) FROM objects \
              WHERE kind = $1 AND name > $2 ORDER BY name LIMIT $3",
-        )
-        .bind(kind.as_str())
-        .bind(after.unwrap_or_default())
-        .bind(i64::from(limit.min(LIST_MAX)))
-        .fetch_all(&mut *connection)
-        .await?;
-        rows.iter().map(|row| object_of_row(kind, row)).collect()
+        );
+        let sizes = sizes.bind(kind.as_str()).bind(after).bind(i64::from(limit) + 1);
+        let sizes = sizes.fetch_all(&mut *connection).await?;
+        let (mut last, mut bytes, mut count): (Option<String>, i64, u32) = (None, 0, 0);
+        for row in &sizes {
+            bytes = bytes.saturating_add(row.try_get(1)?);
+            if count >= limit || (count > 0 && bytes > PAGE_BYTES_MAX) {
+                break;
+            }
+            (last, count) = (Some(row.try_get(0)?), count + 1);
+        }
+        let Some(last) = last else { return Ok(Objects::default()) };
+        let select = sqlx::query(
+            "SELECT name, spec, version, created_at, updated_at, file FROM objects \
+             WHERE kind = $1 AND name > $2 AND name <= $3 ORDER BY name LIMIT $4",
+        );
+        let select = select.bind(kind.as_str()).bind(after).bind(last.as_str()).bind(i64::from(limit));
+        let rows = select.fetch_all(&mut *connection).await?;
+        let items = rows.iter().map(|row| object_of_row(kind, row)).collect::<Result<_, _>>()?;
+        Ok(Objects { items, next: (sizes.len() > count as usize).then_some(last) })
     }
 
     /// Removes an object that no file owns.

@@ -130,7 +130,7 @@ mod tests {
         let control = server.app.control().expect("control");
         let kind = control::ObjectKind::Dashboard;
         let names = async |tenant: &TenantId| -> Vec<String> {
-            let found = control.objects(tenant, kind, None, 100).await.expect("dashboards");
+            let found = control.objects(tenant, kind, None, 100).await.expect("dashboards").items;
             found.into_iter().map(|object| object.name).collect()
         };
         let tenant = TenantId::default_tenant();

@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     NotFound(String),
     /// It is there already, or has changed since.
     Conflict(String),
+    /// Not what `If-Match` names any more.
+    Stale(String),
     /// A body over the limit.
     TooLarge(String),
     /// A content type or encoding we do not read.
@@ -65,6 +67,7 @@ impl Fault {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) | Self::TenantRequired => StatusCode::CONFLICT,
+            Self::Stale(_) => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -81,7 +84,7 @@ impl Fault {
             Self::Unauthorized | Self::WrongCredentials | Self::SecondFactor => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
-            Self::Conflict(_) | Self::TenantRequired => "conflict",
+            Self::Conflict(_) | Self::TenantRequired | Self::Stale(_) => "conflict",
             Self::Execution(_) => "execution",
             Self::Timeout(_) => "timeout",
             Self::Cancelled => "canceled",
@@ -101,6 +104,7 @@ impl Fault {
             Self::NotFound(_) => "NOT_FOUND",
             Self::TenantRequired => "TENANT_REQUIRED",
             Self::Conflict(_) => "CONFLICT",
+            Self::Stale(_) => "PRECONDITION_FAILED",
             Self::TooLarge(_) => "TOO_LARGE",
             Self::Execution(_) => "EXECUTION_ERROR",
             Self::Timeout(_) => "TIMEOUT",
@@ -119,7 +123,7 @@ impl Fault {
             Self::Unauthorized | Self::WrongCredentials | Self::SecondFactor => tonic::Code::Unauthenticated,
             Self::Forbidden(_) => tonic::Code::PermissionDenied,
             Self::NotFound(_) => tonic::Code::NotFound,
-            Self::TenantRequired => tonic::Code::FailedPrecondition,
+            Self::TenantRequired | Self::Stale(_) => tonic::Code::FailedPrecondition,
             Self::Conflict(_) => tonic::Code::AlreadyExists,
             Self::Timeout(_) => tonic::Code::DeadlineExceeded,
             Self::Cancelled => tonic::Code::Cancelled,
@@ -145,6 +149,7 @@ impl Fault {
             Self::Throttled { message, .. } => message.clone(),
             Self::Forbidden(text)
             | Self::Conflict(text)
+            | Self::Stale(text)
             | Self::NotFound(text)
             | Self::TooLarge(text)
             | Self::Unsupported(text)

@@ -8,7 +8,8 @@ mod secrets; // masked, and kept when they come back so
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
 use control::{ControlError, ObjectKind};
 use model::TenantId;
 use schemars::JsonSchema;
@@ -22,11 +23,17 @@ use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
 use crate::moment::Moment;
-use crate::openapi::{Op, Routes};
+use crate::openapi::{Op, Param, Routes, count, string};
 use crate::outbound::Policy;
+use crate::prom::params::Params;
 
-/// Objects of one page of a list.
-const PAGE: u32 = 1000;
+/// Objects of one page of a list at most.
+const PAGE_MAX: usize = 1000;
+
+const PAGING: [Param; 2] = [
+    string("after", "Where the page before ended: its `next`."),
+    count("limit", "Objects of a page: 1000 unless given, and at most. A page ends at 8 MiB, too."),
+];
 
 /// For whoever sees or changes saved objects.
 pub(crate) fn routes() -> Routes {
@@ -36,25 +43,30 @@ pub(crate) fn routes() -> Routes {
         .get(
             base,
             list,
-            Op::new("listObjects", "The saved objects of a kind, by name; at most 1000")
+            Op::new("listObjects", "The saved objects of a kind, by name")
                 .about(KINDS)
+                .params(&PAGING)
                 .gives::<Objects>(),
         )
         .get(
             object,
             get,
             Op::new("getObject", "A saved object")
-                .about("Secrets are masked for whoever may not change settings.")
+                .about("Secrets are masked for whoever may not change settings. `ETag` is the version in quotes.")
                 .gives::<Object>(),
         )
         .put(
             object,
             put,
             Op::new("putObject", "Creates or replaces a saved object")
-                .about("The body is its specification. A masked secret that comes back as it is stays.")
+                .about(
+                    "The body is its specification. A masked secret that comes back as it is stays. With `If-Match`, \
+                     the `ETag` that was read or `*` for any, only an object that is still so is replaced.",
+                )
+                .headers(&[string("If-Match", "The `ETag` of the version to be replaced, or `*` for any.")])
                 .takes::<Map<String, Value>>()
                 .gives::<Object>()
-                .refuses(&[409]),
+                .refuses(&[409, 412]),
         )
         .delete(
             object,
@@ -81,6 +93,8 @@ const KINDS: &str = "Kinds are `dashboard`, `saved_query`, `rule`, `check`, `cha
 #[derive(Serialize, JsonSchema)]
 struct Objects {
     items: Vec<Object>,
+    /// What to give as `after` for the page behind this one; `null` behind the last.
+    next: Option<String>,
 }
 
 /// A saved object.
@@ -126,15 +140,22 @@ fn shown(mut object: control::Object, identity: &Identity) -> Object {
     object.into()
 }
 
-/// All of a kind, by name.
+/// An object with its version as `ETag`.
+fn tagged(object: Object) -> impl IntoResponse {
+    ([(header::ETAG, format!("\"{}\"", object.version))], Json(object))
+}
+
+/// A page of a kind, by name.
 async fn list(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     Path(kind): Path<String>,
+    params: Params,
 ) -> Result<Json<Objects>, ApiFault> {
-    let objects = app.control()?.objects(&identity.tenant, kind_of(&kind)?, None, PAGE).await?;
-    let items = objects.into_iter().map(|object| shown(object, &identity)).collect();
-    Ok(Json(Objects { items }))
+    let limit = params.count("limit")?.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX) as u32;
+    let found = app.control()?.objects(&identity.tenant, kind_of(&kind)?, params.get("after"), limit).await?;
+    let items = found.items.into_iter().map(|object| shown(object, &identity)).collect();
+    Ok(Json(Objects { items, next: found.next }))
 }
 
 /// One by name.
@@ -142,9 +163,9 @@ async fn get(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     Path((kind, name)): Path<(String, String)>,
-) -> Result<Json<Object>, ApiFault> {
+) -> Result<impl IntoResponse, ApiFault> {
     let object = app.control()?.object(&identity.tenant, kind_of(&kind)?, &name).await?;
-    Ok(Json(shown(object, &identity)))
+    Ok(tagged(shown(object, &identity)))
 }
 
 /// What an agent collects: the object of its host, else everybody's, with its secrets.
@@ -169,22 +190,52 @@ async fn put(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
     Path((kind, name)): Path<(String, String)>,
+    headers: HeaderMap,
     body: Body<Value>,
-) -> Result<Json<Object>, ApiFault> {
+) -> Result<impl IntoResponse, ApiFault> {
     if !body.0.is_object() {
         return Err(Fault::invalid("", "the body must be the object's specification, a JSON object").into());
     }
     let (kind, mut spec, control) = (kind_of(&kind)?, body.0, app.control()?);
     let old = match control.object(&identity.tenant, kind, &name).await {
-        Ok(old) => Some(old.spec),
+        Ok(old) => Some(old),
         Err(ControlError::NotFound { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    secrets::restore(kind, &mut spec, old.as_ref())?;
+    let expected = matched(&headers, old.as_ref().map(|old| old.version))?;
+    secrets::restore(kind, &mut spec, old.as_ref().map(|old| &old.spec))?;
     check(&app, &identity.tenant, kind, &name, &spec)?;
-    let object = control.put_object(&identity.tenant, kind, &name, &spec, None).await?;
+    let put = control.put_object(&identity.tenant, kind, &name, &spec, expected).await;
+    let object = put.map_err(|error| match error {
+        // Somebody else was faster, between the look above and the change.
+        ControlError::Changed { .. } => Fault::Stale(error.to_string()),
+        error => error.into(),
+    })?;
     announce(&app, &identity.tenant, kind, &name).await;
-    Ok(Json(shown(object, &identity)))
+    Ok(tagged(shown(object, &identity)))
+}
+
+/// The version that a change is for, as `If-Match` says (RFC 9110, section 13.1.1); `None` without one. Tags are
+/// compared strongly: a weak one never matches.
+fn matched(headers: &HeaderMap, found: Option<i64>) -> Result<Option<i64>, Fault> {
+    let mut tags = headers.get_all(header::IF_MATCH).iter().peekable();
+    if tags.peek().is_none() {
+        return Ok(None);
+    }
+    let own = found.map(|version| format!("\"{version}\""));
+    let is_its = |tag: &str| own.is_some() && (tag == "*" || own.as_deref() == Some(tag));
+    let mut tags = tags.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    if tags.any(|tag| is_its(tag.trim())) {
+        return Ok(found);
+    }
+    Err(Fault::Stale(match found {
+        Some(version) => {
+            format!(
+                "the object is at version {version}, not the one of If-Match: read it again and repeat the change"
+            )
+        }
+        None => "there is no such object any more: leave If-Match out to create it".to_owned(),
+    }))
 }
 
 /// Checks what the server itself acts on.

@@ -6,6 +6,7 @@ mod browser; // what browsers are told, other sites, cookies
 mod chain; // the steps of every request
 mod identity; // signing in, tokens, accounts
 mod limits; // what a tenant keeps
+mod objects; // versions and pages
 mod openapi; // the description
 mod people; // of tests
 mod reads; // questions

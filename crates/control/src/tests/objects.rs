@@ -28,11 +28,42 @@ async fn objects_have_versions_and_belong_to_their_tenant() {
         for name in ["c", "a", "b"] {
             put(&b, name, 1, None).await.unwrap();
         }
-        let names = |objects: Vec<Object>| objects.into_iter().map(|o| o.name).collect::<Vec<_>>();
-        assert_eq!(names(c.objects(&b, kind, None, 2).await.unwrap()), ["a", "b"]);
-        assert_eq!(names(c.objects(&b, kind, Some("b"), 2).await.unwrap()), ["c"]);
+        for (after, names, next) in
+            [(None, &["a", "b"][..], Some("b")), (Some("b"), &["c"], None), (Some("c"), &[], None)]
+        {
+            let page = c.objects(&b, kind, after, 2).await.unwrap();
+            assert_eq!(page.items.iter().map(|object| object.name.as_str()).collect::<Vec<_>>(), names);
+            assert_eq!(page.next.as_deref(), next);
+        }
         c.delete_object(&b, kind, "a").await.unwrap();
         assert_missing(c.delete_object(&b, kind, "a").await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_of_objects_is_bounded_in_bytes_and_all_pages_hold_everything() {
+    each_backend(async |f| {
+        let (c, a) = control_with(&f, "a").await;
+        // Two bytes for each character, so that characters are told from bytes.
+        let large = json!({ "text": "é".repeat(500_000) });
+        for n in 0..20 {
+            c.put_object(&a, ObjectKind::Runbook, &format!("{n:02}"), &large, None).await.unwrap();
+        }
+        let (mut found, mut pages, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = c.objects(&a, ObjectKind::Runbook, after.as_deref(), 1_000).await.unwrap();
+            let bytes: usize = page.items.iter().map(|object| object.spec.to_string().len()).sum();
+            assert!(!page.items.is_empty() && bytes <= 8 << 20, "{bytes}");
+            found.extend(page.items.into_iter().map(|object| object.name));
+            pages += 1;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!((found.len(), pages), (20, 3));
+        assert!(found.is_sorted());
     })
     .await;
 }

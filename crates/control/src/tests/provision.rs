@@ -87,9 +87,9 @@ async fn one_call_gives_a_tenant_that_is_ready_to_be_used() {
             !seen.principal.may(Permission::PlatformManage) && seen.principal.may(Permission::DataDelete)
         );
 
-        let dashboards = c.objects(&t, ObjectKind::Dashboard, None, 10).await.unwrap();
+        let dashboards = c.objects(&t, ObjectKind::Dashboard, None, 10).await.unwrap().items;
         assert_eq!(dashboards.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["Overview", "Services"]);
-        assert_eq!(c.objects(&t, ObjectKind::Rule, None, 10).await.unwrap().len(), 1);
+        assert_eq!(c.objects(&t, ObjectKind::Rule, None, 10).await.unwrap().items.len(), 1);
         let status = c.migration_status(&t).await.unwrap();
         assert_eq!(status.iter().map(SetStatus::version).collect::<Vec<_>>(), [4]);
 
@@ -250,7 +250,10 @@ async fn of_two_that_create_one_tenant_at_once_one_succeeds() {
             assert_taken(lost);
             let key = won.unwrap().key.unwrap();
             assert_eq!(here.authenticate_key(key.expose()).await.unwrap().tenant, tenant(id));
-            assert_eq!(here.objects(&tenant(id), ObjectKind::Dashboard, None, 9).await.unwrap().len(), 2);
+            assert_eq!(
+                here.objects(&tenant(id), ObjectKind::Dashboard, None, 9).await.unwrap().items.len(),
+                2
+            );
         }
     })
     .await;

@@ -232,12 +232,7 @@ impl Planner<'_> {
         let Wanted { at, kind, name, mut spec } = wanted;
         let document = &self.documents[at];
         self.check(kind, &name, &mut spec, before.as_ref()).map_err(|fault| match fault {
-            Fault::Invalid { field, message } => {
-                let inner = if field.is_empty() || field == "." { "spec".to_owned() } else { field };
-                let is_whole = inner == "name" || inner.starts_with("spec");
-                let field = if is_whole { inner } else { format!("spec.{inner}") };
-                Wrong::new(document, &field, message)
-            }
+            Fault::Invalid { field, message } => Wrong::new(document, &in_document(kind, &field), message),
             other => Wrong::new(document, "spec", other.message()),
         })?;
         let action = match &before {
@@ -340,6 +335,24 @@ impl Planner<'_> {
                 _ => wrong.push(refused(format!("{shown:?} belongs to no file"))),
             }
         }
+    }
+}
+
+/// A field of a fault as a document has it: limits and settings are named by their kind elsewhere, a document holds
+/// them as its `spec`.
+fn in_document(kind: DeclaredKind, field: &str) -> String {
+    let own = match kind {
+        DeclaredKind::Limits | DeclaredKind::Settings => kind.as_str(),
+        DeclaredKind::Object(_) | DeclaredKind::Role => "spec",
+    };
+    let is_part = |of: &str| field.strip_prefix(of).is_some_and(|rest| rest.starts_with(['.', '[']));
+    match field {
+        "" | "." => "spec".to_owned(),
+        "name" | "spec" => field.to_owned(),
+        _ if field == own => "spec".to_owned(),
+        _ if is_part("spec") => field.to_owned(),
+        _ if is_part(own) => format!("spec{}", &field[own.len()..]),
+        _ => format!("spec.{field}"),
     }
 }
 

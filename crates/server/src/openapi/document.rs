@@ -80,8 +80,9 @@ fn operation(one: &Described, schemas: &mut Schemas) -> Value {
     let op = &one.op;
     let mut parameters: Vec<Value> = path_names(&one.path).map(path_parameter).collect();
     if !op.takes_form {
-        parameters.extend(op.params.iter().map(query_parameter));
+        parameters.extend(op.params.iter().map(|param| parameter("query", param)));
     }
+    parameters.extend(op.headers.iter().map(|param| parameter("header", param)));
     let mut value = json!({
         "operationId": operation_id(one),
         "summary": op.summary,
@@ -131,10 +132,10 @@ fn path_parameter(name: &str) -> Value {
 /// What a part of a path may be, where not every text means something.
 const EXAMPLES: [(&str, &str); 3] = [("tenant", "current"), ("kind", "dashboard"), ("host", "default")];
 
-fn query_parameter(param: &Param) -> Value {
+fn parameter(place: &str, param: &Param) -> Value {
     json!({
         "name": param.name,
-        "in": "query",
+        "in": place,
         "description": param.about,
         "required": param.is_required,
         "schema": param.schema(),
@@ -206,6 +207,7 @@ fn refusal(status: u16, words: Words) -> Value {
         403 => "The caller may not do this.",
         404 => "There is nothing of that name for this caller.",
         409 => "It is there already, or has changed since.",
+        412 => "It is not what `If-Match` names any more.",
         413 => "The body is over the limit.",
         415 => "A content type or encoding that is not read.",
         422 => "A query that cannot be computed as asked.",

@@ -22,6 +22,8 @@ pub(crate) struct Op {
     pub(super) summary: &'static str,
     pub(super) about: &'static str,
     pub(super) params: Vec<Param>,
+    /// Headers that mean something here.
+    pub(super) headers: Vec<Param>,
     /// Bodies that are understood; none where the route takes none.
     pub(super) takes: Vec<Content>,
     pub(super) takes_form: bool,
@@ -40,6 +42,7 @@ impl Op {
             summary,
             about: "",
             params: Vec::new(),
+            headers: Vec::new(),
             takes: Vec::new(),
             takes_form: false,
             needs_body: true,
@@ -61,6 +64,12 @@ impl Op {
     /// Parameters of the query string, besides those named before.
     pub(crate) fn params(mut self, params: &[Param]) -> Self {
         self.params.extend_from_slice(params);
+        self
+    }
+
+    /// Headers that mean something here.
+    pub(crate) fn headers(mut self, headers: &[Param]) -> Self {
+        self.headers.extend_from_slice(headers);
         self
     }
 

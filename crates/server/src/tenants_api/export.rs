@@ -109,15 +109,17 @@ impl Writer {
         let (mut after, mut number): (Option<String>, u64) = (None, 0);
         loop {
             let page = self.control.objects(&tenant.id, kind, after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.name.clone());
-            for mut object in page {
+            after = page.next;
+            for mut object in page.items {
                 number += 1;
                 // Whoever keeps the archive is not whoever may read secrets.
                 crate::objects::mask(kind, &mut object.spec);
                 let whole = json!({ "kind": kind.as_str(), "name": object.name, "spec": object.spec });
                 let file = format!("objects/{}/{number:05}-{}.yaml", kind.as_str(), as_file(&object.name));
                 self.put(&file, yaml(&whole)).await?;
+            }
+            if after.is_none() {
+                return Ok(());
             }
         }
     }

@@ -191,8 +191,8 @@ async fn everything_that_is_wrong_is_told_at_once_and_nothing_is_changed() {
         "6 ",
         "7 ",
         "8 name",
-        "9 spec",
-        "10 spec",
+        "9 spec.series",
+        "10 spec.sso_only",
         "11 spec",
         "12 name",
         "13 spec",
@@ -217,6 +217,29 @@ async fn everything_that_is_wrong_is_told_at_once_and_nothing_is_changed() {
     ] {
         let answer = world.admin.ask(&world.server, &format!("POST {PATH}"), body).await;
         assert_eq!(answer.status, status, "{}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_name_fields_as_the_document_has_them() {
+    let world = World::new().await;
+    for (kind, name, spec, want) in [
+        ("limits", "tenant", json!({"series": 0}), "spec.series"),
+        ("limits", "tenant", json!({"series": "many"}), "spec.series"),
+        ("limits", "tenant", json!({"query_seconds": -1}), "spec.query_seconds"),
+        ("limits", "tenant", json!({"serieses": 1}), "spec.serieses"),
+        ("limits", "tenant", json!([]), "spec"),
+        ("limits", "other", json!({}), "name"),
+        ("settings", "tenant", json!({"sso_only": 1}), "spec.sso_only"),
+        ("role", "ops", json!({"permissions": "x"}), "spec.permissions"),
+        ("dashboard", "d", json!({"schema": "one"}), "spec.schema"),
+        ("dashboard", "d", json!({"schema": 1}), "spec"),
+        ("pipeline", "logs", json!({"processors": 1}), "spec"),
+    ] {
+        let answer = world.apply(&[doc("a.yaml", 1, kind, name, spec.clone())], json!({})).await;
+        assert_eq!(answer.status, 400, "{kind} {spec}");
+        let faults = answer.json()["error"]["faults"].clone();
+        assert_eq!(faults[0]["field"], want, "{kind} {spec}: {faults}");
     }
 }
 

@@ -163,6 +163,7 @@ fn code(fault: &Fault) -> Code {
         | Fault::Execution(_)
         | Fault::NotFound(_)
         | Fault::Conflict(_)
+        | Fault::Stale(_)
         | Fault::TenantRequired => Code::InvalidArgument,
         Fault::Unsupported(_) => Code::Unimplemented,
         Fault::Unauthorized | Fault::WrongCredentials | Fault::SecondFactor => Code::Unauthenticated,

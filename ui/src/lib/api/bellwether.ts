@@ -1,5 +1,5 @@
 /** Bellwether's own API: hosts, targets, services, saved objects. */
-import { request } from "./client";
+import { request, requestAll } from "./client";
 import type { Schemas } from "./types";
 
 /** A host that sent metrics in the last seven days. */
@@ -31,10 +31,7 @@ export type SavedObject = Schemas["Object"];
 
 const SAVED = "/api/v1/monitoring/objects/saved_query";
 
-export async function fetchSavedQueries(): Promise<SavedObject[]> {
-  const answer = await request<Schemas["Objects"]>(SAVED);
-  return answer.items;
-}
+export const fetchSavedQueries = (): Promise<SavedObject[]> => requestAll<SavedObject>(SAVED);
 
 export const putSavedQuery = (name: string, spec: object) =>
   request<SavedObject>(`${SAVED}/${encodeURIComponent(name)}`, { method: "PUT", json: spec });
