@@ -3,6 +3,7 @@
 
 mod api; // asking, exporting, verifying
 mod rows; // sealed rows as telemetry, and back
+mod sensitive; // the list of what is
 mod verified; // rows against hashes and anchors
 
 use std::collections::HashMap;
@@ -24,6 +25,8 @@ use crate::error::Fault;
 use crate::reach::Reach;
 
 pub(crate) use api::routes;
+#[cfg(test)]
+pub(crate) use sensitive::{SENSITIVE, Sensitive};
 pub use verified::{Tampered, VerifiedAudit, verify_offline};
 
 /// Rows that may wait, of all tenants. Sealed once a second, so this many come in one.
@@ -219,6 +222,12 @@ impl Auditor {
         rows.into_iter().chain(since.rows).for_each(|row| waiting.push(row));
         waiting.came = came;
         waiting.of.entry(tenant.clone()).or_default().lost += since.lost;
+    }
+
+    /// Everything that waits, which tests look at where nothing is stored.
+    #[cfg(test)]
+    pub(crate) fn drain(&self) -> Vec<AuditRow> {
+        self.take(0, true).0.into_values().flatten().collect()
     }
 
     /// Counts rows that are lost.

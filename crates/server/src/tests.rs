@@ -11,6 +11,7 @@ mod openapi; // the description
 mod people; // of tests
 mod reads; // questions
 mod selectors; // roles that see a part
+mod sensitive; // what is sensitive is written down
 mod tenancy; // tenants keep apart, and go for good
 mod tenants; // tenants and roles
 mod writes; // intakes

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::rows;
+use super::sensitive::{self, SENSITIVE, Sensitive};
 use super::verified::{Question, Swept};
 use crate::app::SharedApp;
 use crate::chain::{Identity, Need};
@@ -43,12 +44,13 @@ const SPAN: [Param; 2] = [
 ];
 
 /// What else narrows.
-const FILTERS: [Param; 6] = [
+const FILTERS: [Param; 7] = [
     string("actor", "Part of the name or identifier of who did it, in any case."),
     string("action", "What was done, such as `members:invite`."),
     string("target", "Part of what it was done to, in any case."),
     choice("result", &["ok", "refused", "failed"], "How it ended."),
     string("node", "Which server wrote it down."),
+    choice("sensitive", &["true", "false"], "`true` for sensitive actions, and whatever was refused, alone."),
     string("q", "Part of any text of a row, in any case."),
 ];
 
@@ -78,6 +80,12 @@ pub(crate) fn routes() -> Vec<(Need, Routes)> {
                 .gives_content(text("application/x-ndjson"))
                 .gives_content(text("text/csv"))
                 .refuses(&[422]),
+        )
+        .get(
+            "/api/v1/monitoring/audit/sensitive",
+            sensitive_actions,
+            Op::new("listSensitiveActions", "The actions that count as sensitive, and what does them")
+                .gives::<SensitiveActions>(),
         )
         .get(
             "/api/v1/monitoring/audit/verify",
@@ -140,6 +148,12 @@ struct AuditActor {
     name: String,
 }
 
+/// The sensitive actions.
+#[derive(Serialize, JsonSchema)]
+struct SensitiveActions {
+    items: &'static [Sensitive],
+}
+
 /// Whether the log is as it was written.
 #[derive(Serialize, JsonSchema)]
 struct AuditVerdict {
@@ -175,6 +189,11 @@ fn ask(app: &SharedApp, params: &Params) -> Result<Ask, Fault> {
             let equal = Test::Compare(Order::Equal, Scalar::Text(text.into()));
             predicate = predicate.and(Predicate::Test(field(at), equal));
         }
+    }
+    match params.get("sensitive") {
+        Some("true") => predicate = predicate.and(sensitive::predicate()),
+        None | Some("false") => {}
+        Some(_) => return Err(Fault::invalid("sensitive", "must be true or false")),
     }
     if let Some(text) = params.get("target") {
         predicate = predicate.and(contains(audit::TARGET, text));
@@ -321,6 +340,10 @@ fn csv_line(out: &mut String, stored: &StoredRow, node: &str) {
         &hash,
     ];
     push_csv_record(out, cells);
+}
+
+async fn sensitive_actions() -> Json<SensitiveActions> {
+    Json(SensitiveActions { items: SENSITIVE })
 }
 
 async fn verified(

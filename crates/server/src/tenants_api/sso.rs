@@ -255,6 +255,7 @@ async fn test(
     Path((_, name)): Path<(String, String)>,
 ) -> Result<Json<ProviderTest>, ApiFault> {
     let found = find_provider(&scope.app, scope.id(), &name).await?;
+    scope.audited("sso:test", &found.name, &Value::Null);
     let check = |name: &str, ok, detail| ProviderCheck { name: name.to_owned(), ok, detail };
     Ok(Json(match scope.app.sso()?.check_provider(&found).await {
         Ok(facts) => {
