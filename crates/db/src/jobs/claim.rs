@@ -28,10 +28,11 @@ const ROUNDS_MAX: usize = 4;
 const WORKER_BYTES_MAX: usize = 128;
 const LEASE_MS_MAX: i64 = 24 * 3_600_000;
 
-/// The lanes with something ready. Each tenant costs a few steps down an index, however much waits.
+/// Every lane with something that waits, and since when its first job is due. Each tenant costs a few steps down
+/// an index, however much waits.
 const LANES: &str = "
 WITH RECURSIVE tenants(tenant_id) AS (
-    SELECT MIN(tenant_id) FROM jobs WHERE queue = $1 AND state = 'waiting'
+    SELECT CAST('' AS TEXT)
     UNION ALL
     SELECT (SELECT MIN(jobs.tenant_id) FROM jobs
             WHERE jobs.queue = $1 AND jobs.state = 'waiting' AND jobs.tenant_id > tenants.tenant_id)
@@ -45,13 +46,18 @@ lanes AS (
     FROM tenants CROSS JOIN (
         SELECT CAST(0 AS BIGINT) AS priority UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3
     ) AS ranks
-    WHERE tenants.tenant_id IS NOT NULL
-)
+    WHERE tenants.tenant_id <> ''
+)";
+
+/// Those of them with something ready, and how much, counted no further than is wanted; in order, so that the index
+/// is read and not the table.
+const READY: &str = "
 SELECT lanes.tenant_id, lanes.priority, lanes.due_at,
     (SELECT COUNT(*) FROM (
         SELECT 1 FROM jobs
         WHERE jobs.queue = $1 AND jobs.state = 'waiting' AND jobs.tenant_id = lanes.tenant_id
-          AND jobs.priority = lanes.priority AND jobs.due_at <= $2 LIMIT $3) AS some) AS ready
+          AND jobs.priority = lanes.priority AND jobs.due_at <= $2
+        ORDER BY jobs.due_at LIMIT $3) AS first_rows) AS ready
 FROM lanes WHERE lanes.due_at <= $2 ORDER BY lanes.tenant_id, lanes.priority";
 
 impl Jobs {
@@ -109,10 +115,10 @@ impl Jobs {
     /// ends. May have passed; `None` when nothing waits or runs.
     pub async fn next_due(&self, queue: &str) -> Result<Option<i64>, JobError> {
         let mut connection = self.scope().read().await?;
-        let row = sqlx::query(
-            "SELECT (SELECT MIN(due_at) FROM jobs WHERE queue = $1 AND state = 'waiting') AS waiting, \
-                    (SELECT MIN(due_at) FROM jobs WHERE queue = $1 AND state = 'running') AS running",
-        );
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "{LANES} SELECT (SELECT MIN(due_at) FROM lanes) AS waiting, \
+             (SELECT MIN(due_at) FROM jobs WHERE queue = $1 AND state = 'running') AS running"
+        )));
         let row = row.bind(queue).fetch_one(&mut *connection).await?;
         let times: [Option<i64>; 2] = [row.try_get("waiting")?, row.try_get("running")?];
         Ok(times.into_iter().flatten().min())
@@ -143,7 +149,7 @@ impl Jobs {
 
     async fn lanes(&self, tx: &mut Tx, queue: &str, n: usize, now: i64) -> Result<Vec<Lane>, DbError> {
         let limit = i64::try_from(n).unwrap_or(i64::MAX);
-        let query = sqlx::query(LANES).bind(queue).bind(now).bind(limit);
+        let query = sqlx::query(AssertSqlSafe(format!("{LANES} {READY}"))).bind(queue).bind(now).bind(limit);
         let mut lanes = Vec::new();
         for row in query.fetch_all(&mut **tx).await? {
             lanes.push(Lane {

@@ -140,7 +140,7 @@ impl Jobs {
             let statement = format!(
                 "INSERT INTO jobs (id, tenant_id, queue, priority, payload, dedup_key, state, due_at, \
                  published_at, expires_at, keep_ms, attempt, attempts_max, claims, worker, error) VALUES {} \
-                 ON CONFLICT (queue, tenant_id, dedup_key) DO UPDATE SET dedup_key = excluded.dedup_key \
+                 ON CONFLICT (dedup_key, queue, tenant_id) DO UPDATE SET dedup_key = excluded.dedup_key \
                  RETURNING id, queue, tenant_id, dedup_key",
                 tuples(part.len(), "($, $, $, $, $, $, 'waiting', $, $, $, $, 0, $, 0, '', '')")
             );

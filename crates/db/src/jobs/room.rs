@@ -60,7 +60,8 @@ impl Room {
         let limit = i64::try_from(self.max).unwrap_or(i64::MAX);
         let row = sqlx::query(
             "SELECT COUNT(*) AS waiting FROM (SELECT 1 FROM jobs \
-             WHERE queue = $1 AND tenant_id = $2 AND state = 'waiting' LIMIT $3) AS some",
+             WHERE queue = $1 AND tenant_id = $2 AND state = 'waiting' \
+             ORDER BY priority, due_at LIMIT $3) AS first_rows",
         )
         .bind(queue)
         .bind(tenant.as_str())

@@ -1,5 +1,6 @@
 //! Running to done, waiting or dead. Only the present claim of a job can; an older one is told that it is lost.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ impl Jobs {
         claims.sort_by(|a, b| a.id.cmp(&b.id));
         for part in claims.chunks(CLAIMS_PER_STATEMENT) {
             let statement = format!(
-                "UPDATE jobs SET {set} WHERE state = 'running' AND (id, claims) IN (VALUES {}) RETURNING id",
+                "UPDATE jobs SET {set} WHERE state = 'running' AND (id, claims) IN (VALUES {}) RETURNING id, claims",
                 tuples(part.len(), "($, $)")
             );
             let mut query: Query<'_, Any, AnyArguments> =
@@ -77,9 +78,12 @@ impl Jobs {
             let mut tx = self.scope().begin().await?;
             let rows = query.fetch_all(&mut *tx).await?;
             tx.commit().await?;
-            let settled: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get("id")).collect();
-            let settled = settled?;
-            lost.extend(part.iter().filter(|c| !settled.contains(&c.id)).map(|c| c.id.clone()));
+            let mut settled = HashSet::<(String, i64)>::new();
+            for row in rows {
+                settled.insert((row.try_get("id")?, row.try_get("claims")?));
+            }
+            let is_lost = |claim: &&&Claim| !settled.contains(&(claim.id.clone(), claim.epoch));
+            lost.extend(part.iter().filter(is_lost).map(|claim| claim.id.clone()));
         }
         Ok(lost)
     }

@@ -49,16 +49,16 @@ async fn depths_are_counted_by_queue_and_tenant() {
         q.ack_all(&done).await.unwrap();
         f.clock.advance(Duration::from_secs(5));
         q.publish(job("a", "5")).await.unwrap();
-        assert_eq!(name(&claim_one(&q).await), "1");
+        assert_eq!(name(&claim_one(&q).await), "3", "it is b's turn");
         let depth = |of: &str, waiting, running, dead| Depth {
             queue: "q".to_owned(),
             tenant: tenant(of),
             waiting,
             running,
             dead,
-            oldest_waiting_at: Some(1_700_000_000_000),
+            oldest_waiting_at: (waiting > 0).then_some(1_700_000_000_000),
         };
-        assert_eq!(q.depths().await.unwrap(), [depth("a", 2, 1, 1), depth("b", 1, 0, 0)]);
+        assert_eq!(q.depths().await.unwrap(), [depth("a", 3, 0, 1), depth("b", 0, 1, 0)]);
 
         let (trigger, shutdown) = kit::ShutdownTrigger::new();
         trigger.request();
