@@ -4,14 +4,16 @@
 
 pub mod notify; // ways to reach people
 pub mod number; // numbers that may not be finite
+pub mod prom; // Prometheus rule files
+pub mod routing; // which alerts reach whom, and when
 pub mod rule; // rules of our own
 pub mod schema; // tables
 pub mod severity; // how bad it is
 pub mod span; // lengths of time
 pub mod state; // what becomes of what a rule finds
 pub mod tables; // rows of what happened
+pub mod template; // Go's text templates
+pub mod yaml; // values with their places
 
 /// Names and values that tell alerts apart, in order of name.
 pub type Labels = std::collections::BTreeMap<String, String>;
-
-pub mod routing;
