@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 
 phase "install what is missing"
 need prometheus prometheus
+need promtool prometheus
+need amtool prometheus-alertmanager
 need prometheus-node-exporter prometheus-node-exporter
 need chromium chromium
 need strace strace
