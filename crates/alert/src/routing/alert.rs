@@ -64,7 +64,8 @@ impl Alert {
         }
         let resolved = new.is_resolved(new.updated_at);
         let ends_at = match (old.ends_at, new.ends_at) {
-            // An end that is known counts as it is; time-outs only move away.
+            // An end that is known counts, the latest of two; time-outs only move away.
+            (Some(before), Some(end)) if resolved && before <= new.updated_at => Some(before.max(end)),
             (_, Some(end)) if resolved => Some(end),
             (Some(before), Some(end)) if before > old.updated_at => Some(before.max(end)),
             (_, end) => end,
@@ -87,6 +88,7 @@ mod tests {
             ("a later time-out", report(0, Some(300), 10), report(5, Some(310), 20), (0, Some(310))),
             ("a shorter time-out", report(0, Some(300), 10), report(5, Some(250), 20), (0, Some(300))),
             ("resolved", report(0, Some(300), 10), report(0, Some(20), 20), (0, Some(20))),
+            ("resolved twice", report(0, Some(30), 31), report(0, Some(20), 32), (0, Some(30))),
             ("a second life", report(0, Some(30), 30), report(100, None, 100), (100, None)),
             ("fires again before it ended", report(0, None, 10), report(7, None, 20), (0, None)),
         ];

@@ -20,12 +20,29 @@ pub fn fingerprint(labels: &Labels) -> u64 {
     })
 }
 
+/// A text in double quotes, with backslash, quote and line break escaped and all else as it is: the same for ever,
+/// since keys made of it are stored.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// A label set as Alertmanager writes it in group keys: `{a="x", b="y"}`.
 pub fn label_text(labels: &Labels) -> String {
     let mut out = String::from("{");
     for (i, (name, value)) in labels.iter().enumerate() {
         let comma = if i == 0 { "" } else { ", " };
-        write!(out, "{comma}{name}={value:?}").expect("writing to a String cannot fail");
+        write!(out, "{comma}{name}={}", quoted(value)).expect("writing to a String cannot fail");
     }
     out.push('}');
     out

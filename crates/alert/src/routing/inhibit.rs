@@ -3,7 +3,7 @@
 //! An alert that satisfies both sides of a rule is not inhibited by another that does too, so that the two do not
 //! silence each other. Labels of `equal` that both lack are equal. What is resolved inhibits nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -33,8 +33,8 @@ pub struct Inhibited {
     pub by: u64,
 }
 
-/// The alerts that may inhibit, found by rule and equal labels. Made anew from all that is active, so that a
-/// start or a reload forgets none (prometheus/alertmanager#4064); as large as the alerts it is given.
+/// The alerts that may inhibit, found by rule and equal labels. Made of all that is active before the first flush,
+/// so that a start or a reload forgets none (prometheus/alertmanager#4064); as large as the alerts it is given.
 #[derive(Debug, Default)]
 pub struct Inhibitor {
     rules: Vec<Sources>,
@@ -43,12 +43,14 @@ pub struct Inhibitor {
 #[derive(Debug)]
 struct Sources {
     rule: Inhibition,
-    by_equal: HashMap<Vec<String>, Vec<Source>>,
+    /// By values of the equal labels, then by identity.
+    by_equal: HashMap<Vec<String>, BTreeMap<u64, Source>>,
+    /// Under which values an alert is there.
+    places: HashMap<u64, Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Source {
-    identity: u64,
     ends_at: Option<i64>,
     is_target: bool,
 }
@@ -56,30 +58,55 @@ struct Source {
 impl Inhibitor {
     /// Looks through all alerts once.
     pub fn new<'a>(rules: &[Inhibition], alerts: impl IntoIterator<Item = &'a Alert>) -> Self {
-        let rules = rules.iter().map(|rule| Sources { rule: rule.clone(), by_equal: HashMap::new() });
-        let mut inhibitor = Self { rules: rules.collect() };
+        let empty = |rule: &Inhibition| Sources {
+            rule: rule.clone(),
+            by_equal: HashMap::new(),
+            places: HashMap::new(),
+        };
+        let mut inhibitor = Self { rules: rules.iter().map(empty).collect() };
         for alert in alerts {
-            for sources in inhibitor.rules.iter_mut().filter(|s| s.rule.source.matches(&alert.labels)) {
-                let is_target = sources.rule.target.matches(&alert.labels);
-                let source = Source { identity: alert.identity, ends_at: alert.ends_at, is_target };
-                sources.by_equal.entry(sources.rule.values(&alert.labels)).or_default().push(source);
-            }
+            inhibitor.set(alert);
         }
         inhibitor
     }
 
+    /// Takes an alert, or what is new about it.
+    pub fn set(&mut self, alert: &Alert) {
+        self.remove(alert.identity);
+        for sources in self.rules.iter_mut().filter(|sources| sources.rule.source.matches(&alert.labels)) {
+            let values = sources.rule.values(&alert.labels);
+            let is_target = sources.rule.target.matches(&alert.labels);
+            let source = Source { ends_at: alert.ends_at, is_target };
+            sources.places.insert(alert.identity, values.clone());
+            sources.by_equal.entry(values).or_default().insert(alert.identity, source);
+        }
+    }
+
+    /// Forgets an alert.
+    pub fn remove(&mut self, identity: u64) {
+        for Sources { by_equal, places, .. } in &mut self.rules {
+            let Some(values) = places.remove(&identity) else { continue };
+            if let Some(sources) = by_equal.get_mut(&values) {
+                sources.remove(&identity);
+                if sources.is_empty() {
+                    by_equal.remove(&values);
+                }
+            }
+        }
+    }
+
     /// By what an alert with these labels is inhibited at `now`; `None` where by nothing.
     pub fn inhibited(&self, labels: &Labels, now: i64) -> Option<Inhibited> {
-        self.rules.iter().enumerate().find_map(|(i, Sources { rule, by_equal })| {
+        self.rules.iter().enumerate().find_map(|(i, Sources { rule, by_equal, .. })| {
             if !rule.target.matches(labels) {
                 return None;
             }
             let two_sided = rule.source.matches(labels);
-            let fires = |source: &&Source| {
+            let fires = |source: &Source| {
                 source.ends_at.is_none_or(|end| end > now) && !(two_sided && source.is_target)
             };
-            let by = by_equal.get(&rule.values(labels))?.iter().find(fires)?.identity;
-            Some(Inhibited { rule: i, by })
+            let sources = by_equal.get(&rule.values(labels))?;
+            sources.iter().find(|(_, source)| fires(source)).map(|(by, _)| Inhibited { rule: i, by: *by })
         })
     }
 }
@@ -140,5 +167,17 @@ mod tests {
         let inhibitor = Inhibitor::new(&[rule("a=1", "b=1", &[])], [&source]);
         assert!(inhibited(&inhibitor, "b=1", 99).is_some());
         assert!(inhibited(&inhibitor, "b=1", 100).is_none());
+    }
+
+    #[test]
+    fn alerts_come_change_and_go() {
+        let source = Alert::firing(labels("a=1 host=x"), 0);
+        let mut inhibitor = Inhibitor::new(&[rule("a=1", "b=1", &["host"])], [&source]);
+        assert!(inhibited(&inhibitor, "b=1 host=x", 1).is_some());
+        inhibitor.set(&Alert { labels: labels("a=1 host=y"), ..source.clone() });
+        assert!(inhibited(&inhibitor, "b=1 host=x", 1).is_none());
+        assert!(inhibited(&inhibitor, "b=1 host=y", 1).is_some());
+        inhibitor.remove(source.identity);
+        assert!(inhibited(&inhibitor, "b=1 host=y", 1).is_none());
     }
 }

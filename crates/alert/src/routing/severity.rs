@@ -33,15 +33,21 @@ impl Severity {
         }
     }
 
+    /// The words that mean it in labels, ours and those that rule files of others use.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Info => &["info", "information", "informational", "notice", "none"],
+            Self::Warning => &["warning", "warn"],
+            Self::Error => &["error", "err", "major", "high"],
+            Self::Critical => &["critical", "crit", "page", "fatal", "emergency"],
+        }
+    }
+
     /// Reads it in any case, with the words that rule files of others use; `None` for a word nobody knows.
     pub fn parse(text: &str) -> Option<Self> {
-        Some(match text.to_ascii_lowercase().as_str() {
-            "info" | "information" | "informational" | "notice" | "none" => Self::Info,
-            "warning" | "warn" => Self::Warning,
-            "error" | "err" | "major" | "high" => Self::Error,
-            "critical" | "crit" | "page" | "fatal" | "emergency" => Self::Critical,
-            _ => return None,
-        })
+        Self::ALL
+            .into_iter()
+            .find(|severity| severity.words().iter().any(|word| word.eq_ignore_ascii_case(text)))
     }
 
     /// What the label `severity` says.

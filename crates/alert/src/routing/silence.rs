@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::matcher::Matchers;
+use super::matcher::{MATCHERS_MAX, Matchers};
 use crate::Labels;
 
 /// Longest comment, and longest name of an author.
@@ -78,6 +78,14 @@ pub enum SilenceError {
         /// What was given.
         given: String,
     },
+    /// There are too many.
+    #[error("matchers: {given} conditions; write at most {max}")]
+    Matchers {
+        /// How many.
+        given: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// Its times do not follow each other.
     #[error("ends_at: the end is not after the start; choose a later end")]
     EndBeforeStart,
@@ -113,6 +121,10 @@ pub struct SilenceMatches {
 
 impl SilenceDraft {
     fn check(&self, now: i64) -> Result<(), SilenceError> {
+        let given = self.matchers.as_slice().len();
+        if given > MATCHERS_MAX {
+            return Err(SilenceError::Matchers { given, max: MATCHERS_MAX });
+        }
         if self.matchers.as_slice().iter().all(|matcher| matcher.matches_value("")) {
             return Err(SilenceError::MatchesAll { given: self.matchers.to_string() });
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inhibit::Inhibition;
 use super::interval::{TimeInterval, TimeIntervalSpec};
-use super::matcher::{Matcher, Matchers};
+use super::matcher::{MATCHERS_MAX, Matcher, Matchers};
 use super::period::Period;
 use super::severity::Severity;
 use super::tree::{Draft, Known, Routing};
@@ -165,8 +165,10 @@ impl RouteSpec {
             if severities.is_empty() {
                 return Err((format!("{at}severity"), "is empty; name a severity or leave it out".into()));
             }
-            let names: BTreeSet<&str> = severities.iter().map(|severity| severity.as_str()).collect();
-            let pattern = names.into_iter().collect::<Vec<_>>().join("|");
+            // Also by the words of others, as everywhere that the label is read.
+            let words: BTreeSet<&str> =
+                severities.iter().flat_map(|severity| severity.words()).copied().collect();
+            let pattern = format!("(?i){}", words.into_iter().collect::<Vec<_>>().join("|"));
             let matcher = Matcher::new("severity", MatchOp::Regex, &pattern);
             matchers.push(matcher.map_err(|e| (format!("{at}severity"), e.to_string()))?);
         }
@@ -199,6 +201,9 @@ impl InhibitSpec {
             read_matchers(texts).map_err(|(i, message)| error(format!("{key}[{i}]"), message))
         };
         let (source, target) = (read("source", &self.source)?, read("target", &self.target)?);
+        if self.equal.len() > MATCHERS_MAX {
+            return Err(error("equal".into(), format!("more than {MATCHERS_MAX} labels; leave some out")));
+        }
         for (key, side) in [("source", &source), ("target", &target)] {
             // A file of others may leave a side open; an object that does was meant otherwise.
             if side.is_empty() {
@@ -281,6 +286,12 @@ fn read_matchers(texts: &[String]) -> Result<Vec<Matcher>, (usize, String)> {
             return Err((i, "is empty; write a condition such as service=\"api\"".into()));
         }
         all.extend(list);
+        if all.len() > MATCHERS_MAX {
+            return Err((
+                i,
+                format!("more than {MATCHERS_MAX} conditions; join values in an expression such as a|b"),
+            ));
+        }
     }
     Ok(all)
 }

@@ -6,7 +6,7 @@ use model::MatchOp;
 use serde::Deserialize;
 
 use super::super::inhibit::Inhibition;
-use super::super::matcher::{Matcher, Matchers};
+use super::super::matcher::{MATCHERS_MAX, Matcher, Matchers};
 use super::super::period::Period;
 use super::super::tree::Draft;
 use super::yaml::Flaw;
@@ -120,6 +120,11 @@ fn read_matchers(key: &str, texts: Option<Vec<String>>) -> Result<Vec<Matcher>, 
     let mut all = Vec::new();
     for (i, text) in texts.into_iter().flatten().enumerate() {
         all.extend(Matcher::parse_list(&text).map_err(|e| Flaw::here(e.to_string()).nth(i).under(key))?);
+        if all.len() > MATCHERS_MAX {
+            let message =
+                format!("more than {MATCHERS_MAX} conditions; join values in an expression such as a|b");
+            return Err(Flaw::here(message).nth(i).under(key));
+        }
     }
     Ok(all)
 }

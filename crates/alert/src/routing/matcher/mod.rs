@@ -10,6 +10,7 @@ use regex::Regex;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::fingerprint::quoted;
 use super::go_regex;
 use crate::Labels;
 
@@ -17,7 +18,7 @@ use crate::Labels;
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
 /// Most conditions of one list.
-const MATCHERS_MAX: usize = 128;
+pub(super) const MATCHERS_MAX: usize = 128;
 
 /// A condition on one label; an absent label has the empty value. Regular expressions are Go's and match whole
 /// values.
@@ -132,12 +133,11 @@ impl fmt::Display for Matcher {
     /// `name="value"`, with the name in quotes too where it is not a plain word.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.name.contains(parse::is_reserved) {
-            write!(f, "{:?}", self.name)?;
+            f.write_str(&quoted(&self.name))?;
         } else {
             f.write_str(&self.name)?;
         }
-        let value = self.value.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"");
-        write!(f, "{}\"{value}\"", self.op)
+        write!(f, "{}{}", self.op, quoted(&self.value))
     }
 }
 

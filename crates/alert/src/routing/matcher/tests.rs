@@ -82,3 +82,20 @@ fn conditions_are_sorted_as_alertmanager_sorts_them() {
     let list = Matcher::parse_list(r#"b="x",a!="y",a="y",a="b""#).unwrap();
     assert_eq!(Matchers::new(list).to_string(), r#"{a="b",a="y",a!="y",b="x"}"#);
 }
+
+proptest::proptest! {
+    #[test]
+    fn what_is_written_is_read_again(name in "\\PC{1,8}|[\\x01-\\x7f]{1,4}", value in "(?s).{0,12}", negated: bool) {
+        let op = if negated { MatchOp::NotEqual } else { MatchOp::Equal };
+        let matcher = Matcher::new(&name, op, &value).expect("plain");
+        proptest::prop_assert_eq!(&Matcher::parse(&matcher.to_string()).expect("read"), &matcher);
+        let list = Matchers::new(vec![matcher.clone(), matcher]);
+        let again = Matcher::parse_list(&list.to_string()).expect("read");
+        proptest::prop_assert_eq!(Matchers::new(again), list);
+    }
+
+    #[test]
+    fn no_text_makes_the_readers_panic(text in "(?s).{0,40}|[ab=~!\"\\\\{},x]{0,20}") {
+        let _ = Matcher::parse_list(&text);
+    }
+}

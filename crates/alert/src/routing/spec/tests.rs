@@ -37,6 +37,7 @@ fn critical_goes_to_the_pager_and_info_to_the_inbox() {
     let rows = [
         ("severity=critical service=shop", "pager,chat"),
         ("severity=error", "pager,chat"),
+        ("severity=Page", "pager,chat"),
         ("severity=warning service=cart", "mail"),
         ("severity=info", "mail"),
         ("severity=info team=web", "chat"),
