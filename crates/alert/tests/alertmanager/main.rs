@@ -2,6 +2,7 @@
 //! which alert.
 
 mod files; // valid or not
+mod live; // when, and what is left out
 mod routes; // who gets it
 
 use std::path::Path;
