@@ -232,7 +232,7 @@ mod tests {
             (dashboard(1, vec![widget("a", 0), widget("a", 6)]), Some("spec.widgets[1].id")),
             (dashboard(1, vec![widget("a", 7)]), Some("spec.widgets[0].position")),
             (dashboard(1, vec![widget("a", u32::MAX)]), Some("spec.widgets[0].position")),
-            (dashboard(1, vec![odd]), Some("spec.widgets[0].query")),
+            (dashboard(1, vec![odd]), Some("spec.widgets[0].query.language")),
             (dashboard(1, (0..101).map(|n| widget(&n.to_string(), 0)).collect()), Some("spec.widgets")),
             (json!({"schema": 1}), Some("spec")),
         ] {
