@@ -50,6 +50,9 @@ def ask(server, walk, method, path, operation, tenant="current", headers=None, s
         query = {name: value for name, schema in names.items()
                  if (value := walk.value(path, name, schema, name in content.get("required", []))) is not None}
     headers = {**(headers or {}), **({"Content-Type": media} if media and body is not None else {})}
+    if session:
+        # A body that is refused is not read to its end, so the connection may be closed behind the answer.
+        headers["Connection"] = "close"
     call = (session or requests).request
     as_form = {"data": query} if media == "application/x-www-form-urlencoded" else {"params": query, "data": body}
     return call(method, url, headers=headers, timeout=30, allow_redirects=False, **as_form)
