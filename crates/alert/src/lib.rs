@@ -2,6 +2,7 @@
 //!
 //! Everything that decides is pure and takes the time as an argument; what asks, sends and stores is at the rim.
 
+pub mod engine; // the alerting of one tenant
 pub mod notify; // ways to reach people
 pub mod number; // numbers that may not be finite
 pub mod prom; // Prometheus rule files

@@ -33,6 +33,7 @@ CREATE TABLE "AlertEvent" (
 );
 CREATE INDEX alert_events_time ON "AlertEvent" ("firedAt", "id");
 CREATE INDEX alert_events_open ON "AlertEvent" ("state", "firedAt");
+CREATE INDEX alert_events_fingerprint ON "AlertEvent" ("fingerprint", "firedAt");
 CREATE TABLE alert_event_log (
     event_id TEXT NOT NULL REFERENCES "AlertEvent" ("id") ON DELETE CASCADE,
     n BIGINT NOT NULL,
@@ -58,6 +59,13 @@ CREATE TABLE alert_groups (
     group_key TEXT PRIMARY KEY,
     state TEXT NOT NULL,
     updated_at BIGINT NOT NULL
+);
+CREATE TABLE alert_told (
+    group_key TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (group_key, receiver)
 );
 CREATE TABLE notifications (
     id TEXT PRIMARY KEY,
@@ -105,6 +113,7 @@ DROP TABLE silences;
 DROP TABLE deliveries;
 DROP TABLE notification_events;
 DROP TABLE notifications;
+DROP TABLE alert_told;
 DROP TABLE alert_groups;
 DROP TABLE rule_alerts;
 DROP TABLE rule_states;

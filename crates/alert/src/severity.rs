@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Labels;
+
 /// How bad something is, from least to worst. Read in any case: `Critical` and `critical` are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -36,6 +38,23 @@ impl Severity {
     /// Reads the spelling, in any case.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|severity| severity.as_str().eq_ignore_ascii_case(text))
+    }
+
+    /// The words that mean it in labels, ours and those that rule files of others use.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Info => &["info", "information", "informational", "notice", "none"],
+            Self::Warning => &["warning", "warn"],
+            Self::Error => &["error", "err", "major", "high"],
+            Self::Critical => &["critical", "crit", "page", "fatal", "emergency"],
+        }
+    }
+
+    /// What the label `severity` says, in any of the words; `None` for a word nobody knows.
+    pub fn of(labels: &Labels) -> Option<Self> {
+        let text = labels.get("severity")?;
+        let means = |severity: &Self| severity.words().iter().any(|word| word.eq_ignore_ascii_case(text));
+        Self::ALL.into_iter().find(means)
     }
 
     /// The next worse one; the worst stays.
@@ -118,6 +137,16 @@ mod tests {
             assert_eq!(Severity::parse(text), want, "{text:?}");
             assert_eq!(serde_json::from_value::<Severity>(text.into()).ok(), want, "{text:?}");
         }
+    }
+
+    #[test]
+    fn labels_of_others_say_it_in_words_of_their_own() {
+        for (text, want) in
+            [("PAGE", Some(Severity::Critical)), ("warn", Some(Severity::Warning)), ("P1", None)]
+        {
+            assert_eq!(Severity::of(&Labels::from([("severity".into(), text.into())])), want, "{text}");
+        }
+        assert_eq!(Severity::of(&Labels::new()), None);
     }
 
     #[test]

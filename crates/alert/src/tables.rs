@@ -1,6 +1,7 @@
 //! Rows of a tenant's part: what fired, who was told, what is silent.
 
 mod events; // what fired
+mod groups; // what the desk goes on from
 mod notifications; // who was told
 mod rules; // where rules stand
 

@@ -16,7 +16,7 @@ use sqlx::Row;
 
 use crate::control::Control;
 use crate::error::ControlError;
-use crate::objects::{self, ObjectKind, object_of_row};
+use crate::objects::{self, ObjectKind};
 use crate::permissions::Principal;
 use crate::tenants::object_text;
 
@@ -159,7 +159,7 @@ impl Control {
                     "SELECT name, spec, version, created_at, updated_at, file FROM objects WHERE kind = $1 ORDER BY name",
                 );
                 for row in select.bind(of.as_str()).fetch_all(&mut *connection).await? {
-                    let object = object_of_row(of, &row)?;
+                    let object = self.object_of_row(of, &row)?;
                     found.push(Declared {
                         kind,
                         name: object.name,
@@ -271,6 +271,7 @@ impl Control {
             None => {
                 let delete =
                     sqlx::query("DELETE FROM objects WHERE kind = $1 AND name = $2 AND version = $3");
+                crate::projections::unproject(tx, kind, &write.name).await?;
                 delete.bind(kind.as_str()).bind(&write.name).bind(expected).execute(&mut **tx).await?
             }
         };

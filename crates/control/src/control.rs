@@ -102,6 +102,11 @@ impl Control {
         Ok(control)
     }
 
+    /// The database behind, for what keeps tables of its own in it.
+    pub fn database(&self) -> &Database {
+        &self.shared.db
+    }
+
     /// Closes every connection; later calls fail.
     pub async fn close(&self) {
         self.shared.db.close().await;

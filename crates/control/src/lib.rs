@@ -20,6 +20,7 @@ mod members; // what lists say of people
 mod objects; // what people saved
 mod passwords; // which are good enough, and how they are kept
 mod permissions; // what someone may do, and whoever asks
+mod projections; // tables beside objects
 mod provision; // a tenant in one call
 mod removal; // tenants that go, and what is left of them elsewhere
 mod roles; // roles of a tenant's own
@@ -50,6 +51,7 @@ pub use links::SignInLink;
 pub use members::MemberFacts;
 pub use objects::{Object, ObjectKind, Objects};
 pub use permissions::{Actor, ActorKind, Permission, Permissions, Principal, Role};
+pub use projections::Projected;
 pub use provision::{Defaults, NewTenant, ProvisionStep, Resumed, TenantResult};
 pub use roles::{CustomRole, NewRole};
 pub use scopes::{KeyScope, KeyScopes};

@@ -9,12 +9,19 @@ use sqlx::any::AnyRow;
 use crate::control::Control;
 use crate::error::{ControlError, not_found, one_line};
 use crate::lists::LIST_MAX;
+use crate::projections::{project, unproject};
 
 /// Largest object, as JSON text.
 const SPEC_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes of the specifications of one page of a list.
 const PAGE_BYTES_MAX: i64 = 8 << 20;
+
+/// Largest object of a kind that is encrypted where it is stored.
+const SEALED_BYTES_MAX: usize = crate::sealed::PLAIN_BYTES_MAX;
+
+/// Before a specification that is encrypted; no JSON begins so.
+const SEALED: &str = "sealed:";
 
 /// Kinds of objects. What is inside belongs to whoever uses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +87,11 @@ impl ObjectKind {
         }
     }
 
+    /// Whether it holds secrets, so that it is encrypted where it is stored.
+    fn is_secret(self) -> bool {
+        matches!(self, Self::Channel | Self::Pipeline | Self::Agent)
+    }
+
     /// Reads the spelling.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
@@ -143,7 +155,7 @@ impl Control {
         spec: &Value,
         expected: Option<i64>,
     ) -> Result<Object, ControlError> {
-        let text = check(name, spec)?;
+        let text = self.stored(kind, name, check(name, spec)?)?;
         let now = self.now();
         // One statement decides, so that two writers cannot both see version 3 and both write version 4.
         let row = sqlx::query(
@@ -158,7 +170,7 @@ impl Control {
         .bind(now)
         .fetch_one(&mut **tx)
         .await?;
-        let object = object_of_row(kind, &row)?;
+        let object = self.object_of_row(kind, &row)?;
         let found = object.version - 1;
         if let Some(expected) = expected.filter(|expected| *expected != found) {
             return Err(ControlError::Changed {
@@ -168,6 +180,7 @@ impl Control {
                 found,
             });
         }
+        project(tx, &object).await?;
         Ok(object)
     }
 
@@ -186,7 +199,7 @@ impl Control {
         .bind(name)
         .fetch_optional(&mut *connection)
         .await?;
-        object_of_row(kind, &row.ok_or_else(|| missing(kind, name))?)
+        self.object_of_row(kind, &row.ok_or_else(|| missing(kind, name))?)
     }
 
     /// Objects of a kind in order of name, after `after` if given: at most `limit` (and 1000), and as many as have
@@ -222,7 +235,7 @@ impl Control {
         );
         let select = select.bind(kind.as_str()).bind(after).bind(last.as_str()).bind(i64::from(limit));
         let rows = select.fetch_all(&mut *connection).await?;
-        let items = rows.iter().map(|row| object_of_row(kind, row)).collect::<Result<_, _>>()?;
+        let items = rows.iter().map(|row| self.object_of_row(kind, row)).collect::<Result<_, _>>()?;
         Ok(Objects { items, next: (sizes.len() > count as usize).then_some(last) })
     }
 
@@ -240,9 +253,52 @@ impl Control {
         if let Some(file) = gone.try_get::<Option<String>, _>("file")? {
             return Err(owned(kind, name, file));
         }
+        unproject(&mut tx, kind, name).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+impl Control {
+    /// A specification as it is stored: sealed where its kind holds secrets.
+    fn stored(&self, kind: ObjectKind, name: &str, text: String) -> Result<String, ControlError> {
+        if !kind.is_secret() {
+            return Ok(text);
+        }
+        if text.len() > SEALED_BYTES_MAX {
+            let message = format!("has {} bytes; at most {SEALED_BYTES_MAX} are allowed", text.len());
+            return Err(ControlError::Invalid { field: "spec", message });
+        }
+        Ok(format!("{SEALED}{}", self.shared.keyring.seal(&purpose(kind, name), text.as_bytes())?))
+    }
+
+    pub(crate) fn object_of_row(&self, kind: ObjectKind, row: &AnyRow) -> Result<Object, ControlError> {
+        let name: String = row.try_get("name")?;
+        let spec: String = row.try_get("spec")?;
+        let damaged = |message: String| ControlError::Damaged { what: "objects.spec", message };
+        // What was written before specifications were sealed reads as it is.
+        let spec = match spec.strip_prefix(SEALED) {
+            Some(sealed) => {
+                let plain = self.shared.keyring.unseal(&purpose(kind, &name), sealed)?;
+                serde_json::from_slice(&plain).map_err(|error| damaged(error.to_string()))?
+            }
+            None => serde_json::from_str(&spec).map_err(|error| damaged(error.to_string()))?,
+        };
+        Ok(Object {
+            kind,
+            name,
+            spec,
+            version: row.try_get("version")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            file: row.try_get("file")?,
+        })
+    }
+}
+
+/// What a sealed specification is bound to, so that one cannot be put in another's place.
+fn purpose(kind: ObjectKind, name: &str) -> String {
+    format!("object/{}/{name}", kind.as_str())
 }
 
 /// Checks a name and a content, and answers the content as it is stored.
@@ -261,25 +317,10 @@ pub(crate) fn check(name: &str, spec: &Value) -> Result<String, ControlError> {
     Ok(text)
 }
 
-fn owned(kind: ObjectKind, name: &str, file: String) -> ControlError {
+pub(crate) fn owned(kind: ObjectKind, name: &str, file: String) -> ControlError {
     ControlError::Owned { kind: kind.as_str(), name: name.to_owned(), file }
 }
 
 fn missing(kind: ObjectKind, name: &str) -> ControlError {
     not_found(kind.as_str(), name)
-}
-
-pub(crate) fn object_of_row(kind: ObjectKind, row: &AnyRow) -> Result<Object, ControlError> {
-    let spec: String = row.try_get("spec")?;
-    let spec = serde_json::from_str(&spec)
-        .map_err(|error| ControlError::Damaged { what: "objects.spec", message: error.to_string() })?;
-    Ok(Object {
-        kind,
-        name: row.try_get("name")?,
-        spec,
-        version: row.try_get("version")?,
-        created_at: row.try_get("created_at")?,
-        updated_at: row.try_get("updated_at")?,
-        file: row.try_get("file")?,
-    })
 }

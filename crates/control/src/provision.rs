@@ -320,12 +320,11 @@ impl Control {
         let rules = defaults.rules.iter().map(|object| (ObjectKind::Rule, object));
         let mut tx = self.scope(id).await?.begin().await?;
         for (kind, (name, spec)) in dashboards.chain(rules) {
-            let insert = sqlx::query(
-                "INSERT INTO objects (kind, name, spec, version, created_at, updated_at) \
-                 VALUES ($1, $2, $3, 1, $4, $4) ON CONFLICT (kind, name) DO NOTHING",
-            );
-            let insert = insert.bind(kind.as_str()).bind(name.as_str());
-            tx.execute(insert.bind(crate::objects::check(name, spec)?).bind(self.now())).await?;
+            let known = sqlx::query("SELECT 1 FROM objects WHERE kind = $1 AND name = $2");
+            let known = known.bind(kind.as_str()).bind(name.as_str()).fetch_optional(&mut *tx).await?;
+            if known.is_none() {
+                self.write_object(&mut tx, kind, name, spec, None).await?;
+            }
         }
         tx.commit().await?;
         // After them: a stop in between gives them again, which changes nothing.

@@ -23,7 +23,7 @@ const ID_BYTES: usize = 8;
 const KEY_BYTES: usize = 32;
 
 /// Longest text that is sealed: a private key with room to spare.
-const PLAIN_BYTES_MAX: usize = 64 << 10;
+pub(crate) const PLAIN_BYTES_MAX: usize = 64 << 10;
 
 /// Keys a file may hold: the one that seals, and older ones that still open.
 const KEYS_MAX: usize = 16;

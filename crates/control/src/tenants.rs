@@ -253,7 +253,7 @@ impl Control {
     }
 
     /// A tenant's part of the database, its tables up to date.
-    pub(crate) async fn scope(&self, id: &TenantId) -> Result<Scope, ControlError> {
+    pub async fn scope(&self, id: &TenantId) -> Result<Scope, ControlError> {
         let state = self.tenant(id).await?.state;
         if state == TenantState::Deleting {
             return Err(ControlError::TenantInactive { tenant: id.clone(), state });

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::fingerprint;
-use super::severity::Severity;
 use crate::Labels;
+use crate::severity::Severity;
 
 /// One alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,6 @@ mod inhibit; // alerts that make others needless
 mod interval; // times of day, week and year
 mod matcher; // conditions on labels
 mod period; // durations as people write them
-mod severity; // how bad, and how soon
 mod silence; // told to be quiet
 mod spec; // our own saved objects
 mod tree; // routes
@@ -36,7 +35,6 @@ pub use inhibit::{Inhibited, Inhibition, Inhibitor};
 pub use interval::{InvalidInterval, TimeInterval, TimeIntervalSpec, TimeRangeSpec, is_active, next_change};
 pub use matcher::{InvalidMatcher, Matcher, Matchers};
 pub use period::{InvalidPeriod, Period};
-pub use severity::{Priority, Severity};
 pub use silence::{Edited, Silence, SilenceDraft, SilenceError, SilenceMatches, SilenceState};
 pub use spec::{
     InhibitSpec, NamedRoute, ObjectsSpec, RouteSpec, SeverityCondition, SeverityFloor, SpecError,

@@ -10,8 +10,8 @@ use super::inhibit::Inhibition;
 use super::interval::{TimeInterval, TimeIntervalSpec};
 use super::matcher::{MATCHERS_MAX, Matcher, Matchers};
 use super::period::Period;
-use super::severity::Severity;
 use super::tree::{Draft, Known, Routing};
+use crate::severity::Severity;
 
 /// Which severities a route takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

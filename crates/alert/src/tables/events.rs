@@ -219,6 +219,15 @@ impl Tables {
         self.event(id).await
     }
 
+    /// Writes an event that others raised.
+    pub(crate) async fn insert_event(&self, event: Event) -> Result<Event, TableError> {
+        let mut tx = self.scope.begin().await?;
+        write_event(&mut tx, &event).await?;
+        write_log(&mut tx, &event.id, event.fired_at, "fired", None, None).await?;
+        tx.commit().await?;
+        Ok(event)
+    }
+
     /// Removes events that were over before a time, with their logs. Answers how many.
     pub async fn sweep_events(&self, before: i64) -> Result<u64, TableError> {
         let mut tx = self.scope.begin().await?;
@@ -304,7 +313,7 @@ pub(super) fn priority_text(priority: Priority) -> &'static str {
     }
 }
 
-fn event_of(row: &AnyRow) -> Result<Event, TableError> {
+pub(super) fn event_of(row: &AnyRow) -> Result<Event, TableError> {
     let labels: String = row.try_get("labels")?;
     let annotations: String = row.try_get("annotations")?;
     let channels: String = row.try_get("channels")?;

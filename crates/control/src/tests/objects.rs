@@ -79,3 +79,47 @@ async fn a_tenant_that_does_not_exist_has_no_objects_and_gets_no_part() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn rules_and_checks_have_a_row_whose_id_stays() {
+    each_backend(async |f| {
+        let (c, a) = control_with(&f, "a").await;
+        for kind in [ObjectKind::Rule, ObjectKind::Check] {
+            let spec = json!({"type": "threshold", "target": "x", "severity": "error", "cooldown": 60, "isActive": false});
+            c.put_object(&a, kind, "one", &spec, None).await.unwrap();
+            let first = c.projected(&a, kind, None, 10).await.unwrap();
+            assert_eq!((first.len(), &first[0].object.spec, first[0].last_triggered), (1, &spec, None));
+            c.put_object(&a, kind, "one", &json!({"type": "custom"}), None).await.unwrap();
+            c.rename_object(&a, kind, "one", "two").await.unwrap();
+            let by_id = c.projected_by_id(&a, kind, &first[0].id).await.unwrap();
+            assert_eq!((by_id.object.name.as_str(), by_id.object.version), ("two", 2));
+            c.put_object(&a, kind, "three", &json!({}), None).await.unwrap();
+            assert!(c.rename_object(&a, kind, "two", "three").await.is_err(), "taken");
+            c.delete_object(&a, kind, "two").await.unwrap();
+            assert_missing(c.projected_by_id(&a, kind, &first[0].id).await);
+        }
+        c.record_triggered(&a, &[("three".to_owned(), 5)]).await.unwrap();
+        let fired = c.projected(&a, ObjectKind::Rule, None, 10).await.unwrap();
+        assert_eq!(fired[0].last_triggered, Some(5));
+        assert!(c.projected(&a, ObjectKind::Dashboard, None, 10).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_holds_secrets_is_encrypted_where_it_is_stored() {
+    each_backend(async |f| {
+        let (c, a) = control_with(&f, "a").await;
+        let spec = json!({"type": "slack", "config": {"url": "https://hooks.example/PLANTED"}});
+        c.put_object(&a, ObjectKind::Channel, "ops", &spec, None).await.unwrap();
+        assert_eq!(c.object(&a, ObjectKind::Channel, "ops").await.unwrap().spec, spec);
+        assert_eq!(c.objects(&a, ObjectKind::Channel, None, 10).await.unwrap().items[0].spec, spec);
+        let mut connection = c.scope(&a).await.unwrap().read().await.unwrap();
+        let row = sqlx::query("SELECT spec FROM objects").fetch_one(&mut *connection).await.unwrap();
+        let stored: String = Row::try_get(&row, "spec").unwrap();
+        assert!(stored.starts_with("sealed:v1:") && !stored.contains("PLANTED"), "{stored}");
+        let large = json!({"config": {"text": "x".repeat(65_000)}});
+        assert!(c.put_object(&a, ObjectKind::Channel, "large", &large, None).await.is_err());
+    })
+    .await;
+}

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::severity::Priority;
 use super::flush::FlushAlert;
+use crate::severity::Priority;
 
 /// Most alerts of one window; it closes early rather than lose one.
 const WINDOW_ALERTS_MAX: usize = 1000;

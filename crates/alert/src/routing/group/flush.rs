@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::alert::Alert;
-use super::super::severity::Priority;
 use crate::Labels;
+use crate::severity::{Priority, Severity};
 
 /// An alert in a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,5 +49,5 @@ pub struct Flush {
 
 /// The order in which messages leave.
 pub(super) fn priority<'a>(alerts: impl Iterator<Item = &'a Alert>) -> Priority {
-    alerts.filter_map(Alert::severity).max().map_or(Priority::Normal, Priority::from)
+    alerts.filter_map(Alert::severity).max().map_or(Priority::Normal, Severity::priority)
 }

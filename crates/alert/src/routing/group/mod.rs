@@ -31,9 +31,9 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::Alert;
 use super::fingerprint::{fingerprint, label_text};
-use super::severity::Severity;
 use super::tree::Routing;
 use crate::Labels;
+use crate::severity::Severity;
 
 pub use digest::{Added, Digest, DigestWindow, Digests, Notice};
 pub use flush::{Flush, FlushAlert};

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use super::super::config::{AlertmanagerFile, LoadOptions};
-use super::super::severity::Priority;
 use super::*;
+use crate::severity::Priority;
 
 const FILE: &str = "
 route:
