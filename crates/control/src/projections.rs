@@ -166,6 +166,21 @@ impl Control {
         projected_of_row(self, kind, &row.ok_or_else(missing)?)
     }
 
+    /// The id of the rule or check of this name.
+    pub async fn projected_id(
+        &self,
+        tenant: &TenantId,
+        kind: ObjectKind,
+        name: &str,
+    ) -> Result<String, ControlError> {
+        let missing = || not_found(kind.as_str(), name);
+        let statement =
+            format!(r#"SELECT "id" FROM "{}" WHERE "name" = $1"#, table_of(kind).ok_or_else(missing)?);
+        let mut connection = self.scope(tenant).await?.read().await?;
+        let row = sqlx::query(AssertSqlSafe(statement)).bind(name).fetch_optional(&mut *connection).await?;
+        Ok(row.ok_or_else(missing)?.try_get("id")?)
+    }
+
     /// Writes down when rules fired, by name.
     pub async fn record_triggered(
         &self,

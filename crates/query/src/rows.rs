@@ -1,9 +1,10 @@
 //! What explorers ask of logs, spans and events: the newest rows, how many there are and when, which values
-//! fields have, which messages are alike, and what stood around a row.
+//! fields have, which messages are alike, and what stood around a row; and the figures that alerts are about.
 //!
 //! Everything reads slices, newest first, several at a time, and stops as soon as the answer stands. All calls
 //! may read files: run them where blocking is allowed.
 
+mod aggregate; // figures of groups of rows
 mod around; // what stood around a row
 mod facets; // values of fields
 mod histogram; // rows over time
@@ -16,6 +17,7 @@ mod source; // where slices come from
 mod template; // what similar messages have in common
 mod view; // fields as texts
 
+pub use aggregate::{Aggregated, Figure, FigureKind};
 pub use around::Around;
 pub use facets::{Facet, Facets, FieldInfo};
 pub use histogram::{Histogram, HistogramSeries};
@@ -95,6 +97,21 @@ impl RowReader {
         each: impl Fn(&Slice, &BooleanBuffer, &mut Cost) -> Result<T, QueryFault> + Sync,
         mut add: impl FnMut(&mut A, T),
     ) -> Result<(A, Cost), QueryFault> {
+        let add = |sum: &mut A, part| {
+            add(sum, part);
+            Ok(())
+        };
+        self.try_over_slices(ask, zero, each, add)
+    }
+
+    /// The same where putting together may find that it is too much.
+    fn try_over_slices<T: Send, A: Send>(
+        &self,
+        ask: &Ask,
+        zero: impl Fn() -> A + Sync,
+        each: impl Fn(&Slice, &BooleanBuffer, &mut Cost) -> Result<T, QueryFault> + Sync,
+        mut add: impl FnMut(&mut A, T) -> Result<(), QueryFault>,
+    ) -> Result<(A, Cost), QueryFault> {
         let (filter, slices) = self.prepare(ask)?;
         let mut sum = zero();
         let mut total = Cost::default();
@@ -113,7 +130,7 @@ impl RowReader {
                 let (part, cost) = part?;
                 total += cost;
                 if let Some(part) = part {
-                    add(&mut sum, part);
+                    add(&mut sum, part)?;
                 }
             }
         }

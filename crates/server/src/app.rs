@@ -70,6 +70,7 @@ pub struct App {
     certificates: crate::tls::Certificates,
     mail: crate::mail::Mail,
     security: crate::security::Watch,
+    response: crate::response::Response,
     ranges: ranges::LastRanges,
     scraper: ArcSwapOption<ScrapeManager>,
     host: Mutex<HostCollector>,
@@ -132,6 +133,7 @@ impl App {
             certificates: crate::tls::Certificates::default(),
             mail: crate::mail::Mail::default(),
             security: crate::security::Watch::default(),
+            response: crate::response::Response::default(),
             ranges: ranges::LastRanges::default(),
             scraper: ArcSwapOption::empty(),
             host: Mutex::new(HostCollector::new(std::path::Path::new("/"))),
@@ -197,6 +199,11 @@ impl App {
     /// Letters to be sent.
     pub(crate) fn mail(&self) -> &crate::mail::Mail {
         &self.mail
+    }
+
+    /// Rules and those who are told.
+    pub(crate) fn response(&self) -> &crate::response::Response {
+        &self.response
     }
 
     /// Signs of attacks.

@@ -26,6 +26,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// A body that may be left out.
+pub(crate) struct Optional<T>(pub(crate) Option<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Optional<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Response> {
+        let bytes = body::read(request.into_body(), BYTES_MAX).await.map_err(|fault| fault.api())?;
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        parse(&bytes).map(|read| Self(Some(read))).map_err(|fault| fault.api().into_response())
+    }
+}
+
 /// An answer that is shown once, and so not for a cache.
 pub(crate) struct Unkept<T>(pub(crate) T);
 

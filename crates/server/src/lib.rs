@@ -31,6 +31,7 @@ mod parts; // services
 mod prom; // Prometheus's HTTP API
 mod reach; // which telemetry a caller sees
 mod realtime; // WebSocket
+mod response; // rules, alerts and who is told
 mod routes; // every path
 mod rows_api; // logs, spans and events for explorers
 mod security; // signs of an attack

@@ -60,6 +60,8 @@ pub(crate) struct Mail {
     came: Notify,
     /// What the mail server said last, if it took nothing.
     problem: Mutex<Option<String>>,
+    /// The way to the mail server, while there is one.
+    post: ArcSwapOption<Post>,
 }
 
 impl Mail {
@@ -100,6 +102,21 @@ pub(crate) fn invite(app: &SharedApp, invitation: &Invitation, tenant: &str, url
     put(app, Work::Letter(letter), invitation.expires_at);
 }
 
+/// Sends a notification once. The error says why, and whether no attempt would ever succeed.
+pub(crate) async fn notify(
+    app: &SharedApp,
+    to: &[String],
+    letter: &alert::notify::Letter,
+) -> Result<(), (String, bool)> {
+    let Some(post) = app.mail().post.load_full() else {
+        return Err(("mail is not set up: set smtp.host and server.external_url".to_owned(), true));
+    };
+    post.notify(to, letter).await.map_err(|error| match error {
+        SendError::Later(reason) => (reason, false),
+        SendError::Never(reason) => (reason, true),
+    })
+}
+
 fn put(app: &SharedApp, work: Work, ends_ms: i64) {
     let due = app.clock().monotonic();
     app.mail().push(app, Waiting { work, due, attempts: 0, ends_ms });
@@ -108,12 +125,11 @@ fn put(app: &SharedApp, work: Work, ends_ms: i64) {
 /// Writes and sends. Its start fails with what is wrong in `[smtp]`.
 pub(crate) struct MailPart {
     app: SharedApp,
-    post: ArcSwapOption<Post>,
 }
 
 impl MailPart {
     pub(crate) fn new(app: SharedApp) -> Self {
-        Self { app, post: ArcSwapOption::empty() }
+        Self { app }
     }
 
     async fn work(&self, post: &Post, mut waiting: Waiting) {
@@ -176,12 +192,12 @@ impl Service for MailPart {
         let smtp = settings.smtp.clone();
         let make = move || Post::new(&smtp, &external);
         let post = kit::spawn::spawn_blocking("mail settings", make).await??;
-        self.post.store(Some(Arc::new(post)));
+        self.app.mail().post.store(Some(Arc::new(post)));
         Ok(())
     }
 
     async fn run(&self, shutdown: Shutdown) -> Result<(), BoxError> {
-        let Some(post) = self.post.load_full() else { return Ok(()) };
+        let Some(post) = self.app.mail().post.load_full() else { return Ok(()) };
         let (clock, mail) = (self.app.clock(), self.app.mail());
         while !shutdown.is_requested() {
             match mail.next(clock.monotonic()) {

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-pub(crate) use secrets::mask;
+pub(crate) use secrets::{mask, restore};
 
 use crate::app::SharedApp;
 use crate::chain::Identity;
@@ -203,7 +203,7 @@ async fn put(
         Err(error) => return Err(error.into()),
     };
     let expected = matched(&headers, old.as_ref().map(|old| old.version))?;
-    secrets::restore(kind, &mut spec, old.as_ref().map(|old| &old.spec))?;
+    restore(kind, &mut spec, old.as_ref().map(|old| &old.spec))?;
     check(&app, &identity.tenant, kind, &name, &spec)?;
     let put = control.put_object(&identity.tenant, kind, &name, &spec, expected).await;
     let object = put.map_err(|error| match error {
@@ -249,7 +249,7 @@ fn check(
     match kind {
         ObjectKind::Pipeline => {}
         ObjectKind::Dashboard => return crate::dashboards::check(spec),
-        _ => return Ok(()),
+        _ => return crate::response::check(app, tenant, kind, name, spec),
     }
     let processing = crate::app::compile_pipeline(crate::app::signal_of_pipeline(name)?, spec)?;
     let policy = Policy::of(tenant, app.outbound_ranges());
@@ -263,7 +263,7 @@ fn check(
 }
 
 /// Tells open pages that a dashboard changed. A changed pipeline holds from the next write on.
-async fn announce(app: &SharedApp, tenant: &TenantId, kind: ObjectKind, name: &str) {
+pub(crate) async fn announce(app: &SharedApp, tenant: &TenantId, kind: ObjectKind, name: &str) {
     match kind {
         ObjectKind::Pipeline => {
             if let Ok(signal) = crate::app::signal_of_pipeline(name) {
@@ -273,7 +273,7 @@ async fn announce(app: &SharedApp, tenant: &TenantId, kind: ObjectKind, name: &s
         ObjectKind::Dashboard => {
             app.hub().broadcast(tenant, "dashboard_refresh", &json!({ "name": name }), app.now_ms());
         }
-        _ => {}
+        kind => app.response().changed(tenant, kind),
     }
 }
 

@@ -41,6 +41,17 @@ pub fn register(app: &SharedApp, data: PathBuf, listeners: Listeners) -> Result<
         Registration::task("audit", move |stop| crate::audit::run(audited.clone(), stop))
             .describe("what happened, chained and stored"),
     )?;
+    registry.register(
+        Registration::instance("notifier", Arc::new(crate::response::AlertingPart::new(app.clone())))
+            .depends_on(["control"])
+            .describe("notifications: the queue, and those who send what it hands out"),
+    )?;
+    let alerted = app.clone();
+    registry.register(
+        Registration::task("alerting", move |stop| crate::response::alerting(alerted.clone(), stop))
+            .depends_on(["store", "control", "notifier"])
+            .describe("rules are evaluated, groups of alerts speak"),
+    )?;
     let tenants = app.clone();
     registry.register(
         Registration::task("tenants", move |stop| crate::tenants_api::tend(tenants.clone(), stop))

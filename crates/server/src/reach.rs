@@ -1,6 +1,7 @@
 //! Whose telemetry is read, and which part of it: everything that reads telemetry asks for a snapshot with one of
 //! these, so that nothing can read past the selector of the caller's role.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use control::Principal;
@@ -42,6 +43,14 @@ impl Reach {
     /// The selector. One that was stored and does not read any more shows nothing.
     fn selector(&self) -> Result<Option<Selector>, Fault> {
         self.selector.as_deref().map(Selector::parse).transpose().map_err(unreadable)
+    }
+
+    /// Whether something with these labels is within reach.
+    pub(crate) fn shows(&self, labels: &BTreeMap<String, String>) -> Result<bool, Fault> {
+        Ok(self.selector()?.is_none_or(|selector| {
+            let value = |name: &str| labels.get(name).map_or("", String::as_str);
+            selector.matchers().iter().all(|matcher| matcher.matches(value(&matcher.name)))
+        }))
     }
 
     /// A snapshot of the tenant's series, less what is out of reach.

@@ -21,8 +21,8 @@ use crate::security::Sign;
 use crate::telemetry::method_label;
 use crate::write::otlp::{self, Export};
 use crate::{
-    account, audit, headers, health, jaeger, monitoring, objects, own, prom, realtime, rows_api, services,
-    sql, tempo, tenants_api, traces_api, ui, write,
+    account, audit, headers, health, jaeger, monitoring, objects, own, prom, realtime, response, rows_api,
+    services, sql, tempo, tenants_api, traces_api, ui, write,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
@@ -59,8 +59,9 @@ fn gated() -> Vec<(Need, Words, Routes)> {
         realtime::routes().merge(monitoring::routes()).merge(rows_api::routes()).merge(traces_api::routes());
     let operations = services::routes().merge(health::operator_routes());
     let protected_writes = monitoring::collect_routes().merge(write::protected_routes());
-    let saved = objects::routes().merge(rows_api::editor_routes());
+    let saved = objects::routes().merge(rows_api::editor_routes()).merge(response::object_routes());
     let deletes = Need::always(Permission::DataDelete);
+    let responds = Need::protected(Permission::TelemetryRead, Permission::AlertsRespond);
     vec![
         (reads, Words::Prometheus, prom::routes().merge(health::metrics_routes())),
         (reads, Words::Text, prom::remote_read_routes()),
@@ -76,6 +77,7 @@ fn gated() -> Vec<(Need, Words, Routes)> {
         (Need::always(Permission::TelemetryWrite), Words::Api, protected_writes),
         (Need::protected(Permission::ObjectsRead, Permission::ObjectsWrite), Words::Api, saved),
         (Need::always(Permission::TelemetryWrite), Words::Api, objects::agent_routes()),
+        (responds, Words::Api, response::responder_routes()),
     ]
 }
 

@@ -60,6 +60,12 @@ struct Outcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Notified {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct SecurityEvent {
     tenant: String,
     event: &'static str,
@@ -125,6 +131,7 @@ pub(crate) struct Telemetry {
     certificate_expiry: Family<Listener, Gauge>,
     certificate_problem: Family<Listener, Gauge>,
     letters: Family<Outcome, Counter>,
+    notifications: Family<Notified, Counter>,
     security: Family<SecurityEvent, Counter>,
     requests: Family<Request, Counter>,
     request_seconds: Family<Route, Histogram, fn() -> Histogram>,
@@ -159,6 +166,7 @@ impl Telemetry {
             certificate_expiry: Family::default(),
             certificate_problem: Family::default(),
             letters: Family::default(),
+            notifications: Family::default(),
             security: Family::default(),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(latency),
@@ -209,6 +217,11 @@ impl Telemetry {
             "tls_certificate_problem",
             "1 while the certificate or key that is there cannot be used and the one before stays",
             self.certificate_problem.clone(),
+        );
+        r.register(
+            "notifications",
+            "Attempts to tell people, by kind of channel and how they ended",
+            self.notifications.clone(),
         );
         r.register("letters", "Letters by mail, by what became of them", self.letters.clone());
         r.register(
@@ -337,6 +350,11 @@ impl Telemetry {
     /// Counts a letter: `sent`, `retried`, `refused` by the mail server, `expired` or `overflow`.
     pub(crate) fn letter(&self, outcome: &'static str) {
         self.letters.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Counts an attempt to tell people.
+    pub(crate) fn notification(&self, kind: &'static str, outcome: &'static str) {
+        self.notifications.get_or_create(&Notified { kind, outcome }).inc();
     }
 
     /// Counts a sign of an attack. `user` is one of a bounded number of names.

@@ -20,6 +20,7 @@ mod usage; // what a tenant uses
 
 use control::Permission;
 
+pub(crate) use fields::Paging;
 pub(crate) use roles::NewRole as GivenRole;
 pub(crate) use tenants::check_settings;
 #[cfg(test)]

@@ -368,14 +368,14 @@ async fn alerts_of_others_last_until_they_are_not_heard_of() {
     each_backend(|fixture| async move {
         let world = World::new(fixture).await;
         let now = world.fixture.clock.now_ms();
-        let labels = Labels::from([("alertname".into(), "Down".into()), ("severity".into(), "page".into())]);
+        let labels = Labels::from([("alertname".into(), "Down".into()), ("severity".into(), "warn".into())]);
         let report = |at: i64| Routed {
             ends_at: Some(at + 300_000),
             updated_at: at,
             ..Routed::firing(labels.clone(), now)
         };
         let fired = world.engine.receive(vec![report(now)], "api").await.expect("taken");
-        assert_eq!((fired.len(), fired[0].severity), (1, Severity::Critical));
+        assert_eq!((fired.len(), fired[0].severity), (1, Severity::Warning));
         world.pass(120);
         let again = world.engine.receive(vec![report(now + 120_000)], "api").await.expect("taken");
         assert!(again.is_empty(), "the same alert");

@@ -118,7 +118,7 @@ async fn what_holds_secrets_is_encrypted_where_it_is_stored() {
         let row = sqlx::query("SELECT spec FROM objects").fetch_one(&mut *connection).await.unwrap();
         let stored: String = Row::try_get(&row, "spec").unwrap();
         assert!(stored.starts_with("sealed:v1:") && !stored.contains("PLANTED"), "{stored}");
-        let large = json!({"config": {"text": "x".repeat(65_000)}});
+        let large = json!({"config": {"text": "x".repeat(70_000)}});
         assert!(c.put_object(&a, ObjectKind::Channel, "large", &large, None).await.is_err());
     })
     .await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::array::types::Int64Type;
-use datafusion::arrow::array::{Array, StringViewArray, StringViewBuilder};
+use datafusion::arrow::array::{Array, ArrayRef, StringViewArray, StringViewBuilder};
 use datafusion::arrow::buffer::BooleanBuffer;
 use model::{Field, Signal};
 use store::rows::{Column, Cost, Slice, ValueKind};
@@ -47,18 +47,22 @@ impl View {
         cost: &mut Cost,
     ) -> Result<Arc<StringViewArray>, QueryFault> {
         let arrays = slice.read(&[self.column()], rows, cost)?;
-        let Some(array) = arrays.first() else { return Ok(Arc::new(StringViewArray::new_null(0))) };
+        Ok(arrays.first().map_or_else(|| Arc::new(StringViewArray::new_null(0)), |array| self.texts(array)))
+    }
+
+    /// The texts of what [`Self::column`] read.
+    pub(super) fn texts(&self, array: &ArrayRef) -> Arc<StringViewArray> {
         if self.is_level {
             let numbers = array.as_primitive_opt::<Int64Type>();
             let mut out = StringViewBuilder::with_capacity(array.len());
             for row in 0..array.len() {
                 out.append_option(numbers.filter(|n| n.is_valid(row)).and_then(|n| level_name(n.value(row))));
             }
-            return Ok(Arc::new(out.finish()));
+            return Arc::new(out.finish());
         }
-        Ok(Arc::new(
+        Arc::new(
             array.as_string_view_opt().cloned().unwrap_or_else(|| StringViewArray::new_null(array.len())),
-        ))
+        )
     }
 }
 

@@ -49,6 +49,10 @@ impl App {
         &self,
         control: Option<Arc<control::Control>>,
     ) -> Option<Arc<control::Control>> {
+        // Publishers and workers share one queue, so that they hear each other at once.
+        let jobs =
+            control.as_ref().map(|control| db::jobs::Jobs::new(control.database().clone(), self.clock()));
+        self.response().plug_jobs(jobs.map(Arc::new));
         self.control.swap(control)
     }
 

@@ -92,8 +92,31 @@ pub(crate) const SENSITIVE: &[Sensitive] = &[
     of("objects:delete", "a file removed one", &[]),
     of(
         "objects:write",
-        "a saved object was changed, or a pipeline tried",
-        &["putObject", "deleteObject", "previewPipeline"],
+        "a saved object was changed, or a pipeline, rule, channel or route tried",
+        &[
+            "putObject",
+            "deleteObject",
+            "previewPipeline",
+            "createAlertRule",
+            "replaceAlertRule",
+            "deleteAlertRule",
+            "backtestAlertRule",
+            "testChannel",
+            "previewRoutes",
+        ],
+    ),
+    of(
+        "alerts:respond",
+        "an alert was acknowledged or ended, or people are not told of some",
+        &[
+            "acknowledgeAlertEvent",
+            "unacknowledgeAlertEvent",
+            "resolveAlertEvent",
+            "createSilence",
+            "changeSilence",
+            "endSilence",
+            "previewSilence",
+        ],
     ),
     of(
         "data:delete",

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kit::config::settings::{Smtp, SmtpTls};
+use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
@@ -61,6 +62,34 @@ impl Post {
         Ok(Self { transport: builder.build(), from })
     }
 
+    /// Sends a notification. Every attempt at it has the same `Message-ID`, and all that is told of one thing the same
+    /// `References`, so that programs show no doubles and put together what belongs together.
+    pub(super) async fn notify(
+        &self,
+        to: &[String],
+        letter: &alert::notify::Letter,
+    ) -> Result<(), SendError> {
+        let never = |reason: String| SendError::Never(reason);
+        let domain = self.from.email.domain();
+        let mut builder = Message::builder()
+            .from(self.from.clone())
+            .subject(letter.subject.as_str())
+            .message_id(Some(format!("<{}@{domain}>", letter.id)))
+            .references(format!("<{:016x}@{domain}>", hash(&letter.thread)));
+        for to in to {
+            let address: Address = to.parse().map_err(|_| never(format!("{to:?} cannot be written to")))?;
+            builder = builder.to(Mailbox::new(None, address));
+        }
+        if letter.urgent {
+            builder = builder
+                .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("X-Priority"), "1".to_owned()));
+        }
+        let message = builder
+            .multipart(MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone()))
+            .map_err(|error| never(error.to_string()))?;
+        self.hand_over(message).await
+    }
+
     pub(super) async fn send(&self, letter: &Letter) -> Result<(), SendError> {
         let never = |reason: String| SendError::Never(reason);
         let to: Address =
@@ -71,6 +100,11 @@ impl Post {
             .subject(letter.subject.as_str())
             .multipart(MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone()))
             .map_err(|error| never(error.to_string()))?;
+        self.hand_over(message).await
+    }
+
+    async fn hand_over(&self, message: Message) -> Result<(), SendError> {
+        let never = |reason: String| SendError::Never(reason);
         match self.transport.send(message).await {
             Ok(_) => Ok(()),
             // An address that is refused stays so; a wrong password is the operator's to mend.
@@ -78,6 +112,12 @@ impl Post {
             Err(error) => Err(SendError::Later(error.to_string())),
         }
     }
+}
+
+/// A short name for what belongs together, however long its own is (FNV-1a).
+fn hash(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Permanent answers that are about the sign-in, not about the letter (RFC 4954).

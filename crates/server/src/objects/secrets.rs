@@ -77,7 +77,7 @@ fn masked_yaml(yaml: &str) -> String {
 }
 
 /// Puts the secrets of the object as it is in place of the markers that came back.
-pub(super) fn restore(kind: ObjectKind, spec: &mut Value, old: Option<&Value>) -> Result<(), Fault> {
+pub(crate) fn restore(kind: ObjectKind, spec: &mut Value, old: Option<&Value>) -> Result<(), Fault> {
     if !has_marker(spec) {
         return Ok(());
     }

@@ -195,7 +195,7 @@ pub async fn open_control(
     }
     let database = Database::open(options, clock.clone()).await?;
     let keyring = control::Keyring::open(&secret_key_file(settings, data))?;
-    Ok(control::Control::open(database, clock, keyring).await?)
+    Ok(control::Control::open_with(database, clock, keyring, &[&alert::schema::TENANT]).await?)
 }
 
 /// How tokens are made and judged: they are issued by, and for, this installation.

@@ -14,36 +14,36 @@ const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
 /// Which page of a list.
-pub(super) struct Paging {
+pub(crate) struct Paging {
     after: Option<String>,
     limit: u32,
 }
 
 impl Paging {
     /// Reads `after` and `limit`.
-    pub(super) fn read(params: &Params) -> Result<Self, Fault> {
+    pub(crate) fn read(params: &Params) -> Result<Self, Fault> {
         let limit = params.count("limit")?.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
         Ok(Self { after: params.get("after").map(str::to_owned), limit: limit as u32 })
     }
 
     /// Where the page before ended.
-    pub(super) fn after(&self) -> Option<&str> {
+    pub(crate) fn after(&self) -> Option<&str> {
         self.after.as_deref()
     }
 
     /// How many items at most.
-    pub(super) fn limit(&self) -> u32 {
+    pub(crate) fn limit(&self) -> u32 {
         self.limit
     }
 
     /// The page of what was found, with the place of the last for the next one. A full page may be the last one.
-    pub(super) fn page<T, V: From<T>>(&self, found: Vec<T>, place: impl Fn(&T) -> String) -> Json<Page<V>> {
+    pub(crate) fn page<T, V: From<T>>(&self, found: Vec<T>, place: impl Fn(&T) -> String) -> Json<Page<V>> {
         let last = found.last().map(place);
         self.page_of(found.into_iter().map(V::from).collect(), last)
     }
 
     /// The same for items that were made before.
-    pub(super) fn page_of<V>(&self, items: Vec<V>, last: Option<String>) -> Json<Page<V>> {
+    pub(crate) fn page_of<V>(&self, items: Vec<V>, last: Option<String>) -> Json<Page<V>> {
         let next = last.filter(|_| items.len() >= self.limit as usize);
         Json(Page { items, next })
     }

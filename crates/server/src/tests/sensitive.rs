@@ -221,6 +221,7 @@ async fn data(walk: &mut Walk) {
     walk.root("deleteObject", &format!("DELETE {object}"), Value::Null).await;
     let preview = json!({ "signal": "logs", "pipeline": { "processors": [] } });
     walk.root("previewPipeline", "POST /api/v1/monitoring/pipelines/preview", preview).await;
+    alerts(walk).await;
     let set = |title: &str| {
         let content = json!({ "kind": "dashboard", "name": "f", "spec": { "title": title } });
         json!({ "documents": [{ "file": "a.yaml", "document": 1, "content": content }] })
@@ -256,6 +257,42 @@ async fn data(walk: &mut Walk) {
     ] {
         walk.root(operation, line, Value::Null).await;
     }
+}
+
+async fn alerts(walk: &mut Walk) {
+    let base = "/api/v1/monitoring/alerts";
+    let condition = json!({ "metric": "cpu", "threshold": 80 });
+    let rule = json!({ "name": "cpu", "type": "threshold", "condition": condition });
+    let made = walk.root("createAlertRule", &format!("POST {base}"), rule.clone()).await;
+    let one = format!("{base}/{}", id(&made));
+    walk.root("replaceAlertRule", &format!("PUT {one}"), rule.clone()).await;
+    walk.root("backtestAlertRule", &format!("POST {base}/backtest"), json!({ "rule": rule, "hours": 1 }))
+        .await;
+    walk.root("deleteAlertRule", &format!("DELETE {one}"), Value::Null).await;
+    let channel = json!({ "channel": { "type": "email", "config": { "to": "a@b.example" } } });
+    walk.root("testChannel", "POST /api/v1/monitoring/channels/test", channel).await;
+    let labels = json!({ "labels": { "alertname": "x" } });
+    walk.root("previewRoutes", "POST /api/v1/monitoring/routes/preview", labels).await;
+
+    let acme = TenantId::new("acme").unwrap();
+    let engine = walk.server.app.engine_of(&acme).await.expect("an engine");
+    let labels = alert::Labels::from([("alertname".to_owned(), "x".to_owned())]);
+    let fired = engine.receive(vec![alert::routing::Alert::firing(labels, 1)], "api").await.expect("taken");
+    let event = format!("{base}/events/{}", fired[0].id);
+    for (operation, what) in [
+        ("acknowledgeAlertEvent", "acknowledge"),
+        ("unacknowledgeAlertEvent", "unacknowledge"),
+        ("resolveAlertEvent", "resolve"),
+    ] {
+        walk.root(operation, &format!("POST {event}/{what}"), Value::Null).await;
+    }
+    let silences = "/api/v1/monitoring/silences";
+    let matchers = json!(["alertname=\"x\""]);
+    let asked = json!({ "matchers": matchers, "endsAt": "2100-01-01T00:00:00Z", "comment": "c" });
+    let silence = walk.root("createSilence", &format!("POST {silences}"), asked.clone()).await;
+    walk.root("changeSilence", &format!("PUT {silences}/{}", id(&silence)), asked).await;
+    walk.root("endSilence", &format!("DELETE {silences}/{}", id(&silence)), Value::Null).await;
+    walk.root("previewSilence", &format!("POST {silences}/preview"), json!({ "matchers": matchers })).await;
 }
 
 /// Actions that come with no request of their own, or need more than this server has.

@@ -1,0 +1,179 @@
+//! The response side at the rim: rules are asked over the stored telemetry, people are told over HTTP and mail, and
+//! the API shows it. What decides is in the crate `alert`.
+
+mod ask; // questions over the stored telemetry
+mod backtest; // a rule over the past
+mod channels; // trying a channel out
+mod events; // what fired
+mod rules; // rules by their ids
+mod run; // the loop
+mod send; // what the queue hands out
+mod setup; // from saved objects to rules, channels and routes
+mod silences; // asked for quiet
+mod views; // shapes of answers
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use alert::engine::{Engine, EngineError, SilenceFault};
+use alert::tables::{TableError, Tables};
+use arc_swap::ArcSwapOption;
+use control::ObjectKind;
+use db::jobs::{JobError, Jobs};
+use model::TenantId;
+use parking_lot::Mutex;
+
+pub(crate) use run::{AlertingPart, alerting};
+pub(crate) use setup::check;
+
+use crate::app::App;
+use crate::error::Fault;
+use crate::openapi::Routes;
+use run::Schedule;
+
+/// What the application holds of it.
+#[derive(Default)]
+pub(crate) struct Response {
+    jobs: ArcSwapOption<Jobs>,
+    seats: Mutex<HashMap<TenantId, Arc<Seat>>>,
+    /// One engine is opened at a time, so that none is opened twice.
+    opening: tokio::sync::Mutex<()>,
+}
+
+/// A tenant whose rules are evaluated.
+pub(crate) struct Seat {
+    pub(super) tenant: TenantId,
+    pub(super) engine: Engine,
+    /// Its objects changed since they were read.
+    stale: AtomicBool,
+    pub(super) schedule: Mutex<Schedule>,
+}
+
+impl Response {
+    /// Objects of a tenant changed: rules, channels and routes are read anew.
+    pub(crate) fn changed(&self, tenant: &TenantId, kind: ObjectKind) {
+        let counts =
+            matches!(kind, ObjectKind::Rule | ObjectKind::Channel | ObjectKind::Route | ObjectKind::Slo);
+        if counts && let Some(seat) = self.seats.lock().get(tenant) {
+            seat.stale.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets go of a tenant.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        self.seats.lock().remove(tenant);
+    }
+
+    /// The tenants whose rules are evaluated.
+    pub(super) fn seats(&self) -> Vec<Arc<Seat>> {
+        self.seats.lock().values().cloned().collect()
+    }
+
+    /// Puts the queue in place, or takes it away; engines go with it, since they write to a database that is closed.
+    pub(crate) fn plug_jobs(&self, jobs: Option<Arc<Jobs>>) {
+        self.jobs.store(jobs);
+        self.seats.lock().clear();
+    }
+
+    fn jobs(&self) -> Result<Arc<Jobs>, Fault> {
+        self.jobs.load_full().ok_or_else(|| Fault::Unavailable("the queue is being opened".into()))
+    }
+}
+
+impl App {
+    /// The alerting of a tenant, opened when it is first asked for.
+    pub(crate) async fn engine_of(self: &Arc<Self>, tenant: &TenantId) -> Result<Engine, Fault> {
+        Ok(self.seat_of(tenant).await?.engine.clone())
+    }
+
+    pub(super) async fn seat_of(self: &Arc<Self>, tenant: &TenantId) -> Result<Arc<Seat>, Fault> {
+        let known = |app: &Self| app.response().seats.lock().get(tenant).cloned();
+        if let Some(seat) = known(self) {
+            self.refresh(&seat).await?;
+            return Ok(seat);
+        }
+        let _one = self.response().opening.lock().await;
+        if let Some(seat) = known(self) {
+            return Ok(seat);
+        }
+        let control = self.control()?;
+        control.active_tenant(tenant).await?;
+        let tables = Tables::new(control.scope(tenant).await?);
+        let jobs = Jobs::clone(&*self.response().jobs()?);
+        let read = setup::read(self, tenant).await?;
+        let engine = Engine::open(tenant.clone(), tables, jobs, self.clock(), read.setup).await?;
+        engine.set_rules(read.rules).await?;
+        let schedule = Mutex::new(Schedule::new(engine.intervals(), self.now_ms()));
+        let seat = Arc::new(Seat { tenant: tenant.clone(), engine, stale: AtomicBool::new(false), schedule });
+        self.response().seats.lock().insert(tenant.clone(), Arc::clone(&seat));
+        Ok(seat)
+    }
+
+    /// Reads a tenant's objects anew if they changed.
+    pub(super) async fn refresh(self: &Arc<Self>, seat: &Seat) -> Result<(), Fault> {
+        if !seat.stale.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let result = async {
+            let read = setup::read(self, &seat.tenant).await?;
+            seat.engine.set_up(read.setup).await?;
+            seat.engine.set_rules(read.rules).await?;
+            seat.schedule.lock().keep(seat.engine.intervals(), self.now_ms());
+            Ok(())
+        };
+        let result: Result<(), Fault> = result.await;
+        if result.is_err() {
+            seat.stale.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+/// Routes of rules, events, silences and channels.
+pub(crate) fn object_routes() -> Routes {
+    rules::routes().merge(backtest::routes()).merge(channels::routes())
+}
+
+/// Routes for whoever is called.
+pub(crate) fn responder_routes() -> Routes {
+    events::routes().merge(silences::routes())
+}
+
+impl From<EngineError> for Fault {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Table(error) => error.into(),
+            EngineError::Jobs(JobError::Db(error)) => control::ControlError::from(error).into(),
+            EngineError::Jobs(error) => Self::Unavailable(error.to_string()),
+            EngineError::Ask { .. } => Self::Execution(error.to_string()),
+            EngineError::NoRule(_) => Self::NotFound(error.to_string()),
+        }
+    }
+}
+
+impl From<TableError> for Fault {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Db(error) => control::ControlError::from(error).into(),
+            TableError::Missing { .. } => Self::NotFound(error.to_string()),
+            TableError::State { .. } => Self::Conflict(error.to_string()),
+            TableError::Damaged { .. } | TableError::Random(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<SilenceFault> for Fault {
+    fn from(fault: SilenceFault) -> Self {
+        match fault {
+            SilenceFault::Asked(error) => Self::invalid("", error.to_string()),
+            SilenceFault::TooMany => Self::Conflict(fault.to_string()),
+            SilenceFault::Engine(error) => error.into(),
+        }
+    }
+}
+
+/// Who did something, as it is written down.
+pub(super) fn who(identity: &crate::chain::Identity) -> String {
+    identity.principal.who.name.clone()
+}

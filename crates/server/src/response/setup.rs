@@ -1,0 +1,218 @@
+//! From saved objects to rules, channels and routes. What does not read is left out and told in the log: one bad object
+//! must not silence the others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alert::engine::{Rule, Setup};
+use alert::notify::{ChannelFault, ChannelSpec};
+use alert::routing::{NamedRoute, ObjectsSpec, Period, RouteSpec};
+use alert::rule::{ChannelRef, Question, RuleSpec};
+use control::ObjectKind;
+use model::TenantId;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ask::signal_of;
+use crate::app::SharedApp;
+use crate::error::Fault;
+use crate::outbound::Policy;
+
+/// Rules of one tenant.
+const RULES_MAX: usize = 10_000;
+
+/// What a tenant's objects say.
+pub(super) struct Read {
+    pub(super) setup: Setup,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// Reads a tenant's objects.
+pub(super) async fn read(app: &SharedApp, tenant: &TenantId) -> Result<Read, Fault> {
+    let external_url = external_url(app);
+    let mut receivers = BTreeMap::new();
+    for (name, spec) in all::<ChannelSpec>(app, tenant, ObjectKind::Channel).await? {
+        receivers.insert(name.clone(), vec![(name, Arc::new(spec))]);
+    }
+    let mut routes = Vec::new();
+    let mut rules = Vec::new();
+    for (name, spec) in all::<RuleSpec>(app, tenant, ObjectKind::Rule).await? {
+        if rules.len() >= RULES_MAX {
+            tracing::warn!(%tenant, "there are more than {RULES_MAX} rules: the rest is not evaluated");
+            break;
+        }
+        if let Some(route) = own_route(&name, &spec, &mut receivers) {
+            routes.push(NamedRoute { name: format!("rule {name}"), spec: route });
+        }
+        if !spec.is_active {
+            continue;
+        }
+        match Rule::of(&name, &spec, &external_url) {
+            Ok(rule) => rules.push(rule),
+            Err(error) => tracing::warn!(%tenant, rule = name, %error, "a rule is not evaluated"),
+        }
+    }
+    for (name, spec) in all::<RouteSpec>(app, tenant, ObjectKind::Route).await? {
+        routes.push(NamedRoute { name, spec });
+    }
+    let objects = ObjectsSpec {
+        default_channels: Vec::new(),
+        routes,
+        channels: receivers.keys().cloned().collect(),
+        ..ObjectsSpec::default()
+    };
+    let routing = routing(tenant, objects)?;
+    Ok(Read { setup: Setup { routing: Arc::new(routing), receivers, external_url }, rules })
+}
+
+/// The routing; a route that names what is gone is left out.
+fn routing(tenant: &TenantId, mut objects: ObjectsSpec) -> Result<alert::routing::Routing, Fault> {
+    loop {
+        match objects.routing() {
+            Ok(routing) => return Ok(routing),
+            Err(error) => {
+                tracing::warn!(%tenant, route = error.object, %error, "a route is left out");
+                let before = objects.routes.len();
+                objects.routes.retain(|route| route.name != error.object);
+                if objects.routes.len() == before {
+                    return Err(Fault::Internal(error.to_string()));
+                }
+            }
+        }
+    }
+}
+
+/// The route of a rule that names its channels itself: they are told soon, and the routes behind it are asked, too.
+fn own_route(
+    name: &str,
+    spec: &RuleSpec,
+    receivers: &mut BTreeMap<String, Vec<(String, Arc<ChannelSpec>)>>,
+) -> Option<RouteSpec> {
+    let mut channels = Vec::new();
+    for (n, channel) in spec.channels.iter().enumerate() {
+        match channel {
+            ChannelRef::Named(channel) if receivers.contains_key(channel) => channels.push(channel.clone()),
+            ChannelRef::Named(_) => {}
+            ChannelRef::Inline(inline) => {
+                if let Ok(channel) = ChannelSpec::inline(&inline.kind, inline.config.clone()) {
+                    let own = format!("rule/{name}/{n}");
+                    receivers.insert(own.clone(), vec![(own.clone(), Arc::new(channel))]);
+                    channels.push(own);
+                }
+            }
+        }
+    }
+    let period = |seconds| Some(Period(std::time::Duration::from_secs(seconds)));
+    let matcher = alert::routing::Matcher::new("alertname", model::MatchOp::Equal, name).ok()?;
+    (!channels.is_empty()).then(|| RouteSpec {
+        matchers: vec![matcher.to_string()],
+        channels: Some(channels),
+        group_by: Some(vec!["alertname".to_owned()]),
+        group_wait: period(1),
+        group_interval: period(30),
+        proceed: true,
+        ..RouteSpec::default()
+    })
+}
+
+/// Every object of a kind that reads.
+async fn all<T: DeserializeOwned>(
+    app: &SharedApp,
+    tenant: &TenantId,
+    kind: ObjectKind,
+) -> Result<Vec<(String, T)>, Fault> {
+    let control = app.control()?;
+    let (mut found, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let page = control.objects(tenant, kind, after.as_deref(), 1_000).await?;
+        for object in page.items {
+            match serde_json::from_value(object.spec) {
+                Ok(spec) => found.push((object.name, spec)),
+                Err(error) => {
+                    tracing::warn!(%tenant, kind = kind.as_str(), name = object.name, %error, "an object does not read");
+                }
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Where people find this server.
+pub(super) fn external_url(app: &SharedApp) -> String {
+    app.external_url().unwrap_or_else(|| format!("http://localhost:{}", app.settings().server.listen.port()))
+}
+
+/// Checks an object of the response side before it is stored.
+pub(crate) fn check(
+    app: &SharedApp,
+    tenant: &TenantId,
+    kind: ObjectKind,
+    name: &str,
+    spec: &Value,
+) -> Result<(), Fault> {
+    match kind {
+        ObjectKind::Rule => check_rule(app, tenant, name, &parse(spec)?),
+        ObjectKind::Channel => check_channel(app, tenant, "", &parse(spec)?),
+        ObjectKind::Route => {
+            let route: RouteSpec = parse(spec)?;
+            route.check(name).map_err(|error| Fault::invalid(&error.field, error.message))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn parse<T: DeserializeOwned>(spec: &Value) -> Result<T, Fault> {
+    crate::json::parse(spec.to_string().as_bytes())
+}
+
+/// Checks a rule: its fields, its queries in their languages, its templates, its channels.
+pub(super) fn check_rule(
+    app: &SharedApp,
+    tenant: &TenantId,
+    name: &str,
+    spec: &RuleSpec,
+) -> Result<(), Fault> {
+    let rule = Rule::of(name, spec, "").map_err(|invalid| Fault::invalid(&invalid.field, invalid.message))?;
+    for asked in &rule.compiled.questions {
+        let wrong = match &asked.question {
+            Question::PromQl(text) => promql::syntax::parse(text).err().map(|error| error.to_string()),
+            Question::Search(search) => {
+                let signal = signal_of(&search.signal)?;
+                query::search::Search::parse(&search.query, signal).err().map(|error| error.to_string())
+            }
+            Question::Sql { statement, .. } => statement.trim().is_empty().then(|| "is empty".to_owned()),
+        };
+        if let Some(wrong) = wrong {
+            return Err(Fault::invalid(&asked.field, wrong));
+        }
+    }
+    for (n, channel) in spec.channels.iter().enumerate() {
+        if let ChannelRef::Inline(inline) = channel {
+            let at = format!("channels[{n}].");
+            let channel =
+                ChannelSpec::inline(&inline.kind, inline.config.clone()).map_err(|fault| said(&at, fault))?;
+            check_channel(app, tenant, &at, &channel)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_channel(app: &SharedApp, tenant: &TenantId, at: &str, spec: &ChannelSpec) -> Result<(), Fault> {
+    spec.check().map_err(|fault| said(at, fault))?;
+    let policy = Policy::of(tenant, app.outbound_ranges());
+    for field in spec.kind.fields().iter().filter(|field| field.is_url) {
+        let Some(text) = spec.config.get(field.name).and_then(Value::as_str) else { continue };
+        let judged = url::Url::parse(text)
+            .map_err(|error| error.to_string())
+            .and_then(|url| policy.judge_url(&url).map_err(|refused| refused.to_string()));
+        judged.map_err(|reason| Fault::invalid(&format!("{at}config.{}", field.name), reason))?;
+    }
+    Ok(())
+}
+
+fn said(at: &str, fault: ChannelFault) -> Fault {
+    Fault::invalid(&format!("{at}{}", fault.field), fault.message)
+}
