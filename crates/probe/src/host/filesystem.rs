@@ -158,10 +158,10 @@ struct Space {
     files_free: f64,
 }
 
-fn ask(path: &Path) -> Option<Space> {
-    let stat = rustix::fs::statvfs(path).ok()?;
+fn ask(path: &Path) -> Result<Space, rustix::io::Errno> {
+    let stat = rustix::fs::statvfs(path)?;
     let block = stat.f_frsize as f64;
-    Some(Space {
+    Ok(Space {
         total: stat.f_blocks as f64 * block,
         free: stat.f_bfree as f64 * block,
         available: stat.f_bavail as f64 * block,
@@ -225,7 +225,7 @@ impl Filesystems {
             .map(|mount| {
                 let path = source.path(mount.mountpoint.trim_start_matches('/'));
                 let network = NETWORK_TYPES.contains(&mount.fstype.as_str());
-                let space = if network { self.ask_network(path) } else { ask(&path) };
+                let space = if network { self.ask_network(path) } else { ask(&path).ok() };
                 (mount, space)
             })
             .collect()
@@ -241,7 +241,7 @@ impl Filesystems {
         let (answer, answered) = mpsc::sync_channel(1);
         let asked = Arc::clone(&waiting);
         let thread = std::thread::Builder::new().name("host-mount".into()).spawn(move || {
-            let _ = answer.send(ask(&path));
+            let _ = answer.send(ask(&path).ok());
             asked.store(false, Ordering::Release);
         });
         if thread.is_err() {
@@ -256,6 +256,17 @@ impl Mount {
     fn labels(&self) -> [(&str, &str); 3] {
         [("device", &self.device), ("fstype", &self.fstype), ("mountpoint", &self.mountpoint)]
     }
+}
+
+/// The filesystem that a path is on. Blocks for as long as the filesystem does.
+pub(crate) fn space_of(path: &Path) -> std::io::Result<FilesystemUsage> {
+    let mount = Mount {
+        device: String::new(),
+        mountpoint: path.display().to_string(),
+        fstype: String::new(),
+        read_only: false,
+    };
+    Ok(usage(mount, ask(path)?))
 }
 
 fn usage(mount: Mount, space: Space) -> FilesystemUsage {

@@ -26,6 +26,9 @@ pub use network::InterfaceUsage;
 pub use process::OwnProcess;
 pub use snapshot::{CpuUsage, MemoryUsage, SystemSnapshot};
 
+pub(crate) use filesystem::space_of;
+pub(crate) use snapshot::memory_of;
+
 use source::Source;
 use writer::Writer;
 

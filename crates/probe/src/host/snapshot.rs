@@ -55,6 +55,11 @@ pub struct MemoryUsage {
     pub swap_used_bytes: f64,
 }
 
+/// Memory of the machine whose root folder this is.
+pub(crate) fn memory_of(root: &std::path::Path) -> Option<MemoryUsage> {
+    parse_memory(&std::fs::read_to_string(root.join("proc/meminfo")).ok()?)
+}
+
 fn parse_memory(text: &str) -> Option<MemoryUsage> {
     let field = |name| meminfo_bytes(text, name);
     let total = field("MemTotal").filter(|total| *total > 0.0)?;

@@ -26,6 +26,7 @@ mod target; // labels and address of a target
 use async_trait::async_trait;
 use model::MetricBatch;
 
+pub(crate) use discovery::system_name_servers;
 pub use manager::ScrapeManager;
 pub use status::{DroppedTarget, Health, TargetMetadata, TargetStatus, Targets};
 

@@ -13,6 +13,11 @@ use super::config::{DiscoveryConfig, StaticYaml, TargetGroup};
 /// Targets that one discovery may find.
 const TARGETS_MAX: usize = 100_000;
 
+/// The name servers of the system, from `/etc/resolv.conf`.
+pub(crate) fn system_name_servers() -> Vec<std::net::SocketAddr> {
+    resolver::Resolver::from_system().servers().to_vec()
+}
+
 /// What a discovery found.
 #[derive(Debug)]
 pub(crate) struct Update {

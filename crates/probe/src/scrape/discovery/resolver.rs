@@ -7,6 +7,7 @@ use kit::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
+use crate::dns::{name_at, question, skip_name, u16_at};
 use crate::scrape::config::DnsKind;
 
 /// Name servers and search domains used, as the C library does.
@@ -15,12 +16,6 @@ const SEARCH_MAX: usize = 6;
 
 /// Largest UDP answer without extensions is 512 bytes; some servers send more all the same.
 const UDP_BYTES_MAX: usize = 4096;
-
-/// Pointers followed inside one name, and labels of it: more than any valid name has.
-const NAME_STEPS_MAX: usize = 128;
-
-/// Class of the internet.
-const CLASS_IN: u16 = 1;
 
 /// What an answer says about a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +59,11 @@ impl Resolver {
     /// The system's servers, from `/etc/resolv.conf`.
     pub(super) fn from_system() -> Self {
         Self::parse(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
+    }
+
+    /// The servers that are asked.
+    pub(crate) fn servers(&self) -> &[SocketAddr] {
+        &self.servers
     }
 
     fn parse(text: &str) -> Self {
@@ -204,26 +204,8 @@ fn code(kind: DnsKind) -> u16 {
     }
 }
 
-/// A question that asks the server to find the answer itself.
 fn encode(id: u16, name: &str, kind: DnsKind) -> Result<Vec<u8>, String> {
-    let mut out = Vec::with_capacity(32 + name.len());
-    for word in [id, 0x0100, 1, 0, 0, 0] {
-        out.extend_from_slice(&word.to_be_bytes());
-    }
-    for label in name.split('.') {
-        if label.is_empty() || label.len() > 63 {
-            return Err(format!("{name:?} is no domain name"));
-        }
-        out.push(label.len() as u8);
-        out.extend_from_slice(label.as_bytes());
-    }
-    out.push(0);
-    if name.len() > 253 {
-        return Err(format!("the name is {} bytes long, at most 253 are allowed", name.len()));
-    }
-    out.extend_from_slice(&code(kind).to_be_bytes());
-    out.extend_from_slice(&CLASS_IN.to_be_bytes());
-    Ok(out)
+    question(id, name, code(kind))
 }
 
 /// Reads an answer; every offset is checked, and pointers are followed a bounded number of times.
@@ -275,45 +257,10 @@ fn record(message: &[u8], at: usize, length: usize, kind: DnsKind) -> Option<Rec
     })
 }
 
-fn u16_at(message: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(message.get(at..at + 2)?.try_into().ok()?))
-}
-
-/// Where the name that begins here ends.
-fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {
-    for _ in 0..NAME_STEPS_MAX {
-        match *message.get(at)? {
-            0 => return Some(at + 1),
-            pointer if pointer & 0xc0 == 0xc0 => return Some(at + 2),
-            length if length & 0xc0 == 0 => at += 1 + usize::from(length),
-            _ => return None,
-        }
-    }
-    None
-}
-
-/// The name that begins here, with a closing dot.
-fn name_at(message: &[u8], mut at: usize) -> Option<String> {
-    let mut name = String::new();
-    for _ in 0..NAME_STEPS_MAX {
-        match *message.get(at)? {
-            0 => return Some(if name.is_empty() { ".".into() } else { name }),
-            pointer if pointer & 0xc0 == 0xc0 => at = usize::from(u16_at(message, at)? & 0x3fff),
-            length if length & 0xc0 == 0 => {
-                let end = at + 1 + usize::from(length);
-                name.push_str(&String::from_utf8_lossy(message.get(at + 1..end)?));
-                name.push('.');
-                at = end;
-            }
-            _ => return None,
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::CLASS_IN;
 
     #[test]
     fn resolv_conf_names_servers_search_and_options() {
