@@ -17,6 +17,9 @@ need runuser util-linux
 need logger bsdutils
 need rsyslogd rsyslog
 need xmlsec1 xmlsec1
+need redis-server redis-server
+need mariadbd mariadb-server-core
+need my_print_defaults mariadb-client-core
 ls /usr/lib/*/rsyslog/omelasticsearch.so >/dev/null 2>&1 || missing+=(rsyslog-elasticsearch)
 need psql postgresql-client
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then missing+=(postgresql); fi
