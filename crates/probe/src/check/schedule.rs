@@ -44,8 +44,9 @@ impl Schedule {
             None => false,
         };
         let hash = spread(key);
+        let turn = turn_after(hash, interval_ms, now_ms);
         let soon = now_ms.saturating_add((hash % FIRST_WITHIN_MS as u64) as i64 + 1);
-        let due_ms = turn_after(hash, interval_ms, now_ms).min(soon);
+        let due_ms = if turn.saturating_sub(now_ms) > FIRST_WITHIN_MS { soon } else { turn };
         self.entries.insert(Arc::clone(key), Entry { interval_ms, due_ms, generation: 0, running });
         self.queue(key, due_ms);
     }
