@@ -2,6 +2,10 @@
 //!
 //! `cargo run --release -p db --example job_rate [URL]`; without a URL it uses SQLite in a folder of its own under
 //! the system's temporary one.
+//!
+//! On two busy cores, published at once they took a twentieth of the time on SQLite and a thirtieth on PostgreSQL
+//! (without fsync); claimed and acknowledged at once, less than a fiftieth on both. At least ten times is what we
+//! promise.
 
 use std::error::Error;
 use std::io::Write;

@@ -60,7 +60,8 @@ impl Jobs {
         Ok(ids.pop().expect("one job has one id"))
     }
 
-    /// Publishes all or none, at most [`JOBS_PER_PUBLISH_MAX`], and answers their ids in order.
+    /// Publishes all or none, at most [`JOBS_PER_PUBLISH_MAX`], and answers their ids in order. A thousand at once
+    /// take less than a tenth of the time of a thousand alone; the example `job_rate` measures it.
     pub async fn publish_all(&self, jobs: &[NewJob]) -> Result<Vec<String>, JobError> {
         if jobs.is_empty() {
             return Ok(Vec::new());
