@@ -19,14 +19,14 @@ async fn send(stream: &mut TcpStream, sequence: u8, content: &[u8]) {
     let mut packet = (content.len() as u32).to_le_bytes()[..3].to_vec();
     packet.push(sequence);
     packet.extend_from_slice(content);
-    stream.write_all(&packet).await.unwrap();
+    stream.write_all(&packet).await.expect("the scripted client keeps to the protocol");
 }
 
 async fn receive(stream: &mut TcpStream) -> (u8, Vec<u8>) {
     let mut head = [0; 4];
-    stream.read_exact(&mut head).await.unwrap();
+    stream.read_exact(&mut head).await.expect("the scripted client keeps to the protocol");
     let mut content = vec![0; u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize];
-    stream.read_exact(&mut content).await.unwrap();
+    stream.read_exact(&mut content).await.expect("the scripted client keeps to the protocol");
     (head[3], content)
 }
 
@@ -59,7 +59,9 @@ async fn serve(
 ) {
     send(&mut stream, 0, &greeting(greets)).await;
     let (mut sequence, answer) = receive(&mut stream).await;
-    let after_user = 32 + answer[32..].iter().position(|b| *b == 0).unwrap() + 1;
+    let after_user = 32
+        + answer[32..].iter().position(|b| *b == 0).expect("the scripted client keeps to the protocol")
+        + 1;
     let mut proof = answer[after_user + 1..][..answer[after_user] as usize].to_vec();
     if greets != "caching_sha2_password" {
         let request = [b"\xfecaching_sha2_password\0", &NONCE[..], &[0]].concat();
@@ -77,7 +79,9 @@ async fn serve(
         send(&mut stream, at + 1, &[&[1], public.as_bytes()].concat()).await;
         let (at, sealed) = receive(&mut stream).await;
         let mut plain = vec![0; key.key_size_bytes()];
-        let plain = key.decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut plain, None).unwrap();
+        let plain = key
+            .decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut plain, None)
+            .expect("the scripted client keeps to the protocol");
         let password: Vec<u8> = plain.iter().zip(NONCE.iter().cycle()).map(|(a, b)| a ^ b).collect();
         good = password == [PASSWORD.as_bytes(), &[0]].concat();
         sequence = at;
@@ -101,24 +105,37 @@ async fn serve(
 
 #[tokio::test]
 async fn caching_sha2_password_works_from_the_cache_by_key_and_after_a_switch() {
-    let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
-    let der: PublicKeyX509Der = private.public_key().as_der().unwrap();
+    let private =
+        PrivateDecryptingKey::generate(KeySize::Rsa2048).expect("the scripted client keeps to the protocol");
+    let der: PublicKeyX509Der =
+        private.public_key().as_der().expect("the scripted client keeps to the protocol");
     let text = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
     let lines: Vec<String> =
         text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
     let public = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"));
-    let key = OaepPrivateDecryptingKey::new(private).unwrap();
+    let key = OaepPrivateDecryptingKey::new(private).expect("the scripted client keeps to the protocol");
     for (greets, knows, password, status) in [
         ("caching_sha2_password", true, PASSWORD, Healthy),
         ("caching_sha2_password", false, PASSWORD, Healthy),
         ("mysql_native_password", true, PASSWORD, Healthy),
         ("caching_sha2_password", true, "swordfish-9", Unhealthy),
     ] {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = format!("mysql://{}", listener.local_addr().unwrap());
+        let listener =
+            TcpListener::bind("127.0.0.1:0").await.expect("the scripted client keeps to the protocol");
+        let target =
+            format!("mysql://{}", listener.local_addr().expect("the scripted client keeps to the protocol"));
         let config = json!({"username": "u", "password": password, "sslMode": "disable"});
         let spec = json!({"type": "mysql", "target": target, "retries": 1, "config": config});
-        let serving = async { serve(listener.accept().await.unwrap().0, greets, knows, &key, &public).await };
+        let serving = async {
+            serve(
+                listener.accept().await.expect("the scripted client keeps to the protocol").0,
+                greets,
+                knows,
+                &key,
+                &public,
+            )
+            .await
+        };
         let (result, ()) = tokio::join!(run(spec), serving);
         expect(&result, status, if status == Healthy { "" } else { "1045: Access denied" });
     }

@@ -14,8 +14,8 @@ use crate::{Net, expect, run, run_with};
 
 /// A server that greets and repeats what it hears; its port.
 async fn parrot() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the stand-in keeps up");
+    let port = listener.local_addr().expect("the stand-in keeps up").port();
     kit::spawn::spawn("parrot", async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             kit::spawn::spawn("parrot's ear", async move {
@@ -101,9 +101,9 @@ async fn certificates_are_judged_by_age_names_and_chain() {
 
 /// A name server that knows `known.example`, by its UDP and TCP port.
 async fn name_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let socket = UdpSocket::bind(address).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the stand-in keeps up");
+    let address = listener.local_addr().expect("the stand-in keeps up");
+    let socket = UdpSocket::bind(address).await.expect("the stand-in keeps up");
     kit::spawn::spawn("names", async move {
         let mut buffer = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
@@ -113,12 +113,12 @@ async fn name_server() -> u16 {
     });
     kit::spawn::spawn("names by TCP", async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let length = stream.read_u16().await.unwrap();
+            let length = stream.read_u16().await.expect("the stand-in keeps up");
             let mut question = vec![0; length.into()];
-            stream.read_exact(&mut question).await.unwrap();
+            stream.read_exact(&mut question).await.expect("the stand-in keeps up");
             let answer = resolve(&question, true);
-            stream.write_u16(answer.len() as u16).await.unwrap();
-            stream.write_all(&answer).await.unwrap();
+            stream.write_u16(answer.len() as u16).await.expect("the stand-in keeps up");
+            stream.write_all(&answer).await.expect("the stand-in keeps up");
         }
     });
     address.port()
@@ -239,7 +239,9 @@ impl Facts for Known {
 
     async fn last_report(&self, check: &str) -> Result<Option<i64>, String> {
         assert_eq!(check, "test");
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("the stand-in keeps up");
         Ok(Some(now.as_millis() as i64 - 90_000))
     }
 
