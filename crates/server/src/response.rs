@@ -12,9 +12,9 @@ mod setup; // from saved objects to rules, channels and routes
 mod silences; // asked for quiet
 mod views; // shapes of answers
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use alert::engine::{Engine, EngineError, SilenceFault};
 use alert::tables::{TableError, Tables};
@@ -37,6 +37,8 @@ use run::Schedule;
 pub(crate) struct Response {
     jobs: ArcSwapOption<Jobs>,
     seats: Mutex<HashMap<TenantId, Arc<Seat>>>,
+    /// Tenants that had no rules when they were looked at, so that an idle tenant's part stays closed.
+    quiet: Mutex<HashSet<TenantId>>,
     /// One engine is opened at a time, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
 }
@@ -48,6 +50,19 @@ pub(crate) struct Seat {
     /// Its objects changed since they were read.
     stale: AtomicBool,
     pub(super) schedule: Mutex<Schedule>,
+    /// When it was last asked for, milliseconds.
+    used_at: AtomicI64,
+}
+
+/// A tenant without rules is let go when nobody asked for it for this long: long enough for every group to tell that
+/// its alerts are over.
+const IDLE_MS: i64 = 3_600_000;
+
+impl Seat {
+    /// Whether it can be let go.
+    pub(super) fn is_done(&self, now: i64) -> bool {
+        self.schedule.lock().is_empty() && now.saturating_sub(self.used_at.load(Ordering::Relaxed)) >= IDLE_MS
+    }
 }
 
 impl Response {
@@ -58,11 +73,20 @@ impl Response {
         if counts && let Some(seat) = self.seats.lock().get(tenant) {
             seat.stale.store(true, Ordering::Relaxed);
         }
+        if kind == ObjectKind::Rule {
+            self.quiet.lock().remove(tenant);
+        }
     }
 
     /// Lets go of a tenant.
     pub(crate) fn forget(&self, tenant: &TenantId) {
         self.seats.lock().remove(tenant);
+        self.quiet.lock().remove(tenant);
+    }
+
+    /// Every tenant is looked at again, since another node may have given it rules.
+    pub(super) fn look_again(&self) {
+        self.quiet.lock().clear();
     }
 
     /// The tenants whose rules are evaluated.
@@ -90,6 +114,7 @@ impl App {
     pub(super) async fn seat_of(self: &Arc<Self>, tenant: &TenantId) -> Result<Arc<Seat>, Fault> {
         let known = |app: &Self| app.response().seats.lock().get(tenant).cloned();
         if let Some(seat) = known(self) {
+            seat.used_at.store(self.now_ms(), Ordering::Relaxed);
             self.refresh(&seat).await?;
             return Ok(seat);
         }
@@ -105,7 +130,8 @@ impl App {
         let engine = Engine::open(tenant.clone(), tables, jobs, self.clock(), read.setup).await?;
         engine.set_rules(read.rules).await?;
         let schedule = Mutex::new(Schedule::new(engine.intervals(), self.now_ms()));
-        let seat = Arc::new(Seat { tenant: tenant.clone(), engine, stale: AtomicBool::new(false), schedule });
+        let (stale, used_at) = (AtomicBool::new(false), AtomicI64::new(self.now_ms()));
+        let seat = Arc::new(Seat { tenant: tenant.clone(), engine, stale, schedule, used_at });
         self.response().seats.lock().insert(tenant.clone(), Arc::clone(&seat));
         Ok(seat)
     }

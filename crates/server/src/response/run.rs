@@ -83,6 +83,11 @@ impl Schedule {
         due
     }
 
+    /// Whether there is no rule to be evaluated.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     fn done(&mut self, key: &str) {
         if let Some(rule) = self.rules.get_mut(key) {
             rule.running = false;
@@ -136,7 +141,7 @@ pub(crate) async fn alerting(app: SharedApp, stop: Shutdown) -> Result<(), BoxEr
         let now = app.now_ms();
         if now.saturating_sub(looked_at) >= LOOK_MS {
             looked_at = now;
-            if let Err(fault) = look(&app).await {
+            if let Err(fault) = look(&app, now).await {
                 tracing::warn!(reason = fault.message(), "tenants with rules could not be looked for");
             }
         }
@@ -147,6 +152,7 @@ pub(crate) async fn alerting(app: SharedApp, stop: Shutdown) -> Result<(), BoxEr
         }
         if now.saturating_sub(swept_at) >= SWEEP_MS {
             swept_at = now;
+            app.response().look_again();
             sweep(&app, now).await;
         }
         tokio::select! {
@@ -158,10 +164,13 @@ pub(crate) async fn alerting(app: SharedApp, stop: Shutdown) -> Result<(), BoxEr
 }
 
 /// Opens tenants that have rules, and writes down when rules were evaluated.
-async fn look(app: &SharedApp) -> Result<(), Fault> {
+async fn look(app: &SharedApp, now: i64) -> Result<(), Fault> {
     let control = app.control()?;
     for seat in app.response().seats() {
         seat.engine.record_evaluated().await?;
+        if seat.is_done(now) {
+            app.response().forget(&seat.tenant);
+        }
     }
     let mut after = None;
     loop {
@@ -176,10 +185,17 @@ async fn look(app: &SharedApp) -> Result<(), Fault> {
             if app.response().seats.lock().contains_key(&tenant.id) {
                 continue;
             }
-            let rules = control.objects(&tenant.id, ObjectKind::Rule, None, 1).await?;
-            if !rules.items.is_empty()
-                && let Err(fault) = app.seat_of(&tenant.id).await
-            {
+            // Noted before it is looked at, so that a rule which comes meanwhile is not missed.
+            if !app.response().quiet.lock().insert(tenant.id.clone()) {
+                continue;
+            }
+            let opened = match control.objects(&tenant.id, ObjectKind::Rule, None, 1).await {
+                Ok(rules) if rules.items.is_empty() => continue,
+                Ok(_) => app.seat_of(&tenant.id).await.map(drop),
+                Err(error) => Err(error.into()),
+            };
+            app.response().quiet.lock().remove(&tenant.id);
+            if let Err(fault) = opened {
                 tracing::warn!(tenant = %tenant.id, reason = fault.message(), "the rules of a tenant are not evaluated");
             }
         }
