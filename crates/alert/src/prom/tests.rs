@@ -131,7 +131,7 @@ fn each_error_has_its_place() {
         ),
         (
             rule("alert: A\nexpr: up\nannotations:\n  a: |\n    x\n    {{ nope }}"),
-            "rules.yml:9:8: group \"g\", rule 1, \"A\": annotation \"a\": template \"__alert_A\":2:4: function \"nope\" not defined; Prometheus templates have no such function",
+            "rules.yml:9:9: group \"g\", rule 1, \"A\": annotation \"a\": template \"__alert_A\":2:4: function \"nope\" not defined; Prometheus templates have no such function",
         ),
         (
             rule("alert: A\nexpr: up\nlabels: {a: '{{ $x }}'}"),
