@@ -168,8 +168,15 @@ pub struct Compare {
     /// How much earlier.
     pub offset: Span,
     /// What is compared with the threshold.
-    #[serde(rename = "as", default)]
+    #[serde(rename = "as", default, skip_serializing_if = "CompareAs::is_percent")]
     pub how: CompareAs,
+}
+
+impl CompareAs {
+    // What may be left out is left out, so that what is read and what is written have one schema.
+    fn is_percent(&self) -> bool {
+        *self == Self::Percent
+    }
 }
 
 /// What of a comparison with an earlier time counts.

@@ -154,7 +154,7 @@ pub struct InlineChannel {
     #[serde(rename = "type")]
     pub kind: String,
     /// Its settings.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Value>,
 }
 

@@ -38,10 +38,24 @@ const SCRAPE: &str = "scrape";
 /// Puts the marker in place of every secret.
 pub(crate) fn mask(kind: ObjectKind, spec: &mut Value) {
     mask_value(spec, false);
+    if kind == ObjectKind::Channel {
+        mask_channel(spec);
+    }
     if kind == ObjectKind::Agent
         && let Some(Value::String(yaml)) = spec.get_mut(SCRAPE)
     {
         *yaml = masked_yaml(yaml);
+    }
+}
+
+/// What the kind of a channel says is secret, such as the address of a chat's webhook.
+fn mask_channel(spec: &mut Value) {
+    let kind = spec.get("type").and_then(Value::as_str).and_then(alert::notify::Kind::parse);
+    let fields = kind.map_or(&[][..], alert::notify::Kind::fields);
+    for field in fields.iter().filter(|field| field.secret) {
+        if let Some(value) = spec.get_mut("config").and_then(|config| config.get_mut(field.name)) {
+            mask_value(value, true);
+        }
     }
 }
 

@@ -248,7 +248,7 @@ async fn secrets_are_masked_in_an_export_and_kept_by_it() {
     let world = World::new().await;
     let scrape = "# ours\nscrape_configs:\n- job_name: a\n  basic_auth: {username: u, password: hunter2}\n";
     let spec = json!({"host": true, "scrape": scrape});
-    let channel = json!({"url": "http://h/x", "token": "s3cret"});
+    let channel = json!({"type": "telegram", "config": {"chat": "1", "token": "1:s3cret"}});
     let docs = [
         doc("a.yaml", 1, "agent", "default", spec.clone()),
         doc("a.yaml", 2, "channel", "c", channel.clone()),
@@ -264,10 +264,10 @@ async fn secrets_are_masked_in_an_export_and_kept_by_it() {
     }
     assert_eq!(world.changes(&docs, json!({"prune": true})).await, [""; 0], "nothing is lost");
     // A change of a secret is a change that does not show it.
-    docs[1]["content"]["spec"] = json!({"url": "http://h/x", "token": "other"});
+    docs[1]["content"]["spec"] = json!({"type": "telegram", "config": {"chat": "1", "token": "1:other"}});
     let answer = world.apply(&docs, json!({})).await.text();
     assert!(
-        answer.contains("spec.token") && !answer.contains("other") && !answer.contains("s3cret"),
+        answer.contains("spec.config.token") && !answer.contains("other") && !answer.contains("s3cret"),
         "{answer}"
     );
     let control = world.server.app.control().expect("control");
