@@ -143,6 +143,30 @@ pub mod audit {
     pub const DETAIL: usize = 16;
 }
 
+/// Positions of the columns of runs of health checks.
+pub mod check {
+    /// When the run began.
+    pub const TIMESTAMP: usize = 0;
+    /// The check's id, which stays when its name changes.
+    pub const CHECK_ID: usize = 1;
+    /// What the check was called.
+    pub const NAME: usize = 2;
+    /// What it looks at, such as `http`.
+    pub const KIND: usize = 3;
+    /// Where it was run: `server`, or an agent's name.
+    pub const PLACE: usize = 4;
+    /// `healthy`, `unhealthy` or `unknown`.
+    pub const STATUS: usize = 5;
+    /// What the last attempt took, milliseconds.
+    pub const LATENCY_MS: usize = 6;
+    /// Attempts made.
+    pub const ATTEMPTS: usize = 7;
+    /// Why it is not healthy.
+    pub const MESSAGE: usize = 8;
+    /// What was seen, a JSON object.
+    pub const DETAILS: usize = 9;
+}
+
 const AUDIT: [FixedColumn; 17] = [
     column("timestamp", FixedKind::Timestamp),
     column("at", FixedKind::Int),
@@ -198,12 +222,26 @@ const EVENTS: [FixedColumn; 8] = [
     column("value", FixedKind::Double),
 ];
 
+const CHECKS: [FixedColumn; 10] = [
+    column("timestamp", FixedKind::Timestamp),
+    column("check_id", FixedKind::Text),
+    column("name", FixedKind::Text),
+    column("type", FixedKind::Text),
+    column("place", FixedKind::Text),
+    column("status", FixedKind::Text),
+    column("latency_ms", FixedKind::Double),
+    column("attempts", FixedKind::Int),
+    column("message", FixedKind::Text),
+    column("details", FixedKind::Json),
+];
+
 /// The fixed columns of a signal's rows. The first is always the time. Empty for signals that are not rows.
 pub const fn columns(signal: Signal) -> &'static [FixedColumn] {
     match signal {
         Signal::Logs => &LOGS,
         Signal::Traces => &SPANS,
         Signal::Events => &EVENTS,
+        Signal::Checks => &CHECKS,
         Signal::Audit => &AUDIT,
         Signal::Metrics => &[],
     }

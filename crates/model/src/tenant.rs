@@ -69,11 +69,14 @@ pub enum Signal {
     Audit = 4,
     /// What people and programs did: deploys, commands, purchases.
     Events = 5,
+    /// Runs of health checks.
+    Checks = 6,
 }
 
 impl Signal {
     /// Every signal, in the order of their codes.
-    pub const ALL: [Self; 5] = [Self::Metrics, Self::Logs, Self::Traces, Self::Audit, Self::Events];
+    pub const ALL: [Self; 6] =
+        [Self::Metrics, Self::Logs, Self::Traces, Self::Audit, Self::Events, Self::Checks];
 
     /// The name used in paths, settings and metrics.
     pub fn as_str(self) -> &'static str {
@@ -83,6 +86,7 @@ impl Signal {
             Self::Traces => "traces",
             Self::Audit => "audit",
             Self::Events => "events",
+            Self::Checks => "checks",
         }
     }
 

@@ -38,7 +38,7 @@ impl Field {
         match signal {
             Signal::Traces => &self.spans,
             Signal::Events => &self.events,
-            Signal::Logs | Signal::Metrics | Signal::Audit => &self.logs,
+            Signal::Logs | Signal::Metrics | Signal::Audit | Signal::Checks => &self.logs,
         }
     }
 

@@ -201,7 +201,7 @@ fn trace_id(records: &Records, row: usize) -> Option<TraceId> {
     let column = match records.signal {
         Signal::Traces => span::TRACE_ID,
         Signal::Logs => log::TRACE_ID,
-        Signal::Events | Signal::Metrics | Signal::Audit => return None,
+        Signal::Events | Signal::Metrics | Signal::Audit | Signal::Checks => return None,
     };
     match records.fields_of(row)[column] {
         Value::Bytes(id) => id.of(&records.text).try_into().ok(),
@@ -213,7 +213,7 @@ fn is_error(records: &Records, row: usize) -> bool {
     match records.signal {
         Signal::Traces => records.text_of(records.fields_of(row)[span::STATUS_CODE]) == Some("error"),
         Signal::Logs => matches!(records.fields_of(row)[log::SEVERITY_NUMBER], Value::Int(ERROR_MIN..)),
-        Signal::Events | Signal::Metrics | Signal::Audit => false,
+        Signal::Events | Signal::Metrics | Signal::Audit | Signal::Checks => false,
     }
 }
 

@@ -15,17 +15,19 @@ mod patterns; // messages that are alike
 mod read; // rows out of slices
 mod source; // where slices come from
 mod template; // what similar messages have in common
+mod timeline; // two columns in order of time
 mod view; // fields as texts
 
 pub use aggregate::{Aggregated, Figure, FigureKind};
 pub use around::Around;
 pub use facets::{Facet, Facets, FieldInfo};
 pub use histogram::{Histogram, HistogramSeries};
-pub use json::{event_json, log_json, row_json, span_json, time_text};
+pub use json::{check_json, event_json, log_json, row_json, span_json, time_text};
 pub use page::{Cursor, PAGE_BYTES_MAX, Page, Sort};
 pub use patterns::{Pattern, Patterns};
 pub use read::{Row, RowValue, decoded};
 pub use source::{RowSource, Slices, StoredRows};
+pub use timeline::Timeline;
 
 use std::sync::Arc;
 

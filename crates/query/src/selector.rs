@@ -16,7 +16,7 @@ use store::rows::Filter;
 use crate::search::{Label, label};
 
 /// Signals whose rows a selector is applied to.
-const SIGNALS: [Signal; 3] = [Signal::Logs, Signal::Traces, Signal::Events];
+const SIGNALS: [Signal; 4] = [Signal::Logs, Signal::Traces, Signal::Events, Signal::Checks];
 
 /// Each `_` doubles the keys that are looked at.
 const UNDERSCORES_MAX: usize = 4;

@@ -89,6 +89,8 @@ pub struct Tables {
     pub spans: Arc<dyn RowSource>,
     /// Events.
     pub events: Arc<dyn RowSource>,
+    /// Runs of health checks.
+    pub checks: Arc<dyn RowSource>,
     /// Series.
     pub metrics: MetricSnapshot,
 }

@@ -251,6 +251,7 @@ impl Engine {
             Signal::Logs => self.settings.logs_retention_ms,
             Signal::Traces => self.settings.traces_retention_ms,
             Signal::Events => self.settings.events_retention_ms,
+            Signal::Checks => self.settings.checks_retention_ms,
             Signal::Audit => self.settings.audit_retention_ms,
             Signal::Metrics => None,
         };

@@ -31,6 +31,8 @@ pub struct Settings {
     pub traces_retention_ms: Option<i64>,
     /// The same for events.
     pub events_retention_ms: Option<i64>,
+    /// The same for runs of health checks.
+    pub checks_retention_ms: Option<i64>,
     /// The same of the audit log.
     pub audit_retention_ms: Option<i64>,
     /// Rows that fulfil a predicate are kept for so many milliseconds instead; of a signal's rules the first that
@@ -59,6 +61,7 @@ impl Default for Settings {
             logs_retention_ms: Some(7 * DAY_MS),
             traces_retention_ms: Some(7 * DAY_MS),
             events_retention_ms: Some(30 * DAY_MS),
+            checks_retention_ms: Some(30 * DAY_MS),
             audit_retention_ms: Some(365 * DAY_MS),
             retention_rules: Vec::new(),
             storage_bytes_max: None,

@@ -23,7 +23,7 @@ use item::{Attrs, Item};
 pub fn encode(records: &Records, encoding: Encoding) -> Vec<u8> {
     let groups = match records.signal {
         Signal::Logs | Signal::Traces => groups(records),
-        Signal::Metrics | Signal::Events | Signal::Audit => Vec::new(),
+        Signal::Metrics | Signal::Events | Signal::Audit | Signal::Checks => Vec::new(),
     };
     match encoding {
         Encoding::Protobuf => protobuf::encode(&groups),

@@ -42,7 +42,7 @@ pub fn partial_success(encoding: Encoding, signal: Signal, rejected: u64, messag
             let field = match signal {
                 Signal::Logs | Signal::Events => "rejectedLogRecords",
                 Signal::Traces => "rejectedSpans",
-                Signal::Metrics | Signal::Audit => "rejectedDataPoints",
+                Signal::Metrics | Signal::Audit | Signal::Checks => "rejectedDataPoints",
             };
             let partial = json!({ field: rejected.to_string(), "errorMessage": message });
             json!({ "partialSuccess": partial }).to_string().into_bytes()

@@ -1,7 +1,7 @@
 //! Rows as JSON, in the shapes that the monitoring API answers with.
 
 use model::Signal;
-use model::record::{event, log, span};
+use model::record::{check, event, log, span};
 use serde_json::{Map, Value, json};
 
 use super::read::{Row, RowValue};
@@ -12,6 +12,7 @@ pub fn row_json(row: &Row) -> Value {
     match row.signal {
         Signal::Traces => span_json(row),
         Signal::Events => event_json(row),
+        Signal::Checks => check_json(row),
         _ => log_json(row),
     }
 }
@@ -76,6 +77,24 @@ pub fn event_json(row: &Row) -> Value {
         "service": row.service,
         "attributes": object(&row.attributes),
         "resource": object(&row.resource),
+    })
+}
+
+/// `{"id","timestamp","check_id","name","type","place","status","latency_ms","attempts","message","details"}`
+pub fn check_json(row: &Row) -> Value {
+    let at = |position: usize| row.fixed.get(position).unwrap_or(&RowValue::Null);
+    json!({
+        "id": row.id,
+        "timestamp": time_text(row.time_ns),
+        "check_id": value_json(at(check::CHECK_ID)),
+        "name": value_json(at(check::NAME)),
+        "type": value_json(at(check::KIND)),
+        "place": value_json(at(check::PLACE)),
+        "status": value_json(at(check::STATUS)),
+        "latency_ms": value_json(at(check::LATENCY_MS)),
+        "attempts": value_json(at(check::ATTEMPTS)),
+        "message": value_json(at(check::MESSAGE)),
+        "details": at(check::DETAILS).as_text().map_or(Value::Null, object),
     })
 }
 

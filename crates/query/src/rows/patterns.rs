@@ -6,7 +6,7 @@ use datafusion::arrow::array::Array;
 use datafusion::arrow::array::cast::AsArray;
 use datafusion::arrow::array::types::Int64Type;
 use datafusion::arrow::buffer::BooleanBuffer;
-use model::record::{event, log, span};
+use model::record::{check, event, log, span};
 use model::{Field, Signal};
 use rayon::prelude::*;
 use store::rows::{Column, Cost, Slice, ValueKind};
@@ -135,6 +135,7 @@ impl RowReader {
         let message = match self.signal() {
             Signal::Traces => span::NAME,
             Signal::Events => event::NAME,
+            Signal::Checks => check::MESSAGE,
             _ => log::BODY,
         };
         let fixed = |position: usize, kind| Column::FieldAs(Field::Fixed(position as u8), kind);

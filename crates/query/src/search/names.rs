@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::record::{event, log, span};
+use model::record::{check, event, log, span};
 use model::{Field, FixedKind, Signal, record};
 
 use super::ast::{Name, Scope};
@@ -45,6 +45,7 @@ pub(super) fn message_of(signal: Signal) -> Field {
     Field::Fixed(match signal {
         Signal::Logs => log::BODY,
         Signal::Traces => span::NAME,
+        Signal::Checks => check::MESSAGE,
         _ => event::NAME,
     } as u8)
 }
@@ -128,6 +129,8 @@ fn alias(name: &str, signal: Signal) -> Option<usize> {
         (Signal::Events, "team") => event::TEAM_ID,
         (Signal::Events, "project") => event::PROJECT_ID,
         (Signal::Events, "session") => event::SESSION_ID,
+        (Signal::Checks, "time") => check::TIMESTAMP,
+        (Signal::Checks, "check") => check::NAME,
         _ => return None,
     })
 }

@@ -8,10 +8,11 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::Result;
 
 /// Every name that can stand behind FROM.
-pub(super) const TABLES: [&str; 8] = [
+pub(super) const TABLES: [&str; 9] = [
     "logs",
     "spans",
     "events",
+    "checks",
     "metrics",
     "LogEntry",
     "SystemMetric",

@@ -65,6 +65,7 @@ struct Known {
     logs: Vec<KeyInfo>,
     spans: Vec<KeyInfo>,
     events: Vec<KeyInfo>,
+    checks: Vec<KeyInfo>,
     labels: BTreeSet<String>,
     /// Names in the statement that no table has: keys that no row has in this range.
     missing: BTreeSet<String>,
@@ -88,6 +89,7 @@ impl Known {
             logs: keys(&tables.logs, "logs")?,
             spans: keys(&tables.spans, "spans")?,
             events: keys(&tables.events, "events")?,
+            checks: keys(&tables.checks, "checks")?,
             labels: BTreeSet::new(),
             missing: BTreeSet::new(),
             scoped: BTreeSet::new(),
@@ -114,6 +116,7 @@ impl Known {
             || key(&self.logs)
             || key(&self.spans)
             || key(&self.events)
+            || key(&self.checks)
             || self.labels.contains(name)
             || self.missing.contains(name)
     }
@@ -132,7 +135,12 @@ impl Known {
 /// The columns that tables have whatever is in them.
 fn fixed_columns(uses: impl Fn(&str) -> bool) -> BTreeSet<&'static str> {
     let mut fixed = BTreeSet::new();
-    for (table, signal) in [("logs", Signal::Logs), ("spans", Signal::Traces), ("events", Signal::Events)] {
+    for (table, signal) in [
+        ("logs", Signal::Logs),
+        ("spans", Signal::Traces),
+        ("events", Signal::Events),
+        ("checks", Signal::Checks),
+    ] {
         if uses(table) {
             fixed.extend(model::record::columns(signal).iter().map(|column| column.name));
             fixed.extend([ATTRIBUTES, RESOURCE_ATTRIBUTES]);
@@ -207,6 +215,7 @@ async fn state(
     catalog.add("logs", rows(&tables.logs, &known.logs, &named, false));
     catalog.add("spans", rows(&tables.spans, &known.spans, &named, false));
     catalog.add("events", rows(&tables.events, &known.events, &named, false));
+    catalog.add("checks", rows(&tables.checks, &known.checks, &named, false));
     let metrics = MetricTable::new(tables.metrics.clone(), &known.label_columns(), shared.clone());
     catalog.add("metrics", Arc::new(metrics));
     catalog.add("LogEntry", Arc::new(ViewTable::new(log_entry, None)));

@@ -61,6 +61,7 @@ fn run(slices: &[&[Value]], limits: SqlLimits, query: &str) -> Result<SqlResult,
         logs: Arc::new(Slices::new(Signal::Logs, slices)),
         spans: empty(Signal::Traces),
         events: empty(Signal::Events),
+        checks: empty(Signal::Checks),
     };
     let engine = SqlEngine::new(limits).expect("threads");
     let request = SqlRequest { query: query.into(), start_ns: 0, end_ns: i64::MAX, limit: None };

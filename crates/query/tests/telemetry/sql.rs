@@ -41,6 +41,7 @@ fn fixture() -> Fixture {
         logs: source(&logs, 64, 2),
         spans: spans(),
         events: events(),
+        checks: Arc::new(query::rows::Slices::new(model::Signal::Checks, Vec::new())),
         metrics: store.snapshot(&TenantId::default_tenant()),
     };
     let limits = SqlLimits { memory_bytes_max: 64 << 20, rows_max: 5000, ..SqlLimits::default() };

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::record::{columns, event, log, span};
+use model::record::{check, columns, event, log, span};
 use model::{FixedKind, Order, Scalar, Signal, TextMatch};
 use regex_syntax::hir::{Hir, HirKind};
 
@@ -52,9 +52,10 @@ pub(crate) enum FixedTokens {
 pub(crate) fn fixed_tokens(signal: Signal, index: usize) -> FixedTokens {
     let Some(column) = columns(signal).get(index) else { return FixedTokens::None };
     match (signal, index, column.kind) {
-        (Signal::Logs, log::BODY, _) | (Signal::Traces, span::NAME, _) | (Signal::Events, event::NAME, _) => {
-            FixedTokens::Words
-        }
+        (Signal::Logs, log::BODY, _)
+        | (Signal::Traces, span::NAME, _)
+        | (Signal::Events, event::NAME, _)
+        | (Signal::Checks, check::MESSAGE, _) => FixedTokens::Words,
         (Signal::Traces, span::PARENT_SPAN_ID, _) => FixedTokens::None,
         (_, _, FixedKind::Text) => FixedTokens::Attr(KeyTokens::new(column.name)),
         (_, _, FixedKind::TraceId | FixedKind::SpanId) => FixedTokens::Id(KeyTokens::new(column.name)),
