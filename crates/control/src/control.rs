@@ -102,6 +102,11 @@ impl Control {
         Ok(control)
     }
 
+    /// The keys that secrets are sealed with and addresses are signed with.
+    pub fn keyring(&self) -> &Keyring {
+        &self.shared.keyring
+    }
+
     /// The database behind, for what keeps tables of its own in it.
     pub fn database(&self) -> &Database {
         &self.shared.db

@@ -89,7 +89,7 @@ impl ObjectKind {
 
     /// Whether it holds secrets, so that it is encrypted where it is stored.
     fn is_secret(self) -> bool {
-        matches!(self, Self::Channel | Self::Pipeline | Self::Agent)
+        matches!(self, Self::Channel | Self::Pipeline | Self::Agent | Self::Check)
     }
 
     /// Reads the spelling.
@@ -261,7 +261,7 @@ impl Control {
 
 impl Control {
     /// A specification as it is stored: sealed where its kind holds secrets.
-    fn stored(&self, kind: ObjectKind, name: &str, text: String) -> Result<String, ControlError> {
+    pub(crate) fn stored(&self, kind: ObjectKind, name: &str, text: String) -> Result<String, ControlError> {
         if !kind.is_secret() {
             return Ok(text);
         }

@@ -217,17 +217,25 @@ impl Control {
         if taken.is_some() {
             return Err(ControlError::Exists { kind: kind.as_str(), name: to.to_owned() });
         }
-        let renamed =
-            sqlx::query("UPDATE objects SET name = $3 WHERE kind = $1 AND name = $2 RETURNING file")
-                .bind(kind.as_str())
-                .bind(name)
-                .bind(to)
-                .fetch_optional(&mut *tx)
-                .await?;
-        let renamed = renamed.ok_or_else(|| not_found(kind.as_str(), name))?;
-        if let Some(file) = renamed.try_get::<Option<String>, _>("file")? {
+        // Taken by writing, so that no other writer comes in between.
+        let taken = sqlx::query(
+            "UPDATE objects SET name = name WHERE kind = $1 AND name = $2 \
+             RETURNING name, spec, version, created_at, updated_at, file",
+        );
+        let taken = taken.bind(kind.as_str()).bind(name).fetch_optional(&mut *tx).await?;
+        let object = self.object_of_row(kind, &taken.ok_or_else(|| not_found(kind.as_str(), name))?)?;
+        if let Some(file) = object.file {
             return Err(crate::objects::owned(kind, name, file));
         }
+        // A sealed specification is bound to the name.
+        let spec = self.stored(kind, to, object.spec.to_string())?;
+        sqlx::query("UPDATE objects SET name = $3, spec = $4 WHERE kind = $1 AND name = $2")
+            .bind(kind.as_str())
+            .bind(name)
+            .bind(to)
+            .bind(spec)
+            .execute(&mut *tx)
+            .await?;
         if let Some(table) = table_of(kind) {
             let rename = format!(r#"UPDATE "{table}" SET "name" = $2 WHERE "name" = $1"#);
             sqlx::query(AssertSqlSafe(rename)).bind(name).bind(to).execute(&mut *tx).await?;

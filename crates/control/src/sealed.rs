@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -21,6 +22,9 @@ use crate::secret::random;
 const VERSION: &str = "v1:";
 const ID_BYTES: usize = 8;
 const KEY_BYTES: usize = 32;
+
+/// Bytes of a code below which it could be guessed.
+const CODE_BYTES_MIN: usize = 16;
 
 /// Longest text that is sealed: a private key with room to spare.
 pub(crate) const PLAIN_BYTES_MAX: usize = 64 << 10;
@@ -37,6 +41,7 @@ pub struct Keyring {
 struct Key {
     id: [u8; ID_BYTES],
     cipher: RandomizedNonceKey,
+    signer: hmac::Key,
 }
 
 impl fmt::Debug for Keyring {
@@ -115,6 +120,24 @@ impl Keyring {
         Ok(opened.map_err(|_| damaged("it was changed, or belongs to another row"))?.to_vec())
     }
 
+    /// A code that nobody else can make for these words under this purpose: 32 bytes, always the same (HMAC-SHA256).
+    pub fn sign(&self, purpose: &str, words: &str) -> Vec<u8> {
+        let key = self.keys.first().expect("a keyring holds at least one key");
+        hmac::sign(&key.signer, signed(purpose, words).as_bytes()).as_ref().to_vec()
+    }
+
+    /// Whether [`Keyring::sign`] made a code that begins like this, at least 16 bytes of it, under any of the keys.
+    /// Compares in constant time.
+    pub fn verify(&self, purpose: &str, words: &str, code: &[u8]) -> bool {
+        let text = signed(purpose, words);
+        let is_its = |key: &Key| {
+            let whole = hmac::sign(&key.signer, text.as_bytes());
+            let start = whole.as_ref().get(..code.len());
+            start.is_some_and(|start| constant_time::verify_slices_are_equal(start, code).is_ok())
+        };
+        code.len() >= CODE_BYTES_MIN && self.keys.iter().any(is_its)
+    }
+
     /// True when `sealed` was made by a key that no longer seals, so that it is worth sealing again.
     pub fn is_old(&self, sealed: &str) -> bool {
         let bytes = sealed.strip_prefix(VERSION).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
@@ -122,12 +145,18 @@ impl Keyring {
     }
 }
 
+/// What is signed: the length keeps the two apart.
+fn signed(purpose: &str, words: &str) -> String {
+    format!("{}:{purpose}{words}", purpose.len())
+}
+
 impl Key {
     fn new(bytes: &[u8]) -> Self {
         let digest = Sha256::new().chain_update("bellwether key id").chain_update(bytes).finalize();
         let id = digest[..ID_BYTES].try_into().expect("the slice has that length");
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, bytes).expect("the key has 32 bytes");
-        Self { id, cipher }
+        let signer = Sha256::new().chain_update("bellwether mac key").chain_update(bytes).finalize();
+        Self { id, cipher, signer: hmac::Key::new(hmac::HMAC_SHA256, &signer) }
     }
 }
 
@@ -202,6 +231,30 @@ mod tests {
         }
         assert!(keyring.seal("x", &vec![0; PLAIN_BYTES_MAX + 1]).is_err());
         assert_eq!(format!("{keyring:?}"), "Keyring { keys: 1 }");
+    }
+
+    #[test]
+    fn a_code_is_for_its_words_and_purpose_under_any_key_of_the_ring() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret.key");
+        let keyring = Keyring::open(&file).unwrap();
+        let code = keyring.sign("push", "a/1");
+        assert_eq!(code, keyring.sign("push", "a/1"));
+        for (purpose, words, code, want) in [
+            ("push", "a/1", &code[..], true),
+            ("push", "a/2", &code[..], false),
+            ("pus", "ha/1", &code[..], false),
+            ("push", "a/1", &code[..18], true),
+            ("push", "a/1", &code[..15], false),
+            ("push", "a/1", &[], false),
+        ] {
+            assert_eq!(keyring.verify(purpose, words, code), want, "{purpose} {words}");
+        }
+        assert!(!Keyring::ephemeral().unwrap().verify("push", "a/1", &code));
+        let old = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{}\n{old}", STANDARD.encode([7; KEY_BYTES]))).unwrap();
+        let rotated = Keyring::open(&file).unwrap();
+        assert!(rotated.verify("push", "a/1", &code) && rotated.sign("push", "a/1") != code);
     }
 
     #[test]
