@@ -17,14 +17,16 @@ mod runner; // many checks at once
 mod schedule; // what is due when
 mod spec; // what people write
 mod state; // what a stream of results means
+mod tables; // what is kept between runs of the program
 mod tls; // handshakes that remember the certificate
 mod trace; // one attempt while it lasts
 mod x509; // what a certificate says
 
-pub use reach::{Exit, Facts, Reach, Refused, Verdict};
+pub use reach::{Exit, Facts, Reach, Refused, Report, Verdict};
 pub use result::{Certificate, CheckResult, CheckStatus, Details, Timings};
 pub use run::Prober;
 pub use runner::{Carry, Runner, RunnerStats};
 pub use schedule::{CheckKey, Schedule};
 pub use spec::*;
 pub use state::{Change, Policy, State, Tracker, Transition, expiry_stage};
+pub use tables::{KeptCheck, TENANT, Tables};

@@ -46,6 +46,15 @@ pub struct Exit {
     pub output: String,
 }
 
+/// A program's report about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// When it came, milliseconds since the Unix epoch.
+    pub at: i64,
+    /// What failed; nothing when all went well.
+    pub failed: Option<String>,
+}
+
 /// What a registered function found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -70,8 +79,8 @@ pub trait Facts: Send + Sync + fmt::Debug {
         Err("queries are not answered here; run the check on the server".into())
     }
 
-    /// When the program behind a heartbeat last reported, milliseconds since the Unix epoch.
-    async fn last_report(&self, check: &str) -> Result<Option<i64>, String> {
+    /// The last report of the program behind a heartbeat.
+    async fn last_report(&self, check: &str) -> Result<Option<Report>, String> {
         let _ = check;
         Err("heartbeats are not received here; run the check on the server".into())
     }

@@ -71,6 +71,7 @@ impl CheckResult {
 /// What the last attempt saw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(rename = "HealthCheckDetails")]
 pub struct Details {
     /// The address that was connected to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +95,7 @@ pub struct Details {
 /// Parts of one attempt, milliseconds; absent where there was none. After redirects those of the last request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(rename = "HealthCheckTimings")]
 pub struct Timings {
     /// Finding the address.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +116,7 @@ pub struct Timings {
 /// A certificate that was shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "HealthCheckCertificate")]
 pub struct Certificate {
     /// Whose it is: the common name, or the organization.
     pub subject: String,

@@ -75,7 +75,7 @@ impl Runner {
             return self.remove(key);
         }
         let mut plan = self.plan.lock();
-        let interval_ms = check.interval().as_millis() as i64;
+        let interval_ms = check.every().as_millis() as i64;
         plan.schedule.set(key, interval_ms, self.clock.now_ms());
         plan.checks.insert(Arc::clone(key), check);
         drop(plan);

@@ -237,12 +237,12 @@ impl Facts for Known {
         }
     }
 
-    async fn last_report(&self, check: &str) -> Result<Option<i64>, String> {
+    async fn last_report(&self, check: &str) -> Result<Option<probe::check::Report>, String> {
         assert_eq!(check, "test");
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .expect("the stand-in keeps up");
-        Ok(Some(now.as_millis() as i64 - 90_000))
+        Ok(Some(probe::check::Report { at: now.as_millis() as i64 - 90_000, failed: None }))
     }
 
     async fn command(&self, name: &str, args: &[String]) -> Result<Exit, String> {

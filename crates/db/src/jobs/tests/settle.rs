@@ -161,7 +161,11 @@ async fn an_effect_in_the_shared_part_happens_once_over_a_crash_before_the_ackno
                 insert.execute(&mut *tx).await.unwrap();
             }
             // Not left to the end of `tx`: the server would roll back some time later, and its locks stand until then.
-            if commits { tx.commit().await.unwrap() } else { tx.rollback().await.unwrap() }
+            if commits {
+                tx.commit().await.unwrap()
+            } else {
+                tx.rollback().await.unwrap()
+            }
             Ok::<bool, JobError>(first)
         };
         q.publish(job("a", "x")).await.unwrap();

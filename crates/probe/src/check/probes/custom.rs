@@ -14,7 +14,7 @@ pub(super) async fn heartbeat(
 ) -> Result<(), Fault> {
     let last = facts.last_report(trace.check.name()).await.map_err(Fault::unknown)?;
     let Some(last) = last else { return Err(Fault::unknown("it has not reported yet")) };
-    let silent_ms = trace.clock.now_ms().saturating_sub(last);
+    let silent_ms = trace.clock.now_ms().saturating_sub(last.at);
     trace.value("silentSeconds", silent_ms as f64 / 1000.0);
     let (interval, grace) = (trace.check.spec().interval, config.grace);
     if silent_ms > (i64::from(interval) + i64::from(grace)) * 1000 {
@@ -23,7 +23,10 @@ pub(super) async fn heartbeat(
             format!("the last report is {silent} s old; one is due every {interval} s, {grace} s of grace");
         return Err(Fault::unhealthy(message));
     }
-    Ok(())
+    match last.failed {
+        Some(failed) => Err(Fault::unhealthy(format!("it reported a failure: {failed}"))),
+        None => Ok(()),
+    }
 }
 
 pub(super) async fn query(

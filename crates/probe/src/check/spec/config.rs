@@ -12,6 +12,7 @@ use super::values::{JsonAssertion, Operator, Statuses};
 /// Whom to trust and who we are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckTlsOptions")]
 pub struct TlsOptions {
     /// Accept any certificate.
     pub insecure_skip_verify: bool,
@@ -28,6 +29,7 @@ pub struct TlsOptions {
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "CheckAuth")]
 pub enum Auth {
     /// A name and a password (RFC 7617).
     Basic {
@@ -45,6 +47,7 @@ pub enum Auth {
 
 /// Versions of HTTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CheckHttpVersion")]
 pub enum HttpVersion {
     /// What the server prefers over TLS, 1.1 without.
     #[default]
@@ -61,6 +64,7 @@ pub enum HttpVersion {
 /// Of `http` and `external_api`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckHttpConfig")]
 pub struct HttpConfig {
     /// GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.
     pub method: String,
@@ -116,6 +120,7 @@ impl Default for HttpConfig {
 /// Of `tcp`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckTcpConfig")]
 pub struct TcpConfig {
     /// Sent once connected.
     pub send: Option<String>,
@@ -126,6 +131,7 @@ pub struct TcpConfig {
 /// Of `tls`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckTlsConfig")]
 pub struct TlsConfig {
     /// Days that the certificate and those above it must still be valid.
     pub min_days: u32,
@@ -146,6 +152,7 @@ impl Default for TlsConfig {
 /// Kinds of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schemars(rename = "CheckRecordType")]
 pub enum RecordType {
     /// IPv4 addresses.
     #[default]
@@ -173,6 +180,7 @@ pub enum RecordType {
 /// How expected values are compared with those of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "CheckMatching")]
 pub enum Matching {
     /// Each expected value is among the answers.
     #[default]
@@ -186,6 +194,7 @@ pub enum Matching {
 /// Of `dns`. The target is the name; a name without records is unhealthy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckDnsConfig")]
 pub struct DnsConfig {
     /// Which records.
     pub record_type: RecordType,
@@ -200,6 +209,7 @@ pub struct DnsConfig {
 /// Of `icmp`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckIcmpConfig")]
 pub struct IcmpConfig {
     /// Echo requests sent, 1 to 20.
     pub count: u32,
@@ -216,6 +226,7 @@ impl Default for IcmpConfig {
 /// Of `grpc`: `grpc.health.v1.Health/Check`. The scheme `grpcs` asks for TLS.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckGrpcConfig")]
 pub struct GrpcConfig {
     /// The service that is asked about; the whole server when empty.
     pub service: String,
@@ -228,6 +239,7 @@ pub struct GrpcConfig {
 /// Of `websocket`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckWebSocketConfig")]
 pub struct WebSocketConfig {
     /// Sent with the handshake.
     pub headers: BTreeMap<String, Secret>,
@@ -242,6 +254,7 @@ pub struct WebSocketConfig {
 /// When a connection to a database is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "CheckSslMode")]
 pub enum SslMode {
     /// Never. A password that the server wants in the clear is sent so.
     Disable,
@@ -257,6 +270,7 @@ pub enum SslMode {
 /// Of `postgresql`, `mysql` and `database`. The target may name the database: `postgres://host:5432/name`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckDatabaseConfig")]
 pub struct DatabaseConfig {
     /// Who signs in; `postgres` or `root` when empty.
     pub username: String,
@@ -277,6 +291,7 @@ pub struct DatabaseConfig {
 /// Of `redis`. The scheme `rediss` asks for TLS.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckRedisConfig")]
 pub struct RedisConfig {
     /// Who signs in; the default user when absent.
     pub username: Option<String>,
@@ -291,6 +306,7 @@ pub struct RedisConfig {
 /// Of `disk`. The target is a path; its filesystem counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckDiskConfig")]
 pub struct DiskConfig {
     /// Share that may be in use, 0 to 100, as `df` counts; 90 when nothing is said.
     pub max_used_percent: Option<f64>,
@@ -303,6 +319,7 @@ pub struct DiskConfig {
 /// Of `memory`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckMemoryConfig")]
 pub struct MemoryConfig {
     /// Share that may be in use, 0 to 100: total without available.
     pub max_used_percent: f64,
@@ -317,6 +334,7 @@ impl Default for MemoryConfig {
 /// Of `heartbeat`. The interval is the time between two reports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckHeartbeatConfig")]
 pub struct HeartbeatConfig {
     /// Seconds that a report may be late.
     pub grace: u32,
@@ -331,6 +349,7 @@ impl Default for HeartbeatConfig {
 /// Languages of queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "CheckQueryLanguage")]
 pub enum QueryLanguage {
     /// PromQL, an instant query; every series of the answer has a value.
     #[default]
@@ -344,6 +363,7 @@ pub enum QueryLanguage {
 /// What an answer without a value means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "CheckNoData")]
 pub enum NoData {
     /// All is well.
     Healthy,
@@ -357,6 +377,7 @@ pub enum NoData {
 /// Of `query`. The target is the query; it is healthy while every value holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "CheckQueryConfig")]
 pub struct QueryConfig {
     /// The query's language.
     #[serde(default)]
@@ -373,6 +394,7 @@ pub struct QueryConfig {
 /// Of `command`. The target is a name in the agent's list of allowed commands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "CheckCommandConfig")]
 pub struct CommandConfig {
     /// Arguments, each one word to the command.
     pub args: Vec<String>,
@@ -383,6 +405,7 @@ pub struct CommandConfig {
 /// Of `custom`. The target is the name under which the program registered the function.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "CheckCustomConfig")]
 pub struct CustomConfig {
     /// Handed to the function.
     pub arguments: Map<String, Value>,

@@ -87,8 +87,19 @@ impl CheckType {
         Self::Custom,
     ];
 
+    /// How they are spelled, in the same order.
+    pub const NAMES: [&'static str; 18] = {
+        let mut names = [""; 18];
+        let mut n = 0;
+        while n < names.len() {
+            names[n] = Self::ALL[n].as_str();
+            n += 1;
+        }
+        names
+    };
+
     /// The spelling in the API and in the column `type`.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::ExternalApi => "external_api",

@@ -48,7 +48,7 @@ impl JsonSchema for Secret {
     }
 
     fn schema_name() -> Cow<'static, str> {
-        "Secret".into()
+        "CheckSecret".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {

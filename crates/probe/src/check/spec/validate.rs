@@ -11,6 +11,8 @@ use super::*;
 
 /// Bounds of the interval, seconds: a second and a day.
 const INTERVAL_MAX: u32 = 86_400;
+/// How often a heartbeat is looked at, at least.
+const LOOK_AT_SILENCE: Duration = Duration::from_secs(30);
 /// The usual range (HC-10); outside it there is a warning.
 const INTERVAL_USUAL: std::ops::RangeInclusive<u32> = 10..=300;
 const RETRIES_MAX: u32 = 10;
@@ -61,6 +63,15 @@ impl Check {
     /// From one run to the next.
     pub fn interval(&self) -> Duration {
         Duration::from_secs(self.spec.interval.into())
+    }
+
+    /// How often it is looked at: a heartbeat oftener than it reports, so that its silence is noticed soon.
+    pub fn every(&self) -> Duration {
+        if self.spec.kind == CheckType::Heartbeat {
+            self.interval().min(LOOK_AT_SILENCE)
+        } else {
+            self.interval()
+        }
     }
 
     /// What one attempt may take.

@@ -79,7 +79,7 @@ impl JsonSchema for Statuses {
     }
 
     fn schema_name() -> Cow<'static, str> {
-        "Statuses".into()
+        "CheckStatuses".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -95,6 +95,7 @@ impl JsonSchema for Statuses {
 
 /// How a value is compared with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CheckOperator")]
 pub enum Operator {
     /// The same, numbers by value.
     #[serde(rename = "==")]
@@ -167,6 +168,7 @@ impl Operator {
 /// A statement about a JSON answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "CheckJsonAssertion")]
 pub struct JsonAssertion {
     /// Where: `$.items[0].name`, `$['a key']`, `$.items[-1]`; the leading `$` may be left out.
     pub path: String,
