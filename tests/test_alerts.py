@@ -182,6 +182,10 @@ def test_a_kill_loses_no_notification_and_one_failing_channel_keeps_no_other(fre
 
 def test_rules_are_made_changed_listed_and_removed(fresh):
     server, api = start(fresh)
+    defaults = api("GET", "alerts", want=200)["items"]
+    assert {"Check: down", "Host: file system almost full", "Bellwether: part not well"} <= {r["name"] for r in defaults}
+    for one in defaults:
+        api("DELETE", f"alerts/{one['id']}", want=204)
     for body, field in [
         ({"type": "threshold", "condition": {"metric": "a", "threshold": 1}}, "name"),
         (rule("a", "cpu", severity="fatal"), "severity"),

@@ -26,32 +26,32 @@ def test_planted_secrets_are_found_nowhere(fresh, mail_server, tmp_path):  # noq
     server = fresh(args=settings(made.port, tmp_path, **{"telemetry.interval": "1s", "logging.level": "debug"})).start()
     link = server.link.split("token=")[1]
     greeting_ends = len(server.text())
-    root = Person(server, api(server, "/api/v1/auth/link", {"token": link}))
+    root = Person(server, answer=api(server, "/api/v1/auth/link", {"token": link}))
     secrets = {"the key of the first start": server.key, "the link of the first start": link, "the SMTP password": SMTP_PASSWORD}
 
     # People: invitation, password, second factor, tokens, a forgotten password.
-    invited = root.call("POST", "/api/v1/tenants/current/invitations", json={"email": "ada@a.example", "role": "admin"}).json()
+    invited = root.ask("POST", "/api/v1/tenants/current/invitations", json={"email": "ada@a.example", "role": "admin"}).json()
     invitation = invited["url"].rsplit("/", 1)[1]
-    ada = Person(server, api(server, f"/api/v1/auth/invitations/{invitation}", {"name": "Ada", "password": WORDS}))
-    factor = ada.call("POST", "/api/v1/auth/second-factor", json={}).json()
-    pair = ada.call("POST", "/api/v1/auth/token", json={"grant_type": "session"}).json()
+    ada = Person(server, answer=api(server, f"/api/v1/auth/invitations/{invitation}", {"name": "Ada", "password": WORDS}))
+    factor = ada.ask("POST", "/api/v1/auth/second-factor", json={}).json()
+    pair = ada.ask("POST", "/api/v1/auth/token", json={"grant_type": "session"}).json()
     assert api(server, "/api/v1/auth/password/forgot", {"email": "ada@a.example"}).status_code == 202
     letter = wait_for("the letter", lambda: [one for _, one in box.letters if "password" in one["Subject"].lower()], 20)[0]
     reset = letter.get_body(("plain",)).get_content().split("/reset/")[1].split()[0]
     assert api(server, "/api/v1/auth/password/reset", {"token": reset, "password": NEW_WORDS}).status_code == 204
     secrets |= {
-        "an invitation": invitation, "a password": WORDS, "the next password": NEW_WORDS, "a session": ada.headers["Cookie"].split("=", 1)[1],
-        "a CSRF token": ada.headers["X-CSRF-Token"], "a second factor": factor["secret"], "an access token": pair["access_token"],
+        "an invitation": invitation, "a password": WORDS, "the next password": NEW_WORDS, "a session": ada.session.headers["Cookie"].split("=", 1)[1],
+        "a CSRF token": ada.session.headers["X-CSRF-Token"], "a second factor": factor["secret"], "an access token": pair["access_token"],
         "a refresh token": pair["refresh_token"], "a reset": reset,
     }
     # Keys, a provider, a saved object.
-    key = root.call("POST", "/api/v1/tenants/current/keys", json={"name": "planted", "scopes": ["query"]}).json()
+    key = root.ask("POST", "/api/v1/tenants/current/keys", json={"name": "planted", "scopes": ["query"]}).json()
     secrets["an API key"] = max((value for value in key.values() if isinstance(value, str) and value.startswith("bw_")), key=len)
     provider = {"name": "Directory", "kind": "oidc", "default_role": "viewer", "domains": ["a.example"],
                 "config": {"issuer": "http://127.0.0.1:1", "client_id": "c", "client_secret": CLIENT_SECRET}}
-    assert root.call("POST", "/api/v1/tenants/current/sso", json=provider).status_code == 201
+    assert root.ask("POST", "/api/v1/tenants/current/sso", json=provider).status_code == 201
     scrape = f"scrape_configs: [{{job_name: a, basic_auth: {{username: u, password: {SCRAPE_PASSWORD}}}}}]"
-    put = root.call("PUT", "/api/v1/monitoring/objects/agent/default", json={"scrape": scrape})
+    put = root.ask("PUT", "/api/v1/monitoring/objects/agent/default", json={"scrape": scrape})
     assert put.status_code == 200, put.text
     secrets |= {"a client secret": CLIENT_SECRET}
 
@@ -64,10 +64,10 @@ def test_planted_secrets_are_found_nowhere(fresh, mail_server, tmp_path):  # noq
         answers.append(api(server, "/api/v1/auth/sign-in", body).text)
     answers.append(requests.post(server.url + "/api/v1/auth/token", data={"grant_type": "refresh_token", "refresh_token": pair["refresh_token"]}, timeout=10).text)
     for path in ("/sso", "/members", "/keys", "/invitations", ""):
-        answers.append(root.call("GET", "/api/v1/tenants/current" + path).text)
-    answers.append(root.call("GET", "/api/v1/status/config").text)
-    answers.append(root.call("GET", "/api/v1/status/flags").text)
-    answers.append(root.call("GET", "/metrics").text)
+        answers.append(root.ask("GET", "/api/v1/tenants/current" + path).text)
+    answers.append(root.ask("GET", "/api/v1/status/config").text)
+    answers.append(root.ask("GET", "/api/v1/status/flags").text)
+    answers.append(root.ask("GET", "/metrics").text)
     query_key = {"Authorization": f"Bearer {secrets['an API key']}"}
     seen = requests.get(server.url + "/api/v1/monitoring/objects/agent/default", headers=query_key, timeout=10).text
     assert SCRAPE_PASSWORD not in seen
@@ -75,9 +75,9 @@ def test_planted_secrets_are_found_nowhere(fresh, mail_server, tmp_path):  # noq
     # Its own telemetry and the audit log, through their own interfaces.
     time.sleep(3)
     for search in ("*", "service.name:bellwether"):
-        answers.append(root.call("POST", "/api/v1/sql", json={"search": search, "limit": 1000}).text)
-    answers.append(root.call("GET", "/api/v1/monitoring/audit", params={"limit": 1000}).text)
-    exported = root.call("POST", "/api/v1/tenants/current/export")
+        answers.append(root.ask("POST", "/api/v1/sql", json={"search": search, "limit": 1000}).text)
+    answers.append(root.ask("GET", "/api/v1/monitoring/audit", params={"limit": 1000}).text)
+    exported = root.ask("POST", "/api/v1/tenants/current/export")
     answers.append(exported.text)
 
     server.stop()

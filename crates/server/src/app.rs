@@ -14,6 +14,7 @@ mod sampler; // which traces are kept
 pub(crate) mod writes; // storing, increments
 
 pub(crate) use admission::Admission;
+pub(crate) use operations::is_well;
 pub(crate) use pipelines::{Processing, compile as compile_pipeline, signal_of as signal_of_pipeline};
 pub(crate) use queries::CancelOnDrop;
 pub(crate) use retention::Retentions;
@@ -71,6 +72,7 @@ pub struct App {
     mail: crate::mail::Mail,
     security: crate::security::Watch,
     response: crate::response::Response,
+    checks: crate::checks::Checks,
     ranges: ranges::LastRanges,
     scraper: ArcSwapOption<ScrapeManager>,
     host: Mutex<HostCollector>,
@@ -134,6 +136,7 @@ impl App {
             mail: crate::mail::Mail::default(),
             security: crate::security::Watch::default(),
             response: crate::response::Response::default(),
+            checks: crate::checks::Checks::new(Arc::clone(&clock)),
             ranges: ranges::LastRanges::default(),
             scraper: ArcSwapOption::empty(),
             host: Mutex::new(HostCollector::new(std::path::Path::new("/"))),
@@ -204,6 +207,11 @@ impl App {
     /// Rules and those who are told.
     pub(crate) fn response(&self) -> &crate::response::Response {
         &self.response
+    }
+
+    /// Health checks.
+    pub(crate) fn checks(&self) -> &crate::checks::Checks {
+        &self.checks
     }
 
     /// Signs of attacks.

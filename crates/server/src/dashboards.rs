@@ -1,4 +1,4 @@
-//! The dashboards that tenants begin with. They are ordinary objects from then on: people change and delete them,
+//! The dashboards, and with them the rules, that tenants begin with. They are ordinary objects from then on: people change and delete them,
 //! and nothing brings them back.
 
 mod schema; // the content of a dashboard
@@ -25,13 +25,15 @@ fn read((name, text): (&str, &str)) -> (String, Value) {
 
 /// What every new tenant begins with.
 pub fn defaults() -> Defaults {
-    Defaults { dashboards: OF_TENANTS.into_iter().map(read).collect(), rules: Vec::new() }
+    let rules = crate::response::defaults::of_tenants();
+    Defaults { dashboards: OF_TENANTS.into_iter().map(read).collect(), rules }
 }
 
 /// Gives the tenants that always exist what they begin with, once; what people changed or deleted since stays so.
 pub(crate) async fn give(control: &Control) -> Result<(), ControlError> {
     let mut defaults = defaults();
     defaults.dashboards.push(read(OF_PLATFORM));
+    defaults.rules.extend(crate::response::defaults::of_platform());
     let platform = TenantId::new(PLATFORM_TENANT).expect("a valid name of ours");
     for tenant in [TenantId::default_tenant(), platform] {
         control.give_defaults(&tenant, &defaults).await?;

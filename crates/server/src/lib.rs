@@ -10,6 +10,7 @@ mod audit; // what happened, stored and asked
 mod audited; // rows of the audit log, filled in
 mod body; // bounded bodies
 mod chain; // what every request passes
+mod checks; // health checks
 mod dashboards; // what tenants begin with
 mod error; // faults in every protocol's words
 mod exports; // spans sent on

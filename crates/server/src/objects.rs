@@ -217,7 +217,7 @@ async fn put(
 
 /// The version that a change is for, as `If-Match` says (RFC 9110, section 13.1.1); `None` without one. Tags are
 /// compared strongly: a weak one never matches.
-fn matched(headers: &HeaderMap, found: Option<i64>) -> Result<Option<i64>, Fault> {
+pub(crate) fn matched(headers: &HeaderMap, found: Option<i64>) -> Result<Option<i64>, Fault> {
     let mut tags = headers.get_all(header::IF_MATCH).iter().peekable();
     if tags.peek().is_none() {
         return Ok(None);
@@ -249,6 +249,7 @@ fn check(
     match kind {
         ObjectKind::Pipeline => {}
         ObjectKind::Dashboard => return crate::dashboards::check(spec),
+        ObjectKind::Check => return crate::checks::check(app, tenant, name, spec),
         _ => return crate::response::check(app, tenant, kind, name, spec),
     }
     let processing = crate::app::compile_pipeline(crate::app::signal_of_pipeline(name)?, spec)?;
@@ -273,6 +274,7 @@ pub(crate) async fn announce(app: &SharedApp, tenant: &TenantId, kind: ObjectKin
         ObjectKind::Dashboard => {
             app.hub().broadcast(tenant, "dashboard_refresh", &json!({ "name": name }), app.now_ms());
         }
+        ObjectKind::Check => app.checks().changed(tenant, kind),
         kind => app.response().changed(tenant, kind),
     }
 }

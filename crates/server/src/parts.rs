@@ -52,6 +52,12 @@ pub fn register(app: &SharedApp, data: PathBuf, listeners: Listeners) -> Result<
             .depends_on(["store", "control", "notifier"])
             .describe("rules are evaluated, groups of alerts speak"),
     )?;
+    let checked = app.clone();
+    registry.register(
+        Registration::task("checks", move |stop| crate::checks::run(checked.clone(), stop))
+            .depends_on(["store", "control"])
+            .describe("health checks are carried out, their results stored"),
+    )?;
     let tenants = app.clone();
     registry.register(
         Registration::task("tenants", move |stop| crate::tenants_api::tend(tenants.clone(), stop))

@@ -4,6 +4,7 @@
 mod ask; // questions over the stored telemetry
 mod backtest; // a rule over the past
 mod channels; // trying a channel out
+pub(crate) mod defaults; // rules that tenants begin with
 mod events; // what fired
 mod rules; // rules by their ids
 mod run; // the loop
@@ -24,8 +25,9 @@ use db::jobs::{JobError, Jobs};
 use model::TenantId;
 use parking_lot::Mutex;
 
+pub(crate) use ask::figures;
 pub(crate) use run::{AlertingPart, alerting};
-pub(crate) use setup::check;
+pub(crate) use setup::{check, external_url};
 
 use crate::app::App;
 use crate::error::Fault;

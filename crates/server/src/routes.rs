@@ -21,8 +21,8 @@ use crate::security::Sign;
 use crate::telemetry::method_label;
 use crate::write::otlp::{self, Export};
 use crate::{
-    account, audit, headers, health, jaeger, monitoring, objects, own, prom, realtime, response, rows_api,
-    services, sql, tempo, tenants_api, traces_api, ui, write,
+    account, audit, checks, headers, health, jaeger, monitoring, objects, own, prom, realtime, response,
+    rows_api, services, sql, tempo, tenants_api, traces_api, ui, write,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
@@ -44,7 +44,10 @@ const OPENAPI: &str = "/api/v1/monitoring/openapi.json";
 
 /// What answers anyone.
 fn public() -> Routes {
-    health::public_routes().merge(monitoring::public_routes()).merge(account::public_routes())
+    health::public_routes()
+        .merge(monitoring::public_routes())
+        .merge(account::public_routes())
+        .merge(checks::public_routes())
 }
 
 /// These pass the chain themselves, to refuse in their own protocol.
@@ -59,7 +62,10 @@ fn gated() -> Vec<(Need, Words, Routes)> {
         realtime::routes().merge(monitoring::routes()).merge(rows_api::routes()).merge(traces_api::routes());
     let operations = services::routes().merge(health::operator_routes());
     let protected_writes = monitoring::collect_routes().merge(write::protected_routes());
-    let saved = objects::routes().merge(rows_api::editor_routes()).merge(response::object_routes());
+    let saved = objects::routes()
+        .merge(rows_api::editor_routes())
+        .merge(response::object_routes())
+        .merge(checks::routes());
     let deletes = Need::always(Permission::DataDelete);
     let responds = Need::protected(Permission::TelemetryRead, Permission::AlertsRespond);
     vec![

@@ -189,7 +189,8 @@ fn signal_of(table: &str) -> Result<Signal, Fault> {
         "logs" => Ok(Signal::Logs),
         "spans" | "traces" => Ok(Signal::Traces),
         "events" => Ok(Signal::Events),
-        other => Err(Fault::invalid("table", format!("{other:?} is none of logs, spans, events"))),
+        "checks" => Ok(Signal::Checks),
+        other => Err(Fault::invalid("table", format!("{other:?} is none of logs, spans, events, checks"))),
     }
 }
 
@@ -204,6 +205,7 @@ async fn tables(app: &SharedApp, identity: &Identity, deadline: Instant) -> Resu
         logs: of(Signal::Logs).await?,
         spans: of(Signal::Traces).await?,
         events: of(Signal::Events).await?,
+        checks: of(Signal::Checks).await?,
         metrics: app.metric_snapshot(&identity.reach(), deadline).await?,
     })
 }

@@ -4,7 +4,7 @@
 
 mod store_metrics; // figures of the store
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::http::Method;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -96,6 +96,11 @@ struct Query {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ServiceName {
+    service: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct MemoryClass {
     class: &'static str,
 }
@@ -141,6 +146,10 @@ pub(crate) struct Telemetry {
     memory: Family<MemoryClass, Gauge>,
     memory_limit: Gauge,
     listeners: Gauge,
+    services: Family<ServiceName, Gauge>,
+    checks: Gauge,
+    check_runs: Counter,
+    checks_missed: Counter,
     store: StoreMetrics,
     uptime: Gauge<i64, AtomicI64>,
 }
@@ -176,6 +185,10 @@ impl Telemetry {
             memory: Family::default(),
             memory_limit: Gauge::default(),
             listeners: Gauge::default(),
+            services: Family::default(),
+            checks: Gauge::default(),
+            check_runs: Counter::default(),
+            checks_missed: Counter::default(),
             store: StoreMetrics::default(),
             uptime: Gauge::default(),
         };
@@ -222,6 +235,14 @@ impl Telemetry {
             "notifications",
             "Attempts to tell people, by kind of channel and how they ended",
             self.notifications.clone(),
+        );
+        r.register("service_up", "1 while a part of the server is well, else 0", self.services.clone());
+        r.register("checks", "Health checks that run", self.checks.clone());
+        r.register("check_runs", "Runs of health checks begun", self.check_runs.clone());
+        r.register(
+            "check_runs_missed",
+            "Turns of health checks that passed without a run",
+            self.checks_missed.clone(),
         );
         r.register("letters", "Letters by mail, by what became of them", self.letters.clone());
         r.register(
@@ -394,6 +415,13 @@ impl Telemetry {
         if let Some(stats) = &picture.store {
             self.store.set(stats);
         }
+        for (service, is_well) in &picture.services {
+            let label = ServiceName { service: service.clone() };
+            self.services.get_or_create(&label).set((*is_well).into());
+        }
+        self.checks.set(picture.checks.planned as i64);
+        self.check_runs.inner().store(picture.checks.begun, Ordering::Relaxed);
+        self.checks_missed.inner().store(picture.checks.missed, Ordering::Relaxed);
         self.uptime.set(picture.uptime_seconds);
         let mut text = String::with_capacity(16 << 10);
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
@@ -415,6 +443,9 @@ pub(crate) struct Picture {
     pub(crate) memory_limit: u64,
     pub(crate) certificates: Vec<CertificatePicture>,
     pub(crate) listeners: usize,
+    /// Parts of the server, and whether they are well.
+    pub(crate) services: Vec<(String, bool)>,
+    pub(crate) checks: probe::check::RunnerStats,
     pub(crate) store: Option<store::Stats>,
     pub(crate) uptime_seconds: i64,
 }

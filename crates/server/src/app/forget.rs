@@ -19,6 +19,7 @@ impl App {
         self.audit.forget(tenant);
         self.telemetry.forget(tenant);
         self.response.forget(tenant);
+        self.checks.forget(tenant);
     }
 
     /// Refuses to store for a tenant that is not in use. Asked when rows are ready to be stored: a body may have

@@ -18,6 +18,11 @@ use crate::monitoring::Overall;
 use crate::telemetry::{CertificatePicture, Picture};
 use crate::{targets_json, write};
 
+/// Whether a part of the server does what it is for.
+pub(crate) fn is_well(info: &kit::ServiceInfo) -> bool {
+    info.status == kit::ServiceStatus::Ready && info.health != kit::HealthState::Unhealthy
+}
+
 impl App {
     /// The configuration in force.
     pub(crate) fn settings(&self) -> Arc<Settings> {
@@ -53,6 +58,7 @@ impl App {
         let jobs =
             control.as_ref().map(|control| db::jobs::Jobs::new(control.database().clone(), self.clock()));
         self.response().plug_jobs(jobs.map(Arc::new));
+        self.checks().unplug();
         self.control.swap(control)
     }
 
@@ -80,12 +86,9 @@ impl App {
     pub(crate) fn overall_health(&self) -> (Overall, StatusCode) {
         let services = self.registry.list();
         let essential = |name: &str| matches!(name, "store" | "control" | "http");
-        let well = |info: &kit::ServiceInfo| {
-            info.status == kit::ServiceStatus::Ready && info.health != kit::HealthState::Unhealthy
-        };
-        if services.iter().any(|info| essential(&info.name) && !well(info)) {
+        if services.iter().any(|info| essential(&info.name) && !is_well(info)) {
             (Overall::Unhealthy, StatusCode::SERVICE_UNAVAILABLE)
-        } else if services.iter().any(|info| !well(info)) {
+        } else if services.iter().any(|info| !is_well(info)) {
             (Overall::Degraded, StatusCode::OK)
         } else {
             (Overall::Healthy, StatusCode::OK)
@@ -145,6 +148,13 @@ impl App {
             memory: usage.by_class.iter().map(|(class, bytes)| (class.as_str(), *bytes)).collect(),
             memory_limit: usage.limit,
             listeners: self.hub.listeners(),
+            services: self
+                .registry
+                .list()
+                .into_iter()
+                .map(|info| (info.name.clone(), is_well(&info)))
+                .collect(),
+            checks: self.checks.stats(),
             certificates: self.certificate_pictures(),
             uptime_seconds: i64::try_from(self.clock.monotonic().saturating_sub(self.started).as_secs())
                 .unwrap_or(0),

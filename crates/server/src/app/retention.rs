@@ -12,7 +12,7 @@ use store::RowRetention;
 use super::{App, millis};
 
 /// Signals that are rows and expire.
-const SIGNALS: [Signal; 4] = [Signal::Logs, Signal::Traces, Signal::Events, Signal::Audit];
+const SIGNALS: [Signal; 5] = [Signal::Logs, Signal::Traces, Signal::Events, Signal::Audit, Signal::Checks];
 
 /// The rules as predicates, made anew when the setting changes.
 #[derive(Default)]
@@ -74,6 +74,7 @@ pub(crate) fn age(settings: &kit::Settings, tenant: &TenantId, signal: Signal) -
         Signal::Traces => retention.traces,
         Signal::Events => retention.events,
         Signal::Audit => retention.audit,
+        Signal::Checks => retention.checks,
     };
     keep.map(millis)
 }
@@ -165,6 +166,7 @@ mod tests {
             (Signal::Logs, Some(2), None),
             (Signal::Traces, Some(3), Some(6)),
             (Signal::Audit, Some(365 * 24), Some(365 * 24)),
+            (Signal::Checks, Some(30 * 24), Some(30 * 24)),
         ] {
             for (tenant, want) in [(TenantId::default_tenant(), tenants), (platform.clone(), own)] {
                 let want = want.map(|hours: i64| hours * HOUR_MS);

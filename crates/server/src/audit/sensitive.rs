@@ -92,7 +92,7 @@ pub(crate) const SENSITIVE: &[Sensitive] = &[
     of("objects:delete", "a file removed one", &[]),
     of(
         "objects:write",
-        "a saved object was changed, or a pipeline, rule, channel or route tried",
+        "a saved object was changed, or a pipeline, rule, channel, route or check tried",
         &[
             "putObject",
             "deleteObject",
@@ -103,6 +103,11 @@ pub(crate) const SENSITIVE: &[Sensitive] = &[
             "backtestAlertRule",
             "testChannel",
             "previewRoutes",
+            "createHealthCheck",
+            "replaceHealthCheck",
+            "deleteHealthCheck",
+            "testHealthCheck",
+            "runHealthCheck",
         ],
     ),
     of(

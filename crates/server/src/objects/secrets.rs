@@ -5,6 +5,7 @@
 //! endpoint would send them to whoever changed it.
 
 use control::ObjectKind;
+use probe::check::CheckSpec;
 use serde_json::Value;
 
 use crate::error::Fault;
@@ -37,6 +38,9 @@ const SCRAPE: &str = "scrape";
 
 /// Puts the marker in place of every secret.
 pub(crate) fn mask(kind: ObjectKind, spec: &mut Value) {
+    if kind == ObjectKind::Check {
+        return mask_check(spec);
+    }
     mask_value(spec, false);
     if kind == ObjectKind::Channel {
         mask_channel(spec);
@@ -45,6 +49,33 @@ pub(crate) fn mask(kind: ObjectKind, spec: &mut Value) {
         && let Some(Value::String(yaml)) = spec.get_mut(SCRAPE)
     {
         *yaml = masked_yaml(yaml);
+    }
+}
+
+/// What a check says is secret; the rest of it is what editors work with.
+fn mask_check(spec: &mut Value) {
+    match CheckSpec::parse(spec) {
+        Ok(mut check) => {
+            check.each_secret(|secret| MARKER.clone_into(secret));
+            if has_password(&check.target) {
+                MARKER.clone_into(&mut check.target);
+            }
+            *spec = serde_json::to_value(check).unwrap_or_else(|_| MARKER.into());
+        }
+        // What cannot be read may hold anything.
+        Err(_) => mask_value(spec, true),
+    }
+}
+
+/// Secrets of a check that still looks at the same, in the same way.
+fn restore_check(new: &mut Value, old: &Value, masked: &Value) {
+    let same = |name: &str| masked.get(name) == new.get(name);
+    if ["type", "target", "config"].into_iter().all(same) {
+        for name in ["target", "config"] {
+            if let Some(value) = old.get(name) {
+                new[name] = value.clone();
+            }
+        }
     }
 }
 
@@ -107,6 +138,7 @@ pub(crate) fn restore(kind: ObjectKind, spec: &mut Value, old: Option<&Value>) -
     match kind {
         ObjectKind::Pipeline => restore_list(spec.get_mut("exporters"), old.get("exporters")),
         ObjectKind::Agent => restore_yaml(spec, old),
+        ObjectKind::Check => restore_check(spec, old, &masked),
         _ => restore_one(spec, std::slice::from_ref(old)),
     }
     if has_marker(spec) {
@@ -208,6 +240,27 @@ mod tests {
         }
         let mut spec = json!({ "exporters": [exporter("http://a", MARKER)] });
         assert!(restore(ObjectKind::Pipeline, &mut spec, None).is_err(), "there is nothing to keep");
+    }
+
+    #[test]
+    fn a_marker_in_a_check_keeps_its_secret_while_it_looks_at_the_same() {
+        let old = json!({"type": "http", "target": "https://h/", "interval": 60,
+            "config": {"headers": {"x-key": "k1"}, "auth": {"type": "basic", "username": "u", "password": "hunter2"}}});
+        let mut masked = old.clone();
+        mask(ObjectKind::Check, &mut masked);
+        assert_eq!(masked["config"]["auth"]["username"], "u");
+        assert_eq!(masked["config"]["auth"]["password"], MARKER);
+        assert_eq!(masked["config"]["headers"]["x-key"], MARKER);
+        for (field, value, want) in [
+            ("interval", json!(30), true),
+            ("target", json!("https://evil/"), false),
+            ("type", json!("tcp"), false),
+        ] {
+            let mut spec = masked.clone();
+            spec[field] = value;
+            assert_eq!(restore(ObjectKind::Check, &mut spec, Some(&old)).is_ok(), want, "{field}");
+            assert_eq!(spec["config"]["auth"]["password"] == "hunter2", want, "{field}");
+        }
     }
 
     #[test]

@@ -53,8 +53,9 @@ fn open(
 
 /// What the configuration says about the store.
 fn store_settings(settings: &kit::Settings, retentions: &Retentions, memory: u64) -> StoreSettings {
-    let [logs, traces, events, audit] = [Signal::Logs, Signal::Traces, Signal::Events, Signal::Audit]
-        .map(|signal| (signal, retentions.of(settings, &TenantId::default_tenant(), signal)));
+    let [logs, traces, events, audit, checks] =
+        [Signal::Logs, Signal::Traces, Signal::Events, Signal::Audit, Signal::Checks]
+            .map(|signal| (signal, retentions.of(settings, &TenantId::default_tenant(), signal)));
     let defaults = StoreSettings::default();
     // Shares of the memory budget: heads at twice their bound refuse writes, so both fit beside the tables
     // of series (half of the budget) and queries.
@@ -72,6 +73,7 @@ fn store_settings(settings: &kit::Settings, retentions: &Retentions, memory: u64
         traces_retention_ms: traces.1.keep_ms,
         events_retention_ms: events.1.keep_ms,
         audit_retention_ms: audit.1.keep_ms,
+        checks_retention_ms: checks.1.keep_ms,
         retention_rules: [logs, traces, events].into_iter().flat_map(of_signal).collect(),
         storage_bytes_max: settings.retention.max_bytes.map(|bytes| bytes.0),
         free_bytes_min: settings.retention.free_space_floor.map_or(0, |bytes| bytes.0),
@@ -195,7 +197,13 @@ pub async fn open_control(
     }
     let database = Database::open(options, clock.clone()).await?;
     let keyring = control::Keyring::open(&secret_key_file(settings, data))?;
-    Ok(control::Control::open_with(database, clock, keyring, &[&alert::schema::TENANT]).await?)
+    Ok(control::Control::open_with(
+        database,
+        clock,
+        keyring,
+        &[&alert::schema::TENANT, &probe::check::TENANT],
+    )
+    .await?)
 }
 
 /// How tokens are made and judged: they are issued by, and for, this installation.
@@ -233,6 +241,7 @@ mod tests {
         changed.retention.logs = None;
         changed.retention.traces = Some(Duration::from_secs(7200));
         changed.retention.events = None;
+        changed.retention.checks = None;
         for settings in [defaults, changed] {
             let retentions = Retentions::default();
             let store = store_settings(&settings, &retentions, 1 << 30);
@@ -242,6 +251,7 @@ mod tests {
                 (Signal::Traces, store.traces_retention_ms),
                 (Signal::Events, store.events_retention_ms),
                 (Signal::Audit, store.audit_retention_ms),
+                (Signal::Checks, store.checks_retention_ms),
             ];
             for (signal, keep_ms) in told {
                 assert_eq!(

@@ -7,6 +7,7 @@ use alert::engine::{Ask, AskError, Grid};
 use alert::rule::{Aggregate, Answer, Asked, Point, Question, Search};
 use async_trait::async_trait;
 use model::{Signal, TenantId};
+use probe::check::QueryLanguage;
 use promql::{SampleValue, Value};
 use query::Control;
 use query::rows::{Ask as RowAsk, Figure, FigureKind, RowReader, StoredRows};
@@ -18,6 +19,9 @@ use crate::reach::Reach;
 
 /// Answers of one question; a rule holds no more alerts than this.
 const ANSWERS_MAX: usize = 20_000;
+
+/// How far back statements and searches of checks look.
+const WINDOW_MS: i64 = 300_000;
 
 /// Asks the application.
 pub(super) struct Asker(pub(super) SharedApp);
@@ -72,6 +76,32 @@ impl Ask for Asker {
         }
         Ok(series.into_iter().collect())
     }
+}
+
+/// The figures that a query of a check has now.
+pub(crate) async fn figures(
+    app: &SharedApp,
+    tenant: &TenantId,
+    language: QueryLanguage,
+    query: &str,
+) -> Result<Vec<f64>, Fault> {
+    let (asker, at) = (Asker(app.clone()), app.now_ms());
+    let answers = match language {
+        QueryLanguage::Promql => asker.instant(tenant, query, at).await?,
+        QueryLanguage::Sql => asker.sql(tenant, query, WINDOW_MS, at).await?,
+        QueryLanguage::Search => {
+            let search = Search {
+                signal: "logs".to_owned(),
+                query: query.to_owned(),
+                aggregate: Aggregate::Count,
+                field: None,
+                group_by: Vec::new(),
+                window: alert::span::Span(std::time::Duration::from_millis(WINDOW_MS as u64)),
+            };
+            asker.search(tenant, &search, at).await?
+        }
+    };
+    Ok(answers.into_iter().map(|answer| answer.value).collect())
 }
 
 impl Asker {
@@ -205,6 +235,7 @@ impl Asker {
             logs: of(Signal::Logs).await?,
             spans: of(Signal::Traces).await?,
             events: of(Signal::Events).await?,
+            checks: of(Signal::Checks).await?,
             metrics: app.metric_snapshot(&reach, deadline).await?,
         };
         let nanos = |ms: i64| ms.saturating_mul(1_000_000);
@@ -259,9 +290,11 @@ pub(super) fn signal_of(name: &str) -> Result<Signal, Fault> {
         "logs" => Ok(Signal::Logs),
         "traces" | "spans" => Ok(Signal::Traces),
         "events" => Ok(Signal::Events),
-        other => {
-            Err(Fault::invalid("condition.signal", format!("{other:?} is none of logs, traces, events")))
-        }
+        "checks" => Ok(Signal::Checks),
+        other => Err(Fault::invalid(
+            "condition.signal",
+            format!("{other:?} is none of logs, traces, events, checks"),
+        )),
     }
 }
 

@@ -28,7 +28,8 @@ pub(super) fn routes() -> Routes {
             test,
             Op::new("testChannel", "Sends a marked test message and says how it went")
                 .takes::<Tried>()
-                .gives::<Outcome>(),
+                .gives::<Outcome>()
+                .refuses(&[404]),
         )
         .post(
             "/api/v1/monitoring/routes/preview",

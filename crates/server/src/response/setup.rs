@@ -141,7 +141,7 @@ async fn all<T: DeserializeOwned>(
 }
 
 /// Where people find this server.
-pub(super) fn external_url(app: &SharedApp) -> String {
+pub(crate) fn external_url(app: &SharedApp) -> String {
     app.external_url().unwrap_or_else(|| format!("http://localhost:{}", app.settings().server.listen.port()))
 }
 

@@ -119,7 +119,7 @@ async fn usage(scope: InTenant) -> Result<Json<Usage>, ApiFault> {
         .map_err(|_| Fault::Internal("the figures could not be read; the log has the reason".into()))?;
     let state = app.tenant_limits().get(&tenant.id);
     let count = |of: fn(&crate::limits::Use) -> u64| state.as_ref().map_or(0, |state| of(&state.used));
-    let stored_bytes = [Signal::Metrics, Signal::Logs, Signal::Traces, Signal::Events]
+    let stored_bytes = [Signal::Metrics, Signal::Logs, Signal::Traces, Signal::Events, Signal::Checks]
         .into_iter()
         .map(|signal| (signal.as_str(), stored.get(&signal).map_or(0, bytes_of)))
         .collect();
