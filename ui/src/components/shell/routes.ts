@@ -51,7 +51,7 @@ const ROUTES: readonly Route[] = [
   { path: "/alerts/rules/:", title: "Rule", needs: "objects:read", load: () => import("../../pages/alerts/RuleEditor.svelte") },
   { path: "/checks", title: "Checks", needs: "objects:read", load: () => import("../../pages/checks/Checks.svelte") },
   { path: "/checks/new", title: "New check", needs: "objects:write", load: () => import("../../pages/checks/CheckEdit.svelte") },
-  { path: "/checks/:", title: "Check", needs: "objects:read", load: () => import("../../pages/checks/Check.svelte") },
+  { path: "/checks/:", title: "Check", needs: "objects:read", timed: true, load: () => import("../../pages/checks/Check.svelte") },
   { path: "/sql", title: "SQL", timed: true, load: () => import("../../pages/sql/Sql.svelte") },
   { path: "/targets", title: "Targets", page: Targets },
   { path: "/services", title: "Services", page: Services },
