@@ -1,4 +1,4 @@
-// Drives alerting and health checks of a real server in Chromium, as a person would.
+// Drives the alerting of a real server in Chromium, as a person would.
 //
 //   BASE_URL=http://127.0.0.1:4300 SIGNIN_URL='http://127.0.0.1:4300/signin?token=…' node e2e/alerts.mjs
 //
@@ -8,7 +8,7 @@ import { createServer } from "node:http";
 import { address, base, bothThemes, check, finish, page, refused, shot, signedIn } from "./harness.mjs";
 
 const run = Date.now().toString(36);
-const [RULE, HOOK, ROUTE, METRIC, CHECK] = [`High load ${run}`, `hook-${run}`, `route-${run}`, `e2e_load_${run}`, `self-${run}`];
+const [RULE, HOOK, ROUTE, METRIC] = [`High load ${run}`, `hook-${run}`, `route-${run}`, `e2e_load_${run}`];
 
 /** What was posted here, by path; paths with `broken` are refused. */
 const got = {};
@@ -223,45 +223,9 @@ await check("a rule is turned off in the list, and removed with what fires of it
 });
 clearInterval(feeding);
 
-const checksAnswer = await refused(() => page.evaluate(async () => (await fetch("/api/v1/monitoring/health-checks?limit=1")).status));
-if (checksAnswer === 200) {
-  await check("a check is tried, made and seen", async () => {
-    await open("/checks/new", [["type", "http"]]);
-    await page.getByLabel("Name", { exact: true }).fill(CHECK);
-    await page.getByLabel("Address", { exact: true }).fill(hookUrl("broken"));
-    await page.getByRole("button", { name: "Try it now" }).click();
-    await page.locator('[data-outcome="unhealthy"]').waitFor({ timeout: 40_000 });
-    await page.getByLabel("Address", { exact: true }).fill(hookUrl("well"));
-    await page.getByRole("button", { name: "Try it now" }).click();
-    await page.locator('[data-outcome="healthy"]').waitFor({ timeout: 40_000 });
-    await bothThemes("check-try");
-    await page.getByLabel("Every (s)").fill("10");
-    await page.getByRole("button", { name: "Create" }).click();
-    await page.waitForURL(/\/checks\/(?!new)/, { timeout: 20_000 });
-    await page.locator('[data-state="healthy"]').waitFor({ timeout: 60_000 });
-    await page.locator('[data-result="healthy"]').first().waitFor({ timeout: 20_000 });
-    await bothThemes("check");
-    await open("/checks", [["filter", CHECK]]);
-    await page.locator(`[data-check="${CHECK}"]`).waitFor({ timeout: 20_000 });
-    await bothThemes("checks");
-    await page.locator(`[data-check="${CHECK}"]`).click();
-    await page.getByRole("button", { name: "Edit" }).click();
-    await page.getByLabel("Description").waitFor({ state: "attached" });
-    await page.getByLabel("Address", { exact: true }).fill(hookUrl("broken"));
-    await page.getByRole("button", { name: "Save" }).click();
-    await page.getByRole("button", { name: "Run now" }).click();
-    await page.locator('[data-outcome="unhealthy"]').waitFor({ timeout: 40_000 });
-    await page.getByRole("button", { name: "Remove", exact: true }).click();
-    await dialog.getByRole("button", { name: "Remove" }).click();
-    await page.waitForURL(/\/checks(\?|$)/);
-  });
-} else {
-  console.log(`left out: the server has no health checks (${checksAnswer})`);
-}
-
 await check("the pages fit a narrow window", async () => {
   await page.setViewportSize({ width: 420, height: 860 });
-  for (const path of ["/alerts", "/alerts/rules", "/alerts/rules/new", "/alerts/silences", "/alerts/channels", "/alerts/routes", "/checks/new"]) {
+  for (const path of ["/alerts", "/alerts/rules", "/alerts/rules/new", "/alerts/silences", "/alerts/channels", "/alerts/routes"]) {
     await open(path);
     await page.waitForTimeout(300);
     const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

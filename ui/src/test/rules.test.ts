@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { AlertRule, Condition, NewRule, RuleType } from "../lib/api/alerts";
 import { beyond, figure, questionsOf, selector, spanMs } from "../lib/alerts/expression";
 import { backtestText, bandsOf, isBreach, lastText, mergedBands, rulesOf } from "../lib/alerts/preview";
-import { backtestBody, conditionFor, conditionText, emptyRule, readRuleJson, ruleBody, shapeOf, sourceOf, specOf, takes, TYPES, withShape, withSource, withSteps } from "../lib/alerts/rule";
+import { backtestBody, backtestKey, conditionFor, conditionText, emptyRule, readRuleJson, ruleBody, shapeOf, sourceOf, specOf, takes, TYPES, withShape, withSource, withSteps } from "../lib/alerts/rule";
 import { rulesShown, stateOf, type RuleFilter } from "../lib/alerts/rules";
 
 const rule = (type: RuleType, condition: Condition, more: Partial<NewRule> = {}): NewRule => ({ name: "r", type, condition, isActive: true, ...more });
@@ -23,6 +23,12 @@ describe("bodies", () => {
 
   test("a backtest takes the rule without its name", () => {
     expect(backtestBody(rule("downtime", {}))).toEqual({ type: "downtime", condition: {}, isActive: true });
+  });
+
+  test("what is said and to whom changes nothing of a backtest; when it fires does", () => {
+    const one = rule("threshold", { metric: "cpu", threshold: 1 });
+    expect(backtestKey({ ...one, annotations: { summary: "x" }, channels: ["ops"], isActive: false, runbook: "r" })).toBe(backtestKey(one));
+    expect(backtestKey({ ...one, for: "2m" })).not.toBe(backtestKey(one));
   });
 
   test("what the server adds is taken off again", () => {

@@ -195,6 +195,12 @@ export function backtestBody(draft: NewRule): RuleSpec {
   return spec;
 }
 
+/** What a backtest's answer depends on; texts and channels change nothing of it. */
+export function backtestKey(draft: NewRule): string {
+  const { annotations: _a, labels: _l, channels: _c, description: _d, runbook: _r, owner: _o, priority: _p, isActive: _i, ...rest } = backtestBody(draft);
+  return JSON.stringify(rest);
+}
+
 /** Reads what was written as JSON: a rule, or what is wrong with it. */
 export function readRuleJson(text: string): { rule: NewRule } | { problem: string } {
   let read: unknown;
