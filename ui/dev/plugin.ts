@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { PluginOption, PreviewServer, ViteDevServer } from "vite";
 import type { Schemas } from "../src/lib/api/types.ts";
+import { alertRoutes } from "./alerts.ts";
 import { none, NOT_FOUND, ok, refuse, type Answer } from "./answer.ts";
 import { ownRoutes, permissionsOf, publicRoutes, who } from "./auth.ts";
 import { tenantRoutes } from "./control.ts";
@@ -148,6 +149,8 @@ async function answer(request: IncomingMessage, path: string, params: URLSearchP
     const object = saved.get(name);
     return object ? ok(object) : NOT_FOUND;
   }
+  const alerting = path.startsWith("/api/v1/monitoring/") ? alertRoutes(method, path.slice("/api/v1/monitoring".length), params, body, me.member.name) : null;
+  if (alerting) return alerting;
   if (path.startsWith(CHECKS)) return (checks ??= new FakeChecks()).answer(method, path.slice(CHECKS.length), params, body);
   const traces = path.startsWith("/api/v1/monitoring/") ? traceRoutes(path.slice("/api/v1/monitoring".length), params) : null;
   if (traces) return traces;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { AlertRule, Condition, NewRule, RuleType } from "../lib/api/alerts";
 import { beyond, figure, questionsOf, selector, spanMs } from "../lib/alerts/expression";
 import { backtestText, bandsOf, isBreach, lastText, mergedBands, rulesOf } from "../lib/alerts/preview";
-import { backtestBody, backtestKey, conditionFor, conditionText, emptyRule, readRuleJson, ruleBody, shapeOf, sourceOf, specOf, takes, TYPES, withShape, withSource, withSteps } from "../lib/alerts/rule";
+import { backtestBody, backtestKey, conditionFor, conditionText, emptyRule, readRuleJson, ruleBody, ruleQuery, shapeOf, sourceOf, specOf, takes, TYPES, withShape, withSource, withSteps } from "../lib/alerts/rule";
 import { rulesShown, stateOf, type RuleFilter } from "../lib/alerts/rules";
 
 const rule = (type: RuleType, condition: Condition, more: Partial<NewRule> = {}): NewRule => ({ name: "r", type, condition, isActive: true, ...more });
@@ -14,6 +14,7 @@ describe("bodies", () => {
     ["nothing that its type does not take", rule("downtime", { check: "web", metric: "cpu", threshold: 1 }), { check: "web" }],
     ["an empty search, which finds everything", rule("threshold", { query: "", language: "search", threshold: 1 }), { query: "", language: "search", threshold: 1 }],
     ["no empty query of another language", rule("threshold", { query: " ", language: "sql", threshold: 1 }), { language: "sql", threshold: 1 }],
+    ["no operator without a threshold", rule("threshold", { query: "up == 0", language: "promql", operator: ">", recover: 1 }), { query: "up == 0", language: "promql" }],
     ["parts of parts", rule("composite", { all: [{ metric: "a", threshold: 1, window: "" }, { any: [{ rule: "x" }, {}] }] }), { all: [{ metric: "a", threshold: 1 }, { any: [{ rule: "x" }] }] }],
   ])("hold %s", (_, draft, condition) => {
     const body = ruleBody(draft);
@@ -23,6 +24,10 @@ describe("bodies", () => {
 
   test("a backtest takes the rule without its name", () => {
     expect(backtestBody(rule("downtime", {}))).toEqual({ type: "downtime", condition: {}, isActive: true });
+  });
+
+  test("the explorer's variables are none of a rule's", () => {
+    expect(ruleQuery("rate(a[$__rate_interval]) + max_over_time(b[$__range:$__interval])")).toBe("rate(a[5m]) + max_over_time(b[1h:1m])");
   });
 
   test("what is said and to whom changes nothing of a backtest; when it fires does", () => {

@@ -1,5 +1,6 @@
 /** Rules as they are written: which fields a type takes, and the body that the API takes. */
 import type { AlertRule, Condition, NewRule, RuleSpec, RuleType, Severity } from "../api/alerts";
+import { expandVariables } from "../promql/variables";
 
 export interface TypeInfo {
   id: RuleType;
@@ -143,6 +144,9 @@ export function conditionFor(type: RuleType, before: Condition = {}): Condition 
   }
 }
 
+/** A query of the explorer as a rule asks it: the explorer's variables follow its range, a rule has none. */
+export const ruleQuery = (expr: string): string => expandVariables(expr, 60_000, 3_600_000, 75_000).text;
+
 export const emptyRule = (type: RuleType = "threshold"): NewRule => ({
   name: "",
   type,
@@ -177,7 +181,10 @@ function pruned(value: Json, path = ""): Json {
   if (value === null || typeof value !== "object") return value;
   const entries = Object.entries(value).map(([key, one]): [string, Json] => [key, pruned(one, key)]);
   const search = value.language === "search";
-  return Object.fromEntries(entries.filter(([key, one]) => !isNothing(one) || (search && key === "query" && typeof one === "string")));
+  const kept = entries.filter(([key, one]) => !isNothing(one) || (search && key === "query" && typeof one === "string"));
+  // An operator without anything to compare with means nothing: a query of PromQL may hold its own comparison.
+  const compares = kept.some(([key]) => key === "threshold" || key === "thresholds");
+  return Object.fromEntries(kept.filter(([key]) => compares || (key !== "operator" && key !== "recover")));
 }
 
 /** The body of a rule: nothing empty, nothing that its type does not take. */
