@@ -1,5 +1,5 @@
 """The pages in a real Chromium, driven by the scripts in ui/e2e: sign in by link, moving numbers, queries, their errors,
-logs, the SQL console, traces, accounts and the administration."""
+logs, the SQL console, traces, alerts, health checks, accounts and the administration."""
 
 import os
 import subprocess
@@ -27,6 +27,15 @@ def test_the_pages_work_in_a_browser(fresh, tmp_path):
 @pytest.mark.parametrize("script", ["logs", "traces"])
 def test_records_and_traces_are_explored_in_a_browser(fresh, tmp_path, script):
     drive(fresh().start(), script, tmp_path, RECORDS="3000", SPANS="5000")
+
+
+def test_rules_fire_and_are_taken_care_of_in_a_browser(fresh, tmp_path):
+    server = fresh(args=["--set", "host.enabled=false"]).start()
+    drive(server, "alerts", tmp_path, API_KEY=server.key)
+
+
+def test_health_checks_are_tried_made_and_seen_in_a_browser(fresh, tmp_path):
+    drive(fresh(args=["--set", "host.enabled=false"]).start(), "checks", tmp_path)
 
 
 def test_accounts_and_the_administration_work_in_a_browser(fresh, tmp_path):

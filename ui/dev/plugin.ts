@@ -2,9 +2,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { PluginOption, PreviewServer, ViteDevServer } from "vite";
 import type { Schemas } from "../src/lib/api/types.ts";
+import { alertRoutes } from "./alerts.ts";
 import { none, NOT_FOUND, ok, refuse, type Answer } from "./answer.ts";
 import { ownRoutes, permissionsOf, publicRoutes, who } from "./auth.ts";
 import { tenantRoutes } from "./control.ts";
+import { FakeChecks } from "./checks.ts";
 import { BadQuery, compile, type Item } from "./evaluate.ts";
 import { BadSearch, logsAnswer, sqlAnswer } from "./logs.ts";
 import { METADATA, SERIES, type Labels } from "./series.ts";
@@ -12,6 +14,9 @@ import { serveSocket } from "./socket.ts";
 import { HOSTS, SERVICES, TARGETS } from "./tables.ts";
 import { traceRoutes } from "./traces.ts";
 import { auditRoutes, record } from "./trail.ts";
+
+const CHECKS = "/api/v1/monitoring/health-checks";
+let checks: FakeChecks | null = null;
 
 /** What the real server sends with every page, so that a violation shows here first. */
 const CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -144,6 +149,9 @@ async function answer(request: IncomingMessage, path: string, params: URLSearchP
     const object = saved.get(name);
     return object ? ok(object) : NOT_FOUND;
   }
+  const alerting = path.startsWith("/api/v1/monitoring/") ? alertRoutes(method, path.slice("/api/v1/monitoring".length), params, body, me.member.name) : null;
+  if (alerting) return alerting;
+  if (path.startsWith(CHECKS)) return (checks ??= new FakeChecks()).answer(method, path.slice(CHECKS.length), params, body);
   const traces = path.startsWith("/api/v1/monitoring/") ? traceRoutes(path.slice("/api/v1/monitoring".length), params) : null;
   if (traces) return traces;
   if (path === "/api/v1/sql") return ok(sqlAnswer(body));

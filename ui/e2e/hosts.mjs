@@ -31,7 +31,7 @@ await check("the digit keys still open pages", async () => {
   await page.keyboard.press("2");
   await page.waitForURL(/\/hosts/);
   await page.keyboard.press("0");
-  await page.waitForURL(/\/services/);
+  await page.waitForURL(/\/sql/);
   await page.keyboard.press("2");
   await ready();
 });

@@ -1,5 +1,5 @@
 /** What the command palette offers. */
-import { sectionsFor } from "../../lib/account/permissions";
+import { ALERTING, alertingPath, sectionsFor } from "../../lib/account/permissions";
 import { score } from "../../lib/promql/score";
 import { starterQuery } from "../../lib/promql/edit";
 import { catalog } from "../../lib/state/catalog.svelte";
@@ -23,6 +23,9 @@ const SHOWN_MAX = 50;
 function fixed(): Command[] {
   return [
     ...pagesFor(session.permissions).map((page): Command => ({ id: page.path, kind: "Page", label: page.title, href: view.href(page.path) })),
+    ...ALERTING.filter((section) => section.id !== "" && session.can(section.needs)).map(
+      (section): Command => ({ id: `alerting-${section.id}`, kind: "Page", label: `Alerts: ${section.title}`, href: view.href(alertingPath(section.id)) }),
+    ),
     ...sectionsFor(session.permissions).map(
       (section): Command => ({ id: `admin-${section.id}`, kind: "Page", label: `Admin: ${section.title}`, href: view.href(`/admin/${section.id}`) }),
     ),

@@ -20,6 +20,8 @@ export const PAGES: readonly PageLink[] = [
   { path: "/traces", title: "Traces", icon: "traces" },
   { path: "/map", title: "Map", icon: "map" },
   { path: "/apm", title: "APM", icon: "apm" },
+  { path: "/alerts", title: "Alerts", icon: "alerts" },
+  { path: "/checks", title: "Checks", icon: "checks", needs: "objects:read" },
   { path: "/sql", title: "SQL", icon: "sql" },
   { path: "/targets", title: "Targets", icon: "targets" },
   { path: "/services", title: "Services", icon: "services" },

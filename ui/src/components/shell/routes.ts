@@ -1,6 +1,6 @@
 /** Which page answers which path. Pages that few visits open come as files of their own. */
 import type { Component } from "svelte";
-import { ADMIN_NEEDS, SECTIONS, type Need } from "../../lib/account/permissions";
+import { ADMIN_NEEDS, ALERTING, alertingPath, SECTIONS, type Need } from "../../lib/account/permissions";
 import Explore from "../../pages/Explore.svelte";
 import Host from "../../pages/Host.svelte";
 import Hosts from "../../pages/Hosts.svelte";
@@ -27,6 +27,9 @@ let admin: Promise<{ default: Page }> | undefined;
 /** One promise for all sections, so that going from one to another keeps the frame around them. */
 const loadAdmin = () => (admin ??= import("../../pages/admin/Admin.svelte"));
 
+let alerting: Promise<{ default: Page }> | undefined;
+const loadAlerting = () => (alerting ??= import("../../pages/alerts/Alerting.svelte"));
+
 const ROUTES: readonly Route[] = [
   { path: "/", title: "Host", timed: true, page: Host },
   { path: "/hosts", title: "Hosts", page: Hosts },
@@ -37,6 +40,18 @@ const ROUTES: readonly Route[] = [
   { path: "/map", title: "Map", timed: true, load: () => import("../../pages/apm/Map.svelte") },
   { path: "/apm", title: "APM", timed: true, load: () => import("../../pages/apm/Apm.svelte") },
   { path: "/apm/:", title: "Service", timed: true, load: () => import("../../pages/apm/Service.svelte") },
+  ...ALERTING.map((section): Route => ({
+    path: alertingPath(section.id),
+    title: section.id === "" ? "Alerts" : section.title,
+    needs: section.needs,
+    timed: "timed" in section,
+    load: loadAlerting,
+  })),
+  { path: "/alerts/:", title: "Alert", load: () => import("../../pages/alerts/Event.svelte") },
+  { path: "/alerts/rules/:", title: "Rule", needs: "objects:read", load: () => import("../../pages/alerts/RuleEditor.svelte") },
+  { path: "/checks", title: "Checks", needs: "objects:read", load: () => import("../../pages/checks/Checks.svelte") },
+  { path: "/checks/new", title: "New check", needs: "objects:write", load: () => import("../../pages/checks/CheckEdit.svelte") },
+  { path: "/checks/:", title: "Check", needs: "objects:read", timed: true, load: () => import("../../pages/checks/Check.svelte") },
   { path: "/sql", title: "SQL", timed: true, load: () => import("../../pages/sql/Sql.svelte") },
   { path: "/targets", title: "Targets", page: Targets },
   { path: "/services", title: "Services", page: Services },

@@ -58,6 +58,20 @@ export const ADMIN_NEEDS: readonly Permission[] = [...new Set(SECTIONS.map((sect
 
 export const sectionsFor = (held: readonly string[]) => SECTIONS.filter((section) => missing(section.needs, held).length === 0);
 
+/** The alerting, in the order of its navigation. What fires is the bare address. */
+export const ALERTING = [
+  { id: "", title: "Firing", needs: "telemetry:read" },
+  { id: "history", title: "History", needs: "telemetry:read", timed: true },
+  { id: "rules", title: "Rules", needs: "objects:read" },
+  { id: "silences", title: "Silences", needs: "telemetry:read" },
+  { id: "channels", title: "Channels", needs: "objects:read" },
+  { id: "routes", title: "Routes", needs: "objects:read" },
+] as const satisfies readonly Section[];
+export type AlertingId = (typeof ALERTING)[number]["id"];
+
+/** Address of a part of the alerting. */
+export const alertingPath = (id: AlertingId): string => (id === "" ? "/alerts" : `/alerts/${id}`);
+
 /** The part of a permission before and after the colon. */
 export function splitPermission(name: string): [area: string, verb: string] {
   const cut = name.indexOf(":");

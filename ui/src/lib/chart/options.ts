@@ -1,6 +1,7 @@
 /** uPlot's options for a chart of ours: axes with units, our colours, stacks, dots for exemplars. */
 import uPlot from "uplot";
 import { formatTick, type Unit } from "../format";
+import { drawBands, drawRules, withRules, type Band, type Rule } from "./marks";
 import { resolveColor, withAlpha } from "./palette";
 
 /** How one series is drawn. `color` is a custom property, resolved when painted. */
@@ -30,6 +31,10 @@ export interface PlotSetup {
   /** The visible range, read on every scale pass, so that a live chart can slide. */
   range: () => { from: number; to: number };
   dots: () => readonly Dot[];
+  /** Limits across the picture, which is high enough to show them. */
+  rules: () => readonly Rule[];
+  /** Stretches of time that are shaded. */
+  bands: () => readonly Band[];
   onZoom: (from: number, to: number) => void;
   onCursor: (plot: uPlot) => void;
 }
@@ -117,7 +122,12 @@ export function plotOptions(setup: PlotSetup): uPlot.Options {
           return [from / 1000, to / 1000];
         },
       },
-      y: { range: (_plot, min, max) => yRange(min, max === null ? null : withDots(max, setup.dots()), setup.max) },
+      y: {
+        range: (_plot, min, max) => {
+          const seen = withRules(min, max, setup.rules());
+          return yRange(seen.min, seen.max === null ? null : withDots(seen.max, setup.dots()), setup.max);
+        },
+      },
     },
     axes: [
       { ...axis(), size: 28, gap: 8, space: 72, values: timeTicks },
@@ -154,7 +164,8 @@ export function plotOptions(setup: PlotSetup): uPlot.Options {
       }),
     ],
     hooks: {
-      draw: [(plot) => drawDots(plot, setup.dots())],
+      drawAxes: [(plot) => drawBands(plot, setup.bands())],
+      draw: [(plot) => drawRules(plot, setup.rules()), (plot) => drawDots(plot, setup.dots())],
       setCursor: [setup.onCursor],
       setSelect: [
         (plot) => {

@@ -16,7 +16,7 @@ export interface MetricsUpdate {
 interface Subscription {
   id: string;
   /** What is asked for, beside the id. */
-  wish: { channel: "metrics"; match: string[] } | { channel: "tail"; signal: TailSignal; query: string };
+  wish: { channel: "metrics"; match: string[] } | { channel: "tail"; signal: TailSignal; query: string } | { channel: MessageKind };
   sequence: number | null;
   onUpdate: (update: UpdateData) => void;
   onGap: () => void;
@@ -24,6 +24,17 @@ interface Subscription {
 }
 
 export type TailSignal = "logs" | "spans" | "events";
+
+/** Messages that are sent to whoever asks for their type. */
+export type MessageKind = "alert";
+
+/** What the owner of a subscription to a type of messages is told. */
+export interface MessageListener<T> {
+  onMessage: (message: T) => void;
+  /** Messages may be missing: the list they change is to be read again. */
+  onGap: () => void;
+  onRefused?: (message: string) => void;
+}
 
 /** What the owner of a tail is told. */
 export interface TailListener<Row> {
@@ -47,6 +58,9 @@ interface UpdateData extends MetricsUpdate {
   missed?: number;
   rows?: unknown[];
 }
+
+/** Messages that belong to a subscription. */
+const KINDS: ReadonlySet<string> = new Set(["metrics_update", "tail", "alert" satisfies MessageKind]);
 
 class LiveSocket {
   state = $state<LiveState>("off");
@@ -86,6 +100,18 @@ class LiveSocket {
       onUpdate: (data) => listener.onRows((data.rows ?? []) as Row[], data.missed ?? 0),
       onGap: listener.onGap,
       onRefused: listener.onRefused,
+    });
+  }
+
+  /** Subscribes to every message of a type; the returned function ends it. */
+  follow<T>(channel: MessageKind, listener: MessageListener<T>): () => void {
+    return this.open({
+      id: `k${this.nextId++}`,
+      wish: { channel },
+      sequence: null,
+      onUpdate: (data) => listener.onMessage(data as unknown as T),
+      onGap: listener.onGap,
+      onRefused: listener.onRefused ?? (() => {}),
     });
   }
 
@@ -162,7 +188,7 @@ class LiveSocket {
       if (refused) refused(message);
       else this.problem = message;
     }
-    if (envelope.type !== "metrics_update" && envelope.type !== "tail") return;
+    if (!KINDS.has(envelope.type)) return;
     const data = envelope.data as UpdateData;
     const subscription = this.subscriptions.get(data.subscription);
     if (!subscription) return;
