@@ -96,7 +96,20 @@ export class FakeChecks {
     const last = this.outcome(one, at);
     const bad = last.status === "unhealthy";
     return {
+      description: "",
+      labels: {},
+      critical: true,
+      dependsOn: [],
+      locations: [],
+      quorum: null,
+      failureThreshold: 1,
+      successThreshold: 1,
+      runbook: null,
       ...one.spec,
+      config: one.spec.config ?? null,
+      file: null,
+      pushUrl: null,
+      warnings: [],
       id: one.id,
       createdAt: new Date(one.created).toISOString(),
       updatedAt: new Date(one.created).toISOString(),
@@ -128,8 +141,8 @@ export class FakeChecks {
         `${one.name} ${one.target}`.toLowerCase().includes((search ?? "").toLowerCase()) &&
         one.name > (after ?? ""),
     );
-    const checks = fitting.slice(0, limit);
-    return ok({ checks, next: fitting.length > limit ? (checks.at(-1)?.name ?? null) : null, summary: { status: summary.unhealthy > 0 ? "unhealthy" : "healthy", ...summary } });
+    const items = fitting.slice(0, limit);
+    return ok({ items, next: fitting.length > limit ? (items.at(-1)?.name ?? null) : null, summary: { status: summary.unhealthy > 0 ? "unhealthy" : "healthy", ...summary } });
   }
 
   private read(body: string): CheckSpec | Answer {
@@ -147,9 +160,10 @@ export class FakeChecks {
       return { day: new Date(at).toISOString().slice(0, 10), uptime: i < 12 ? null : bad === 0 ? 0.94 : bad === 1 ? 0.992 : 1 };
     });
     const windows = (["24h", "7d", "30d"] as const).map((window, i) => ({ window, uptime: [0.99931, 0.99987, 0.9995][i] ?? null, runs: [2880, 20_160, 86_400][i] ?? 0, meanLatencyMs: 41.2, p95LatencyMs: 73.9 }));
+    const iso = (ms: number) => new Date(ms).toISOString();
     const outages = [
-      ...(this.statusAt(one, now) === "unhealthy" ? [{ from: now - 47 * 60_000, until: null, message: "answered 503 Service Unavailable, expected 200-299" }] : []),
-      { from: now - 3 * DAY_MS, until: now - 3 * DAY_MS + 340_000, message: "no answer within 10 s" },
+      ...(this.statusAt(one, now) === "unhealthy" ? [{ from: iso(now - 47 * 60_000), until: null, message: "answered 503 Service Unavailable, expected 200-299" }] : []),
+      { from: iso(now - 3 * DAY_MS), until: iso(now - 3 * DAY_MS + 340_000), message: "no answer within 10 s" },
     ];
     return { windows, days, outages };
   }
@@ -165,7 +179,7 @@ export class FakeChecks {
       const outcome = this.outcome(one, at);
       if (want === "" || outcome.status === want) results.push(outcome);
     }
-    return { results, next: String(at) };
+    return { items: results, next: String(at) };
   }
 
   /** Answers below `/api/v1/monitoring/health-checks`; `path` is what follows. */

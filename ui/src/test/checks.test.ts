@@ -80,14 +80,14 @@ describe("words", () => {
   test("summaries say what is bad first", () => {
     const summary = { status: "unhealthy" as const, healthy: 9000, unhealthy: 3, unknown: 0, paused: 1 };
     expect([summaryText(summary), totalOf(summary)]).toEqual(["3 unhealthy, 9,000 healthy, 1 paused", 9004]);
-    expect(outageText({ from: NOW - 60_000, until: null }, NOW)).toBe("1 min");
+    expect(outageText({ from: new Date(NOW - 60_000).toISOString(), until: null }, NOW)).toBe("1 min");
   });
 
   test("parts of an attempt follow each other, and add up", () => {
     const parts = timingParts({ dns: 1, connect: 2, tls: 0, firstByte: 4, total: 10 });
     expect(parts.map((part) => [part.name, part.from, part.ms])).toEqual([["name", 0, 1], ["connect", 1, 2], ["first byte", 3, 4], ["rest", 7, 3]]);
     expect(timingParts({ total: 5 })).toEqual([]);
-    expect(factsOf({ at: "", status: "healthy", latencyMs: 1, attempts: 1, message: null, place: "server", details: { httpStatus: 200, texts: { version: "16" } } })).toEqual([["status", "200"], ["version", "16"]]);
+    expect(factsOf({ at: "", status: "healthy", latencyMs: 1, attempts: 1, message: null, place: "server", details: { timings: { total: 1 }, httpStatus: 200, texts: { version: "16" } } })).toEqual([["status", "200"], ["version", "16"]]);
   });
 });
 
@@ -108,7 +108,7 @@ describe("the API, against a stand-in", () => {
     let after = "";
     do {
       const page = await fetchChecks({ limit: 100, after });
-      names.push(...page.checks.map((one) => one.name));
+      names.push(...page.items.map((one) => one.name));
       after = page.next ?? "";
     } while (after !== "");
     expect(new Set(names).size).toBe(250);
@@ -119,11 +119,11 @@ describe("the API, against a stand-in", () => {
     const spec = checkBody({ ...emptyCheck("http"), name: "shop", target: "https://down.example" });
     expect((await tryCheck(spec)).status).toBe("unhealthy");
     const made = await createCheck(spec);
-    expect(specOf(await fetchCheck(made.id))).toEqual(spec);
+    expect(specOf(await fetchCheck(made.id))).toMatchObject(spec);
     const paused = await putCheck(made.id, { ...spec, isActive: false });
     expect([paused.isActive, paused.version]).toEqual([false, 2]);
     expect((await runCheck(made.id)).place).toBe("server");
-    expect((await fetchResults(made.id, { limit: 5, status: "unhealthy" })).results).toHaveLength(5);
+    expect((await fetchResults(made.id, { limit: 5, status: "unhealthy" })).items).toHaveLength(5);
     expect((await fetchUptime(made.id)).windows.map((one) => one.window)).toEqual(["24h", "7d", "30d"]);
     await deleteCheck(made.id);
     await expect(fetchCheck(made.id)).rejects.toMatchObject({ status: 404 });

@@ -33,7 +33,7 @@ export class CheckList {
     if (!this.more || this.loading) return;
     await this.read(async (signal) => {
       const page = await fetchChecks({ ...this.query, limit: PAGE, ...(this.next !== null && { after: this.next }) }, signal);
-      return { rows: [...this.rows, ...page.checks], next: page.next, summary: page.summary };
+      return { rows: [...this.rows, ...page.items], next: page.next, summary: page.summary };
     });
   }
 
@@ -52,7 +52,7 @@ export class CheckList {
       let [next, summary]: [string | null, CheckSummary | null] = [null, null];
       for (let page = 0; page < pages; page += 1) {
         const answer = await fetchChecks({ ...this.query, limit: PAGE, ...(next !== null && { after: next }) }, signal);
-        rows.push(...answer.checks);
+        rows.push(...answer.items);
         next = answer.next;
         summary ??= answer.summary;
         if (next === null) break;

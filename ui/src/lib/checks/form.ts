@@ -44,8 +44,8 @@ export function withType(check: CheckSpec, type: CheckType): CheckSpec {
 
 /** What people write of a check that the server answered. */
 export function specOf(view: CheckView): CheckSpec {
-  const { id: _id, createdAt: _c, updatedAt: _u, version: _v, state: _s, pushUrl: _p, file: _f, ...spec } = view;
-  return spec;
+  const { id: _id, createdAt: _c, updatedAt: _u, version: _v, state: _s, pushUrl: _p, file: _f, warnings: _w, config, quorum, runbook, ...spec } = view;
+  return { ...spec, ...(config && { config }), ...(quorum != null && { quorum }), ...(runbook != null && { runbook }) };
 }
 
 /** A field's value as its text control shows it. */

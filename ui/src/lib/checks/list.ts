@@ -42,7 +42,7 @@ export function daysShown(days: readonly UptimeDay[], count: number, nowMs: numb
 }
 
 export const outageText = (outage: Pick<Outage, "from" | "until">, nowMs: number): string =>
-  humanDuration(Math.max(0, ((outage.until ?? nowMs) - outage.from) / 1000));
+  humanDuration(Math.max(0, ((outage.until === null ? nowMs : Date.parse(outage.until)) - Date.parse(outage.from)) / 1000));
 
 /** One line for all: what is bad first. */
 export function summaryText(summary: CheckSummary): string {
@@ -69,7 +69,7 @@ export function timingParts(timings: Timings | undefined): TimingPart[] {
   const parts: TimingPart[] = [];
   let from = 0;
   for (const [name, ms] of [["name", timings?.dns], ["connect", timings?.connect], ["TLS", timings?.tls], ["first byte", timings?.firstByte]] as const) {
-    if (ms === undefined || ms <= 0) continue;
+    if (ms == null || ms <= 0) continue;
     parts.push({ name, ms, from });
     from += ms;
   }

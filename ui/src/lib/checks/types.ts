@@ -1,4 +1,5 @@
-/** Shapes of the health checks' API, by hand until its description holds them. */
+/** Health checks, as the description of the API has them. */
+import type { Schemas } from "../api/types";
 
 export const CHECK_TYPES = [
   "http",
@@ -19,140 +20,36 @@ export const CHECK_TYPES = [
   "query",
   "command",
   "custom",
-] as const;
-export type CheckType = (typeof CHECK_TYPES)[number];
+] as const satisfies readonly CheckType[];
 
-export type CheckStatus = "healthy" | "unhealthy" | "unknown";
+export type CheckType = Schemas["CheckType"];
+export type CheckStatus = Schemas["CheckStatus"];
 
-/** What a type may be told; see `crates/probe/src/check/spec/config.rs`. */
+/** What a type may be told; the form writes it field by field. */
 export type CheckConfig = Record<string, unknown>;
 
-/** A check as it is written. Seconds. */
-export interface CheckSpec {
-  name: string;
-  type: CheckType;
-  target: string;
-  interval: number;
-  timeout: number;
-  retries: number;
-  config?: CheckConfig;
-  isActive: boolean;
-  description?: string;
-  labels?: Record<string, string>;
-  critical?: boolean;
-  dependsOn?: string[];
-  locations?: string[];
-  quorum?: number | null;
-  failureThreshold?: number;
-  successThreshold?: number;
-  runbook?: string | null;
-}
-
-export interface CheckState {
-  status: CheckStatus;
-  since: string | null;
-  downSince: string | null;
-  flapping: boolean;
-  lastAt: string | null;
-  latencyMs: number | null;
-  message: string | null;
-}
+/** A check as the form holds it. Seconds. */
+type Written = Schemas["NewHealthCheck"];
+export type CheckSpec = Omit<Written, "config"> &
+  Required<Pick<Written, "target" | "interval" | "timeout" | "retries" | "isActive">> & { config?: CheckConfig };
 
 /** A check with what the server knows of it. */
-export interface CheckView extends CheckSpec {
-  id: string;
-  createdAt: string;
-  updatedAt: string;
-  version: number;
-  state: CheckState;
-  /** Of a heartbeat: where the program reports. */
-  pushUrl?: string;
-  /** The file that owns it. */
-  file?: string | null;
-}
-
-export interface CheckSummary {
-  status: "healthy" | "degraded" | "unhealthy" | "unknown";
-  healthy: number;
-  unhealthy: number;
-  unknown: number;
-  paused: number;
-}
-
-export interface CheckPage {
-  checks: CheckView[];
-  next: string | null;
-  summary: CheckSummary;
-}
-
+export type CheckView = Schemas["HealthCheck"];
+export type CheckState = Schemas["HealthCheckState"];
+export type CheckSummary = Schemas["HealthCheckSummary"];
+export type CheckPage = Schemas["HealthChecks"];
+export type CheckDetails = Schemas["HealthCheckDetails"];
 /** Milliseconds; absent where there was none. */
-export interface Timings {
-  dns?: number;
-  connect?: number;
-  tls?: number;
-  firstByte?: number;
-  total?: number;
-}
-
-export interface Certificate {
-  subject: string;
-  issuer: string;
-  names: string[];
-  /** Epoch milliseconds. */
-  notBefore: number;
-  notAfter: number;
-  daysLeft: number;
-}
-
-export interface CheckDetails {
-  address?: string;
-  httpStatus?: number;
-  certificate?: Certificate;
-  timings?: Timings;
-  values?: Record<string, number>;
-  texts?: Record<string, string>;
-}
+export type Timings = Schemas["HealthCheckTimings"];
 
 /** One run. */
-export interface CheckOutcome {
-  at: string;
-  status: CheckStatus;
-  latencyMs: number;
-  attempts: number;
-  message: string | null;
-  place: string;
-  details: CheckDetails;
-}
+export type CheckOutcome = Schemas["HealthCheckResult"];
 
 export interface ResultPage {
-  results: CheckOutcome[];
+  items: CheckOutcome[];
   next: string | null;
 }
 
-export interface UptimeWindow {
-  window: string;
-  /** Null without a run. */
-  uptime: number | null;
-  runs: number;
-  meanLatencyMs: number | null;
-  p95LatencyMs: number | null;
-}
-
-export interface UptimeDay {
-  /** `2026-11-01`, UTC. */
-  day: string;
-  uptime: number | null;
-}
-
-export interface Outage {
-  /** Epoch milliseconds. */
-  from: number;
-  until: number | null;
-  message: string | null;
-}
-
-export interface Uptime {
-  windows: UptimeWindow[];
-  days: UptimeDay[];
-  outages: Outage[];
-}
+export type Uptime = Schemas["HealthCheckUptime"];
+export type UptimeDay = Schemas["HealthCheckDay"];
+export type Outage = Schemas["HealthCheckOutage"];
