@@ -6,8 +6,8 @@ mod store; // running ones, kept over a restart
 
 pub use machine::{Call, Escalation, Standing, Step};
 pub use spec::{EscalationSpec, LevelSpec, RepeatSpec, Target};
+pub use store::RunningEscalation;
 pub(crate) use store::wake;
-pub use store::{RunningEscalation, Subject};
 
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ pub use open::{NewIncident, Opened};
 pub use operation::Operation;
 pub use timeline::{Entry, EntryKind, TimelineEntry};
 
-pub(crate) use store::record;
+pub(crate) use store::{change, locked, record};
 
 /// Entries of one timeline. The last thousand are kept for its end.
 pub const TIMELINE_MAX: i64 = 10_000;

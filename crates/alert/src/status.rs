@@ -11,7 +11,7 @@ pub use bars::{DAYS, Day, Downtime, days};
 pub use public::{PublicIncident, PublicUpdate, public_incident};
 pub use spec::{ComponentSpec, MaintenanceSpec, StatusPageSpec};
 pub use state::{CheckSeen, CheckState, ComponentState, Page, ShownComponent};
-pub use subscription::{Asked, Subscriber, Subscription, SubscriptionError, SubscriptionKind, leave_token};
+pub use subscription::{Asked, Subscriber, Subscription, SubscriptionError, SubscriptionKind};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 //! level is called at once, and the one behind it still has its time. A state that was stored before its calls went
 //! out makes the same calls with the same numbers when it is stepped again.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::spec::{EscalationSpec, RepeatSpec, Target};
@@ -11,6 +13,9 @@ use crate::span::Span;
 
 /// Calls of one step: levels without a wait are called together.
 const CALLS_PER_STEP_MAX: usize = 32;
+
+/// Channels that hear of the end.
+const TOLD_MAX: usize = 1_000;
 
 /// How the thing stands that people are called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +79,9 @@ pub struct Escalation {
     lapsed: Option<i64>,
     /// Whether it is over for good.
     ended: bool,
+    /// Channels that were told, which hear of the end, too.
+    #[serde(default)]
+    told: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +102,7 @@ impl Escalation {
             stopped: None,
             lapsed: None,
             ended: false,
+            told: BTreeSet::new(),
         }
     }
 
@@ -105,6 +114,28 @@ impl Escalation {
     /// Whether it is over.
     pub fn is_over(&self) -> bool {
         self.ended
+    }
+
+    /// Ends it, since its policy is gone.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Which calls were made.
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Channels that were told.
+    pub fn told(&self) -> &BTreeSet<String> {
+        &self.told
+    }
+
+    /// Writes down that a channel was told.
+    pub fn tell(&mut self, channel: &str) {
+        if self.told.len() < TOLD_MAX {
+            self.told.insert(channel.to_owned());
+        }
     }
 
     /// Goes on to `now`. The policy may have been changed in between: levels that are no more are not called.

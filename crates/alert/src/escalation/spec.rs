@@ -68,8 +68,6 @@ pub enum Target {
     Person(String),
     /// A channel.
     Channel(String),
-    /// Every member of a team.
-    Team(String),
 }
 
 impl EscalationSpec {
@@ -88,17 +86,11 @@ impl EscalationSpec {
                     Target::Person(person) => check_person(&format!("{at}.person"), person)?,
                     Target::Schedule(name) => check_line(&format!("{at}.schedule"), name, NAME_BYTES_MAX)?,
                     Target::Channel(name) => check_line(&format!("{at}.channel"), name, NAME_BYTES_MAX)?,
-                    Target::Team(name) => check_line(&format!("{at}.team"), name, NAME_BYTES_MAX)?,
                 }
             }
         }
         check_repeat("repeat", self.repeat)?;
         self.ack_timeout.map_or(Ok(()), |span| check_wait("ack_timeout", span, EVERY_SECONDS_MIN))
-    }
-
-    /// Everything that is called, each once, for whoever checks that it exists.
-    pub fn targets(&self) -> std::collections::BTreeSet<&Target> {
-        self.levels.iter().flat_map(|level| &level.targets).collect()
     }
 }
 

@@ -8,6 +8,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Labels;
+use crate::incident::{NewIncident, Operation, Origin};
+use crate::severity::Severity;
 use crate::tables::Tables;
 
 const MINUTE: i64 = 60_000;
@@ -66,7 +69,7 @@ fn levels_are_called_in_turn_until_somebody_answers() {
 #[test]
 fn a_level_is_called_again_before_the_next_and_levels_without_a_wait_together() {
     let policy = policy(json!({"levels": [
-        {"after": "1m", "targets": [{"team": "a"}], "repeat": {"times": 2, "every": "2m"}},
+        {"after": "1m", "targets": [{"channel": "a"}], "repeat": {"times": 2, "every": "2m"}},
         {"after": "3m", "targets": [{"person": "b@x"}]},
         {"targets": [{"channel": "c"}]},
     ]}));
@@ -118,20 +121,33 @@ fn a_policy_that_cannot_be_is_refused_with_its_place() {
         (json!({"levels": []}), "levels"),
         (json!({"levels": [{"targets": []}]}), "levels[0].targets"),
         (json!({"levels": [{"targets": [{"person": "ann"}]}]}), "levels[0].targets[0].person"),
-        (json!({"levels": [{"targets": [{"team": ""}]}]}), "levels[0].targets[0].team"),
-        (json!({"levels": [{"after": "8d", "targets": [{"team": "a"}]}]}), "levels[0].after"),
+        (json!({"levels": [{"targets": [{"channel": ""}]}]}), "levels[0].targets[0].channel"),
+        (json!({"levels": [{"after": "8d", "targets": [{"channel": "a"}]}]}), "levels[0].after"),
         (
-            json!({"levels": [{"targets": [{"team": "a"}], "repeat": {"times": 1, "every": "1s"}}]}),
+            json!({"levels": [{"targets": [{"channel": "a"}], "repeat": {"times": 1, "every": "1s"}}]}),
             "levels[0].repeat.every",
         ),
         (
-            json!({"levels": [{"targets": [{"team": "a"}]}], "repeat": {"times": 101, "every": "1m"}}),
+            json!({"levels": [{"targets": [{"channel": "a"}]}], "repeat": {"times": 101, "every": "1m"}}),
             "repeat.times",
         ),
-        (json!({"levels": [{"targets": [{"team": "a"}]}], "ack_timeout": 0}), "ack_timeout"),
+        (json!({"levels": [{"targets": [{"channel": "a"}]}], "ack_timeout": 0}), "ack_timeout"),
     ] {
         let read: EscalationSpec = serde_json::from_value(spec.clone()).expect("reads");
         assert_eq!(read.check().expect_err("refused").field, field, "{spec}");
+    }
+}
+
+fn incident() -> NewIncident {
+    NewIncident {
+        title: "disk".to_owned(),
+        severity: Severity::Error,
+        key: None,
+        origin: Origin::Person("ann@x".to_owned()),
+        events: Vec::new(),
+        labels: Labels::new(),
+        escalation: None,
+        auto_resolve: false,
     }
 }
 
@@ -146,9 +162,10 @@ async fn of_two_servers_one_makes_the_call_and_a_restart_goes_on() {
         let tables = Tables::new(scope);
         let policy = two_levels();
         let mut tx = tables.begin().await.expect("begins");
-        let subject = (Subject::Incident, "inc_1");
-        let first = tables.start_escalation(&mut tx, subject, ("p", &policy), 1_000).await.expect("starts");
-        let again = tables.start_escalation(&mut tx, subject, ("p", &policy), 2_000).await.expect("runs");
+        let opened = tables.open_incident_in(&mut tx, &incident(), 1_000).await.expect("opens");
+        let id = opened.incident.id.as_str();
+        let first = tables.start_escalation(&mut tx, id, ("p", &policy), 1_000).await.expect("starts");
+        let again = tables.start_escalation(&mut tx, id, ("p", &policy), 2_000).await.expect("runs");
         tx.commit().await.expect("commits");
         assert_eq!(first, again);
 
@@ -158,23 +175,22 @@ async fn of_two_servers_one_makes_the_call_and_a_restart_goes_on() {
         assert_eq!(step.calls.len(), 1);
         let late = other.state.step(&policy, 1_000, Standing::Open);
         let mut tx = tables.begin().await.expect("begins");
-        assert!(tables.write_escalation(&mut tx, &due, &step, 1_000).await.expect("written"));
+        assert!(tables.write_escalation(&mut tx, &due, step.next, 1_000).await.expect("written"));
         tx.commit().await.expect("commits");
         let mut tx = tables.begin().await.expect("begins");
-        assert!(!tables.write_escalation(&mut tx, &other, &late, 1_000).await.expect("answers"));
+        assert!(!tables.write_escalation(&mut tx, &other, late.next, 1_000).await.expect("answers"));
         drop(tx);
 
         assert!(tables.due_escalations(1_001, 10).await.expect("a list").is_empty());
         assert_eq!(tables.next_escalation().await.expect("a time"), Some(1_000 + 5 * MINUTE));
-        let mut tx = tables.begin().await.expect("begins");
-        tables.wake_escalations(&mut tx, Subject::Incident, "inc_1", 2_000).await.expect("woken");
-        tx.commit().await.expect("commits");
+        let acknowledge = Operation::Acknowledge { note: None };
+        tables.change_incident(id, &acknowledge, Some("ann@x"), 2_000).await.expect("wakes it");
         let mut due = tables.due_escalations(2_000, 10).await.expect("a list").remove(0);
         let step = due.state.step(&policy, 2_000, Standing::Resolved);
         let mut tx = tables.begin().await.expect("begins");
-        assert!(tables.write_escalation(&mut tx, &due, &step, 2_000).await.expect("removed"));
+        assert!(tables.write_escalation(&mut tx, &due, step.next, 2_000).await.expect("removed"));
         tx.commit().await.expect("commits");
-        assert!(tables.escalations_of(Subject::Incident, "inc_1").await.expect("a list").is_empty());
+        assert!(tables.escalations_of(id).await.expect("a list").is_empty());
         assert_eq!(tables.next_escalation().await.expect("nothing"), None);
     })
     .await;

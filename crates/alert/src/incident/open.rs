@@ -8,7 +8,7 @@ use super::store::{append, lock_counter, locked, write};
 use super::timeline::{Entry, EntryKind};
 use super::{EVENTS_MAX, Incident, IncidentError, IncidentStatus, Origin};
 use crate::Labels;
-use crate::escalation::{self, Subject};
+use crate::escalation;
 use crate::fault::{check_count, check_line};
 use crate::severity::Severity;
 use crate::tables::{EventState, TableError, Tables, new_id, to_text, word};
@@ -68,22 +68,23 @@ impl Tables {
             check_line("title", &new.title, TITLE_BYTES_MAX)?;
         }
         let new = &fitted(new);
+        let by_itself = matches!(new.origin, Origin::Route(_));
         lock_counter(tx).await?;
-        let known = sqlx::query("SELECT id FROM incidents WHERE open_key = $1")
-            .bind(new.key.as_deref())
-            .fetch_optional(&mut **tx)
-            .await?;
-        if let Some(row) = known {
-            let mut incident = locked(tx, &row.try_get::<String, _>("id")?).await?;
+        if let Some(id) = open_one(tx, new).await? {
+            let mut incident = locked(tx, &id).await?;
             // It may have ended while its lock was waited for.
             if incident.status != IncidentStatus::Resolved {
                 if new.severity > incident.severity {
                     let worse = incident.apply(&Operation::SetSeverity(new.severity), None, now)?;
                     if let Some(entry) = worse {
-                        append(tx, &mut incident, &entry, None, now).await?;
+                        match append(tx, &mut incident, &entry, None, now).await {
+                            // It is as bad as it is, also where nobody can write that down.
+                            Ok(()) | Err(IncidentError::Full { .. }) => {}
+                            Err(error) => return Err(error),
+                        }
                     }
                 }
-                join(tx, &mut incident, &new.events, None, now).await?;
+                join(tx, &mut incident, &new.events, (None, by_itself), now).await?;
                 write(tx, &incident).await?;
                 return Ok(Opened { incident, is_new: false });
             }
@@ -104,7 +105,7 @@ impl Tables {
             Origin::Route(route) => format!("{} (route {route:?})", new.title),
         };
         append(tx, &mut incident, &Entry::new(EntryKind::Opened, text), who, now).await?;
-        join(tx, &mut incident, &new.events, None, now).await?;
+        join(tx, &mut incident, &new.events, (None, by_itself), now).await?;
         write(tx, &incident).await?;
         Ok(Opened { incident, is_new: true })
     }
@@ -124,7 +125,7 @@ impl Tables {
             let remedy = "it is over; reopen it first";
             return Err(TableError::State { what: "incident", id, state, remedy }.into());
         }
-        join(&mut tx, &mut incident, events, who, now).await?;
+        join(&mut tx, &mut incident, events, (who, false), now).await?;
         write(&mut tx, &incident).await?;
         tx.commit().await?;
         Ok(incident)
@@ -137,6 +138,19 @@ impl Tables {
         let changed = self.events_over_in(&mut tx, events, now).await?;
         tx.commit().await?;
         Ok(changed)
+    }
+
+    /// Joined events that have ended and were not written down as over: at most 1000. They are found in the tables, so
+    /// that a stop between the two loses nothing.
+    pub async fn ended_events(&self) -> Result<Vec<String>, IncidentError> {
+        let mut connection = self.scope.read().await?;
+        let rows = sqlx::query(
+            r#"SELECT DISTINCT event_id FROM incident_events JOIN "AlertEvent" ON "id" = event_id
+               WHERE over_at IS NULL AND "state" = 'resolved' ORDER BY event_id LIMIT 1000"#,
+        )
+        .fetch_all(&mut *connection)
+        .await?;
+        Ok(rows.iter().map(|row| row.try_get("event_id")).collect::<Result<_, _>>()?)
     }
 
     /// The same within a transaction.
@@ -175,7 +189,7 @@ impl Tables {
                 if let Some(entry) = entry {
                     append(tx, &mut incident, &entry, None, now).await?;
                 }
-                escalation::wake(tx, Subject::Incident, &id, now).await?;
+                escalation::wake(tx, &id, now).await?;
             }
             write(tx, &incident).await?;
             if was_open {
@@ -254,12 +268,42 @@ async fn insert(tx: &mut db::Tx, incident: &Incident) -> Result<(), IncidentErro
     Ok(())
 }
 
-/// Has events join an incident that is locked.
+/// The open incident that takes the events of a new one: that of its key, or one that an event of it belongs to, so
+/// that an alert which several routes take is one incident.
+async fn open_one(tx: &mut db::Tx, new: &NewIncident) -> Result<Option<String>, IncidentError> {
+    if let Some(key) = &new.key {
+        let row = sqlx::query("SELECT id FROM incidents WHERE open_key = $1")
+            .bind(key)
+            .fetch_optional(&mut **tx)
+            .await?;
+        if let Some(row) = row {
+            return Ok(Some(row.try_get("id")?));
+        }
+    }
+    if matches!(new.origin, Origin::Person(_)) {
+        return Ok(None);
+    }
+    for event in &new.events {
+        let row = sqlx::query(
+            "SELECT incident_id FROM incident_events JOIN incidents ON id = incident_id \
+             WHERE event_id = $1 AND status <> 'resolved' ORDER BY created_at, incident_id LIMIT 1",
+        )
+        .bind(event)
+        .fetch_optional(&mut **tx)
+        .await?;
+        if let Some(row) = row {
+            return Ok(Some(row.try_get("incident_id")?));
+        }
+    }
+    Ok(None)
+}
+
+/// Has events join an incident that is locked. Where nobody named them, those that were removed meanwhile are left out.
 async fn join(
     tx: &mut db::Tx,
     incident: &mut Incident,
     events: &[String],
-    who: Option<&str>,
+    (who, by_itself): (Option<&str>, bool),
     now: i64,
 ) -> Result<(), IncidentError> {
     check_count("events", events.len(), 0, EVENTS_PER_CALL_MAX)?;
@@ -268,8 +312,12 @@ async fn join(
             .bind(event)
             .fetch_optional(&mut **tx)
             .await?;
-        let row =
-            row.ok_or_else(|| TableError::Missing { what: "event", id: event.chars().take(100).collect() })?;
+        let Some(row) = row else {
+            if by_itself {
+                continue;
+            }
+            return Err(TableError::Missing { what: "event", id: event.chars().take(100).collect() }.into());
+        };
         if incident.events >= EVENTS_MAX {
             incident.events_left_out += 1;
             continue;

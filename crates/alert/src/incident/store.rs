@@ -8,7 +8,7 @@ use sqlx::Row;
 
 use super::timeline::Entry;
 use super::{Incident, IncidentError, IncidentStatus, Operation};
-use crate::escalation::{self, Subject};
+use crate::escalation;
 use crate::tables::{TableError, Tables, from_text, to_text};
 
 impl Tables {
@@ -35,23 +35,35 @@ impl Tables {
         who: Option<&str>,
         now: i64,
     ) -> Result<Incident, IncidentError> {
-        if matches!(operation, Operation::Reopen { .. }) {
-            lock_counter(tx).await?;
-        }
-        let mut incident = locked(tx, id).await?;
-        let before = incident.status;
-        if let Some(entry) = incident.apply(operation, who, now)? {
-            if before == IncidentStatus::Resolved && incident.status != before {
-                key_is_free(tx, &incident).await?;
-            }
-            append(tx, &mut incident, &entry, who, now).await?;
-            write(tx, &incident).await?;
-            if incident.status != before {
-                escalation::wake(tx, Subject::Incident, id, now).await?;
-            }
+        let (incident, before) = change(tx, id, operation, who, now).await?;
+        if incident.status != before {
+            escalation::wake(tx, id, now).await?;
         }
         Ok(incident)
     }
+}
+
+/// Does something to an incident whose escalations the caller writes itself. Answers where it stood before, too.
+pub(crate) async fn change(
+    tx: &mut db::Tx,
+    id: &str,
+    operation: &Operation,
+    who: Option<&str>,
+    now: i64,
+) -> Result<(Incident, IncidentStatus), IncidentError> {
+    if matches!(operation, Operation::Reopen { .. }) {
+        lock_counter(tx).await?;
+    }
+    let mut incident = locked(tx, id).await?;
+    let before = incident.status;
+    if let Some(entry) = incident.apply(operation, who, now)? {
+        if before == IncidentStatus::Resolved && incident.status != before {
+            key_is_free(tx, &incident).await?;
+        }
+        append(tx, &mut incident, &entry, who, now).await?;
+        write(tx, &incident).await?;
+    }
+    Ok((incident, before))
 }
 
 /// Whoever takes a key goes through here, one after the other.
@@ -63,7 +75,7 @@ pub(super) async fn lock_counter(tx: &mut db::Tx) -> Result<(), IncidentError> {
 }
 
 /// An incident that nobody else changes until the transaction ends.
-pub(super) async fn locked(tx: &mut db::Tx, id: &str) -> Result<Incident, IncidentError> {
+pub(crate) async fn locked(tx: &mut db::Tx, id: &str) -> Result<Incident, IncidentError> {
     sqlx::query("UPDATE incidents SET updated_at = updated_at WHERE id = $1")
         .bind(id)
         .execute(&mut **tx)

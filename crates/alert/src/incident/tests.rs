@@ -65,7 +65,8 @@ async fn alerts_of_one_key_make_one_incident_that_ends_with_the_last_of_them() {
         assert_eq!((second.incident.severity, second.incident.events), (Severity::Critical, 2));
         let other = tables.open_incident(&new(None, &["evt_3"]), 20).await.expect("opens");
         assert_eq!((other.is_new, other.incident.number), (true, 2));
-        let unknown = tables.open_incident(&new(Some("h"), &["evt_9"]), 20).await;
+        let by_hand = NewIncident { origin: Origin::Person("ann@x".to_owned()), ..new(None, &["evt_9"]) };
+        let unknown = tables.open_incident(&by_hand, 20).await;
         assert!(matches!(unknown, Err(IncidentError::Table(TableError::Missing { .. }))), "{unknown:?}");
 
         let id = &first.incident.id;
@@ -180,7 +181,7 @@ async fn whatever_is_done_is_in_the_timeline_once_with_who_did_it() {
         // Each twice: the second changes nothing, but for what is said anew.
         for (operation, kind, again) in [
             (Operation::Acknowledge { note: Some("on it".to_owned()) }, EntryKind::Acknowledged, false),
-            (Operation::Assign(Some("bob@x".to_owned())), EntryKind::Assigned, false),
+            (Operation::Assign(Some("eve@x".to_owned())), EntryKind::Assigned, false),
             (role(Some("bob@x")), EntryKind::Role, false),
             (Operation::Note("a\nb".to_owned()), EntryKind::Note, true),
             (Operation::SetSeverity(Severity::Info), EntryKind::Severity, false),

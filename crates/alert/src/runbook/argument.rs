@@ -14,7 +14,7 @@ const VALUE_BYTES_MAX: usize = 1_024;
 /// Bytes of a value that comes from a label.
 const LABEL_BYTES_MAX: usize = 256;
 
-/// The value of an argument: a text, or that of a label of the incident or event.
+/// The value of an argument: a text, or that of a label of the incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a text, or {label: NAME}")]
 pub enum ArgumentSpec {
@@ -54,7 +54,7 @@ pub(super) fn check(at: &str, arguments: &BTreeMap<String, ArgumentSpec>) -> Res
     Ok(())
 }
 
-/// The values for an incident or event. Whoever sends telemetry chooses labels, so a value from one is a plain word: an
+/// The values for an incident. Whoever sends telemetry chooses labels, so a value from one is a plain word: an
 /// option, a path upwards or something for an interpreter is refused.
 pub(super) fn resolve(
     arguments: &BTreeMap<String, ArgumentSpec>,

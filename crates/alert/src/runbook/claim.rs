@@ -131,6 +131,13 @@ impl Tables {
         Ok(run)
     }
 
+    /// When the next run is over if nothing happens.
+    pub async fn next_run(&self) -> Result<Option<i64>, RunError> {
+        let mut connection = self.scope.read().await?;
+        let row = sqlx::query("SELECT MIN(due_at) AS due FROM runs").fetch_one(&mut *connection).await?;
+        Ok(row.try_get("due")?)
+    }
+
     /// Ends runs that nobody approved, took or finished in time. Answers them.
     pub async fn expire_runs(&self, now: i64) -> Result<Vec<Run>, RunError> {
         let rows = {

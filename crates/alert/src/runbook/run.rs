@@ -94,9 +94,7 @@ pub struct RunRequest<'a> {
     pub action: &'a ActionSpec,
     /// The incident it is for, which writes it down.
     pub incident: Option<&'a str>,
-    /// The event it is for.
-    pub event: Option<&'a str>,
-    /// Labels of either, for arguments.
+    /// Its labels, for arguments.
     pub labels: &'a Labels,
     /// Who asks: a member's e-mail address, or the rule that does so by itself.
     pub who: &'a str,
@@ -118,8 +116,6 @@ pub struct Run {
     pub step: usize,
     /// The incident it is for.
     pub incident: Option<String>,
-    /// The event it is for.
-    pub event: Option<String>,
     /// What it is given.
     pub arguments: BTreeMap<String, String>,
     /// Conditions on the agent's labels.
@@ -175,7 +171,6 @@ impl Run {
             runbook: request.runbook.to_owned(),
             step: request.step,
             incident: request.incident.map(str::to_owned),
-            event: request.event.map(str::to_owned),
             arguments: argument::resolve(&request.action.arguments, request.labels)?,
             agents: request.action.agents.clone(),
             approval: request.action.approval,

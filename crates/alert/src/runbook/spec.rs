@@ -72,6 +72,9 @@ pub struct ActionSpec {
     /// Who lets it run.
     #[serde(default)]
     pub approval: Approval,
+    /// Whether it is asked for by itself as soon as an alert brings the runbook to an incident.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
     /// How long it may take.
     #[serde(default = "timeout")]
     pub timeout: Span,

@@ -28,9 +28,22 @@ impl Tables {
     /// Asks for a run, unless the action ran too often.
     pub async fn request_run(&self, request: &RunRequest<'_>, now: i64) -> Result<Run, RunError> {
         let mut tx = self.scope.begin().await?;
+        let run = self.request_run_in(&mut tx, request, now).await?;
+        tx.commit().await?;
+        Ok(run)
+    }
+
+    /// The same within a transaction. One that ran too often, or that cannot be, has changed nothing: the transaction may
+    /// go on.
+    pub(crate) async fn request_run_in(
+        &self,
+        tx: &mut db::Tx,
+        request: &RunRequest<'_>,
+        now: i64,
+    ) -> Result<Run, RunError> {
         // Runs are asked for one after the other, so that two cannot both be the last that the limit lets.
         sqlx::query("UPDATE response_counters SET last = last + 1 WHERE name = 'run'")
-            .execute(&mut *tx)
+            .execute(&mut **tx)
             .await?;
         let run = Run::new(new_id("run_")?, request, now)?;
         let limit = request.action.limit;
@@ -42,7 +55,7 @@ impl Tables {
         .bind(&run.action)
         .bind(now.saturating_sub(limit.per.millis()))
         .bind(i64::from(limit.times))
-        .fetch_all(&mut *tx)
+        .fetch_all(&mut **tx)
         .await?;
         let mut times: Vec<i64> =
             times.iter().map(|row| row.try_get("requested_at")).collect::<Result<_, _>>()?;
@@ -52,22 +65,20 @@ impl Tables {
             return Err(RunError::TooOften { action, times: limit.times, seconds, retry_at });
         }
         sqlx::query(
-            "INSERT INTO runs (id, kind, action, status, incident_id, event_id, requested_at, due_at, body, output, \
-             updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $7)",
+            "INSERT INTO runs (id, kind, action, status, incident_id, requested_at, due_at, body, output, \
+             updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', $6)",
         )
         .bind(&run.id)
         .bind(run.kind.as_str())
         .bind(&run.action)
         .bind(run.status.as_str())
         .bind(run.incident.as_deref())
-        .bind(run.event.as_deref())
         .bind(now)
         .bind(run.due_at)
         .bind(to_text(&run, "runs.body")?)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
-        tell(&mut tx, &run, "asked for", Some(request.who), now).await?;
-        tx.commit().await?;
+        tell(tx, &run, "asked for", Some(request.who), now).await?;
         Ok(run)
     }
 

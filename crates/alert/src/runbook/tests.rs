@@ -29,7 +29,7 @@ fn runbook(action: Value) -> RunbookSpec {
 
 fn request<'a>(spec: &'a RunbookSpec, labels: &'a Labels, incident: Option<&'a str>) -> RunRequest<'a> {
     let action = spec.steps[0].action.as_ref().expect("has one");
-    RunRequest { runbook: "restart", step: 0, action, incident, event: None, labels, who: "ann@x" }
+    RunRequest { runbook: "restart", step: 0, action, incident, labels, who: "ann@x" }
 }
 
 fn labels(host: &str) -> Labels {

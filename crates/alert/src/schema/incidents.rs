@@ -38,6 +38,7 @@ CREATE TABLE incident_events (
     PRIMARY KEY (incident_id, event_id)
 );
 CREATE INDEX incident_events_event ON incident_events (event_id);
+CREATE INDEX incident_events_open ON incident_events (over_at, event_id);
 CREATE TABLE incident_timeline (
     incident_id TEXT NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
     n BIGINT NOT NULL,
@@ -57,15 +58,14 @@ CREATE TABLE postmortems (
 );
 CREATE TABLE escalations (
     id TEXT PRIMARY KEY,
-    subject TEXT NOT NULL,
-    subject_id TEXT NOT NULL,
+    incident_id TEXT NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
     policy TEXT NOT NULL,
     state TEXT NOT NULL,
     due_at BIGINT,
     version BIGINT NOT NULL,
     started_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    UNIQUE (subject, subject_id, policy)
+    UNIQUE (incident_id, policy)
 );
 CREATE INDEX escalations_due ON escalations (due_at);
 CREATE TABLE runs (
@@ -74,7 +74,6 @@ CREATE TABLE runs (
     action TEXT NOT NULL,
     status TEXT NOT NULL,
     incident_id TEXT,
-    event_id TEXT,
     agent TEXT,
     requested_at BIGINT NOT NULL,
     due_at BIGINT,
@@ -92,7 +91,6 @@ CREATE TABLE status_subscriptions (
     kind TEXT NOT NULL,
     address TEXT NOT NULL,
     confirm_hash TEXT,
-    leave_hash TEXT NOT NULL UNIQUE,
     confirmed_at BIGINT,
     created_at BIGINT NOT NULL,
     UNIQUE (page, kind, address)

@@ -1,10 +1,9 @@
 //! Who asked to be told of a status page. Nobody is told who did not confirm it, and everybody can leave with a link.
 //!
-//! Tokens are kept as hashes. The one for leaving stands in every letter, so it is not kept at all: it is made of the
-//! subscription's id with a key that is outside the database.
+//! Tokens are kept as hashes. The one for leaving stands in every letter, so it is not kept at all: whoever writes the
+//! letter seals the subscription's id with a key that is outside the database.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -103,12 +102,6 @@ impl From<db::DbError> for SubscriptionError {
     }
 }
 
-/// The token for leaving, as it stands in letters to a subscription.
-pub fn leave_token(key: &[u8], id: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    hex(hmac::sign(&key, format!("status subscription {id}").as_bytes()).as_ref())
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -118,14 +111,9 @@ fn hash(token: &str) -> String {
 }
 
 impl Tables {
-    /// Writes down that somebody wants to be told, once they confirm. `key` makes the token for leaving. Whether the page
-    /// exists and the URL may be reached is for the caller to know.
-    pub async fn subscribe(
-        &self,
-        subscriber: &Subscriber<'_>,
-        key: &[u8],
-        now: i64,
-    ) -> Result<Asked, SubscriptionError> {
+    /// Writes down that somebody wants to be told, once they confirm. Whether the page exists and the URL may be reached
+    /// is for the caller to know.
+    pub async fn subscribe(&self, subscriber: &Subscriber<'_>, now: i64) -> Result<Asked, SubscriptionError> {
         let address = address(subscriber)?;
         let token = new_id("")?;
         let mut tx = self.scope.begin().await?;
@@ -142,17 +130,16 @@ impl Tables {
         }
         let id = new_id("sub_")?;
         let asked = sqlx::query(
-            "INSERT INTO status_subscriptions (id, page, kind, address, confirm_hash, leave_hash, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (page, kind, address) DO UPDATE SET \
+            "INSERT INTO status_subscriptions (id, page, kind, address, confirm_hash, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (page, kind, address) DO UPDATE SET \
              confirm_hash = excluded.confirm_hash, created_at = excluded.created_at \
-             WHERE status_subscriptions.confirmed_at IS NULL AND status_subscriptions.created_at <= $8",
+             WHERE status_subscriptions.confirmed_at IS NULL AND status_subscriptions.created_at <= $7",
         )
         .bind(&id)
         .bind(subscriber.page)
         .bind(subscriber.kind.as_str())
         .bind(address)
         .bind(hash(&token))
-        .bind(hash(&leave_token(key, &id)))
         .bind(now)
         .bind(now.saturating_sub(ASK_AGAIN_MS))
         .execute(&mut *tx)
@@ -186,12 +173,10 @@ impl Tables {
     }
 
     /// Ends a subscription. Answers whether there was one.
-    pub async fn unsubscribe(&self, token: &str) -> Result<bool, SubscriptionError> {
+    pub async fn unsubscribe(&self, id: &str) -> Result<bool, SubscriptionError> {
         let mut tx = self.scope.begin().await?;
-        let gone = sqlx::query("DELETE FROM status_subscriptions WHERE leave_hash = $1")
-            .bind(hash(token))
-            .execute(&mut *tx)
-            .await?;
+        let gone =
+            sqlx::query("DELETE FROM status_subscriptions WHERE id = $1").bind(id).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(gone.rows_affected() > 0)
     }

@@ -170,36 +170,31 @@ async fn who_confirms_is_told_until_they_leave() {
         let scope =
             fixture.db.create_tenant(&tenant, &[&crate::schema::TENANT]).await.expect("a tenant's part");
         let tables = Tables::new(scope);
-        let key = b"key";
         let ann = Subscriber { page: "main", kind: SubscriptionKind::Email, address: "Ann@x" };
-        let asked = tables.subscribe(&ann, key, 0).await.expect("asked");
+        let asked = tables.subscribe(&ann, 0).await.expect("asked");
         let Asked::Confirm { token: first } = asked else { panic!("{asked:?}") };
         // Asked again at once: no second letter. An hour later: another one, and only its token counts.
-        assert_eq!(tables.subscribe(&ann, key, 10).await.expect("asked"), Asked::Known);
-        let again = tables.subscribe(&ann, key, 3_600_000).await.expect("asked");
+        assert_eq!(tables.subscribe(&ann, 10).await.expect("asked"), Asked::Known);
+        let again = tables.subscribe(&ann, 3_600_000).await.expect("asked");
         let Asked::Confirm { token } = again else { panic!("{again:?}") };
         assert!(tables.subscriptions("main", "", 10).await.expect("a list").is_empty());
         assert_eq!(tables.confirm_subscription(&first, 3_600_001).await.expect("answers"), None);
         let mine = tables.confirm_subscription(&token, 3_600_001).await.expect("answers").expect("confirmed");
         assert_eq!((mine.address.as_str(), mine.page.as_str()), ("ann@x", "main"));
         assert_eq!(tables.confirm_subscription(&token, 3_600_002).await.expect("answers"), None);
-        assert_eq!(tables.subscribe(&ann, key, DAY).await.expect("asked"), Asked::Known);
+        assert_eq!(tables.subscribe(&ann, DAY).await.expect("asked"), Asked::Known);
         assert_eq!(tables.subscriptions("main", "", 10).await.expect("a list"), std::slice::from_ref(&mine));
 
         let hook = Subscriber { kind: SubscriptionKind::Webhook, address: "https://x/hook", ..ann.clone() };
-        let Asked::Confirm { token: late } = tables.subscribe(&hook, key, 0).await.expect("asked") else {
+        let Asked::Confirm { token: late } = tables.subscribe(&hook, 0).await.expect("asked") else {
             panic!("is new")
         };
         assert_eq!(tables.confirm_subscription(&late, DAY + 1).await.expect("answers"), None, "too late");
         for address in ["ftp://x", "nothing", "javascript:alert(1)"] {
-            assert!(
-                tables.subscribe(&Subscriber { address, ..hook.clone() }, key, 0).await.is_err(),
-                "{address}"
-            );
+            assert!(tables.subscribe(&Subscriber { address, ..hook.clone() }, 0).await.is_err(), "{address}");
         }
-        assert!(!tables.unsubscribe(&leave_token(b"other key", &mine.id)).await.expect("answers"));
-        assert!(tables.unsubscribe(&leave_token(key, &mine.id)).await.expect("answers"));
-        assert!(!tables.unsubscribe(&leave_token(key, &mine.id)).await.expect("answers"));
+        assert!(tables.unsubscribe(&mine.id).await.expect("answers"));
+        assert!(!tables.unsubscribe(&mine.id).await.expect("answers"));
         assert!(tables.subscriptions("main", "", 10).await.expect("a list").is_empty());
     })
     .await;
