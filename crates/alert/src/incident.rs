@@ -128,7 +128,7 @@ impl Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Publication {
-    /// The slug of the page.
+    /// The name of the page.
     pub page: String,
     /// Its title there.
     pub title: String,

@@ -152,13 +152,20 @@ impl Engine {
         tables.expire_runs(now).await?;
         let due = tables.due_escalations(now, STEPS_MAX).await?;
         let all = due.len() < STEPS_MAX as usize && ended.is_empty();
+        let mut failed = false;
         for running in due {
-            self.call(running, now).await?;
+            let id = running.id.clone();
+            // One that fails keeps nobody of another incident waiting.
+            if let Err(error) = self.call(running, now).await {
+                tracing::warn!(tenant = %self.shared.tenant, escalation = id, %error, "nobody could be called");
+                failed = true;
+            }
         }
-        let next = match all {
+        let next = match (failed, all) {
+            (true, _) => again,
             // There may be more.
-            false => now,
-            true => {
+            (false, false) => now,
+            (false, true) => {
                 let due = [tables.next_escalation().await?, tables.next_run().await?];
                 due.into_iter().flatten().min().unwrap_or(i64::MAX).min(now.saturating_add(LOOK_MS))
             }

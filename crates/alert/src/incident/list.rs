@@ -22,7 +22,7 @@ pub struct IncidentFilter {
     pub since: Option<i64>,
     /// Opened before this time.
     pub until: Option<i64>,
-    /// Shown on the status page with this slug.
+    /// Shown on the status page of this name.
     pub page: Option<String>,
     /// That this event joined.
     pub event: Option<String>,

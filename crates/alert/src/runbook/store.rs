@@ -1,6 +1,7 @@
 //! Runs on record. What happens to one is written into its incident's timeline in the same transaction.
 //!
-//! Locks are taken in this order: the counter of runs (where one is asked for), the run, its incident.
+//! Locks are taken in this order: where a run is asked for its incident, then the counter of runs; else the run, then its
+//! incident.
 
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -41,6 +42,12 @@ impl Tables {
         request: &RunRequest<'_>,
         now: i64,
     ) -> Result<Run, RunError> {
+        if let Some(incident) = request.incident {
+            sqlx::query("UPDATE incidents SET updated_at = updated_at WHERE id = $1")
+                .bind(incident)
+                .execute(&mut **tx)
+                .await?;
+        }
         // Runs are asked for one after the other, so that two cannot both be the last that the limit lets.
         sqlx::query("UPDATE response_counters SET last = last + 1 WHERE name = 'run'")
             .execute(&mut **tx)

@@ -37,7 +37,7 @@ pub struct PublicIncident {
     pub updates: Vec<PublicUpdate>,
 }
 
-/// What the page with this slug shows of an incident, given its timeline; `None` where it is not on it.
+/// What the page of this name shows of an incident, given its timeline; `None` where it is not on it.
 pub fn public_incident(
     incident: &Incident,
     timeline: &[TimelineEntry],

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::state::ComponentState;
 use crate::fault::{Fault, check_count, check_line, check_text, shown};
 use crate::routing::Matcher;
 
@@ -11,7 +12,6 @@ const COMPONENTS_MAX: usize = 200;
 const CHECKS_MAX: usize = 200;
 const MATCHERS_MAX: usize = 32;
 const MAINTENANCES_MAX: usize = 100;
-const SLUG_BYTES_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 200;
 const TEXT_BYTES_MAX: usize = 4_096;
 
@@ -19,8 +19,6 @@ const TEXT_BYTES_MAX: usize = 4_096;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusPageSpec {
-    /// Its place in addresses: small letters, digits and `-`.
-    pub slug: String,
     /// What stands above it.
     pub title: String,
     /// What stands below that.
@@ -49,6 +47,9 @@ pub struct ComponentSpec {
     /// Under which heading it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// How it is, set by hand; what its checks find counts for nothing then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<ComponentState>,
     /// Names of checks that tell how it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<String>,
@@ -87,16 +88,6 @@ impl MaintenanceSpec {
 impl StatusPageSpec {
     /// Checks what can be checked without knowing other objects.
     pub fn check(&self) -> Result<(), Fault> {
-        let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        let edges = self.slug.starts_with('-') || self.slug.ends_with('-');
-        let length = (1..=SLUG_BYTES_MAX).contains(&self.slug.len());
-        if !length || edges || !self.slug.bytes().all(letters) {
-            let message = format!(
-                "{:?} is no place in addresses; write 1 to {SLUG_BYTES_MAX} small letters, digits and - between",
-                shown(&self.slug)
-            );
-            return Err(Fault::new("slug", message));
-        }
         check_line("title", &self.title, NAME_BYTES_MAX)?;
         check_text("description", self.description.as_deref().unwrap_or(""), TEXT_BYTES_MAX)?;
         check_count("components", self.components.len(), 0, COMPONENTS_MAX)?;

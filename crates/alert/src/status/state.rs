@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::spec::{ComponentSpec, StatusPageSpec};
@@ -35,7 +36,7 @@ pub struct CheckSeen<'a> {
 }
 
 /// How a component is, from best to worst but for maintenance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ComponentState {
     /// Well.
@@ -66,19 +67,20 @@ pub struct ShownComponent {
 /// A status page whose conditions are read.
 #[derive(Clone, Debug)]
 pub struct Page<'a> {
+    name: &'a str,
     spec: &'a StatusPageSpec,
     matchers: Vec<Vec<Matcher>>,
 }
 
 impl<'a> Page<'a> {
     /// Reads the conditions of a page that was checked. A component with one that does not read matches nothing.
-    pub fn new(spec: &'a StatusPageSpec) -> Self {
+    pub fn new(name: &'a str, spec: &'a StatusPageSpec) -> Self {
         let read = |component: &ComponentSpec| -> Vec<Matcher> {
             let all: Result<Vec<Matcher>, _> =
                 component.matchers.iter().map(|text| Matcher::parse(text)).collect();
             all.unwrap_or_default()
         };
-        Self { spec, matchers: spec.components.iter().map(read).collect() }
+        Self { name, spec, matchers: spec.components.iter().map(read).collect() }
     }
 
     /// Names of the checks of the component in this place.
@@ -88,7 +90,8 @@ impl<'a> Page<'a> {
     }
 
     /// How every component is at a time. Of its checks: all down is an outage, some down or degraded is degraded. An
-    /// open incident that names it on this page may make it worse, never better. Planned work is said as such.
+    /// open incident that names it on this page may make it worse than that or than what was set by hand, never better.
+    /// Planned work is said as such.
     pub fn components(
         &self,
         checks: &[CheckSeen<'_>],
@@ -100,7 +103,10 @@ impl<'a> Page<'a> {
             let work = |work: &&super::MaintenanceSpec| work.components.contains(name) && work.holds(now);
             let state = match self.spec.maintenances.iter().find(work) {
                 Some(_) => ComponentState::Maintenance,
-                None => self.checked(place, checks).max(self.told(name, incidents)),
+                None => {
+                    let found = component.state.unwrap_or_else(|| self.checked(place, checks));
+                    found.max(self.told(name, incidents))
+                }
             };
             ShownComponent {
                 name: name.clone(),
@@ -149,7 +155,7 @@ impl<'a> Page<'a> {
     fn told(&self, name: &String, incidents: &[Incident]) -> ComponentState {
         let open = incidents.iter().filter(|incident| incident.status != IncidentStatus::Resolved);
         let here = open.filter_map(|incident| incident.publication.as_ref());
-        let mine = here.filter(|public| public.page == self.spec.slug && public.components.contains(name));
+        let mine = here.filter(|public| public.page == self.name && public.components.contains(name));
         let state = |impact| match impact {
             Impact::None => ComponentState::Operational,
             Impact::Degraded => ComponentState::Degraded,

@@ -43,7 +43,7 @@ impl SubscriptionKind {
 /// Somebody who wants to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscriber<'a> {
-    /// The slug of the page.
+    /// The name of the page.
     pub page: &'a str,
     /// How.
     pub kind: SubscriptionKind,
@@ -68,7 +68,7 @@ pub enum Asked {
 pub struct Subscription {
     /// Starts with `sub_`.
     pub id: String,
-    /// The slug of the page.
+    /// The name of the page.
     pub page: String,
     /// How.
     pub kind: SubscriptionKind,

@@ -15,7 +15,7 @@ const DAY: i64 = 86_400_000;
 const NOW: i64 = 1_893_456_000_000 + DAY / 2;
 
 fn page(more: Value) -> StatusPageSpec {
-    let mut spec = json!({"slug": "main", "title": "Ours", "public": true, "components": [
+    let mut spec = json!({"title": "Ours", "public": true, "components": [
         {"name": "api", "checks": ["api-1", "api-2"]},
         {"name": "web", "matchers": ["service=\"web\"", "env=\"prod\""]},
         {"name": "none"},
@@ -58,11 +58,11 @@ fn components_are_as_their_checks_and_incidents_say() {
             seen("a", &prod, three),
             seen("b", &test, four),
         ];
-        let shown = Page::new(&spec).components(&checks, &[], NOW);
+        let shown = Page::new("main", &spec).components(&checks, &[], NOW);
         let states: Vec<ComponentState> = shown.iter().map(|component| component.state).collect();
         assert_eq!(states, [api, website, ComponentState::Operational], "{checks:?}");
         assert_eq!(Page::overall(&shown), api.max(website));
-        assert_eq!(Page::new(&spec).checks_of(1, &checks).into_iter().collect::<Vec<_>>(), ["a"]);
+        assert_eq!(Page::new("main", &spec).checks_of(1, &checks).into_iter().collect::<Vec<_>>(), ["a"]);
     }
     for (incident, want) in [
         (incident("open", "main", "api", "outage"), ComponentState::Outage),
@@ -72,18 +72,27 @@ fn components_are_as_their_checks_and_incidents_say() {
         (incident("open", "main", "web", "outage"), ComponentState::Operational),
         (incident("open", "main", "api", "none"), ComponentState::Operational),
     ] {
-        assert_eq!(Page::new(&spec).components(&[], &[incident], NOW)[0].state, want);
+        assert_eq!(Page::new("main", &spec).components(&[], &[incident], NOW)[0].state, want);
+    }
+    let by_hand = page(json!({"components": [{"name": "api", "checks": ["api-1"], "state": "degraded"}]}));
+    let none = Labels::new();
+    let checks = [CheckSeen { name: "api-1", labels: &none, state: Down }];
+    for (incidents, want) in [
+        (Vec::new(), ComponentState::Degraded),
+        (vec![incident("open", "main", "api", "outage")], ComponentState::Outage),
+    ] {
+        assert_eq!(Page::new("main", &by_hand).components(&checks, &incidents, NOW)[0].state, want);
     }
     let work = json!({"maintenances": [{"title": "move", "components": ["api"],
         "from": "2030-01-01T11:00:00Z", "until": "2030-01-01T13:00:00Z"}]});
     let spec = page(work);
     let bad = [incident("open", "main", "api", "outage")];
-    let shown = Page::new(&spec).components(&[], &bad, NOW);
+    let shown = Page::new("main", &spec).components(&[], &bad, NOW);
     assert_eq!(
         (shown[0].state, Page::overall(&shown)),
         (ComponentState::Maintenance, ComponentState::Maintenance)
     );
-    assert_eq!(Page::new(&spec).components(&[], &bad, NOW + DAY)[0].state, ComponentState::Outage);
+    assert_eq!(Page::new("main", &spec).components(&[], &bad, NOW + DAY)[0].state, ComponentState::Outage);
 }
 
 #[test]
@@ -148,9 +157,6 @@ fn a_page_that_cannot_be_is_refused_with_its_place() {
     let component = |value: Value| json!({"components": [value]});
     let work = |from: &str, until: &str, name: &str| json!({"maintenances": [{"title": "w", "from": from, "until": until, "components": [name]}]});
     for (more, field) in [
-        (json!({"slug": "Main"}), "slug"),
-        (json!({"slug": "-a"}), "slug"),
-        (json!({"slug": "../x"}), "slug"),
         (json!({"title": ""}), "title"),
         (component(json!({"name": "a", "matchers": ["=~("]})), "components[0].matchers[0]"),
         (json!({"components": [{"name": "a"}, {"name": "a"}]}), "components[1].name"),
