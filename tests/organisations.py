@@ -81,7 +81,7 @@ class Organisation:
             "sso": post("sso", name=f"{mark}-sso", kind="oidc", config={
                 "issuer": "https://id.example.test", "client_id": f"{mark}-client", "client_secret": "x" * 40})["name"],
         }
-        for kind in ("dashboard", "saved_query", "runbook"):
+        for kind in ("dashboard", "saved_query", "slo"):
             self.admin.call("PUT", f"/api/v1/monitoring/objects/{kind}/{mark}", json={"title": f"{mark} title"})
         self.admin.call("PUT", f"/api/v1/monitoring/objects/agent/{mark}", json={"sources": []})
         ids["objects"] = mark
@@ -114,7 +114,7 @@ class Organisation:
             items = self.admin.call("GET", self.base(name), params={"limit": 1000})["items"]
             volatile = ("last_used_at", "last_sign_in_at", "uses")
             state[name] = [{key: value for key, value in item.items() if key not in volatile} for item in items]
-        for kind in ("dashboard", "saved_query", "runbook", "agent", "pipeline"):
+        for kind in ("dashboard", "saved_query", "slo", "agent", "pipeline"):
             state[kind] = self.admin.call("GET", f"/api/v1/monitoring/objects/{kind}")["items"]
         state["tenant"] = self.admin.call("GET", "/api/v1/tenants/current")
         count = lambda table: self.admin.call("POST", "/api/v1/sql", json={"query": f"SELECT count(*) FROM {table}"})["rows"]

@@ -11,6 +11,7 @@ mod forward; // to the server
 mod intake; // loopback
 mod journal; // journald
 mod outbox; // rows and samples to parcels
+mod remediation; // commands of runbooks
 mod remote_config; // what the server says to collect
 mod sources; // syslog, StatsD, host, scraping
 mod spool; // parcels on disk
@@ -23,6 +24,7 @@ use std::time::Duration;
 use kit::{SharedClock, Shutdown};
 
 pub(crate) use outbox::Outbox;
+pub use remediation::{Allowed, read_allowed};
 pub use remote_config::Collect;
 pub use spool::{Parcel, Position, Spool, SpoolError};
 
@@ -45,6 +47,8 @@ pub struct Settings {
     pub statsd: Option<SocketAddr>,
     /// What is collected unless the server says otherwise.
     pub collect: Collect,
+    /// Commands that runbooks may have run here; the server is not asked without any.
+    pub commands: Allowed,
 }
 
 /// Why the agent cannot run.
@@ -100,6 +104,16 @@ pub async fn run(settings: Settings, clock: SharedClock, stop: Shutdown) -> Resu
     }
     let collector = sources::Collector::new(outbox, clock, settings.folder.clone());
     let remote = remote_config::Remote::new(&settings.url, &settings.token, collector.host())?;
+    if !settings.commands.is_empty() {
+        let host = collector.host();
+        let remediation =
+            remediation::Remediation::new(&settings.url, &settings.token, host, settings.commands.clone())?;
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            remediation.run(&stop).await;
+            Ok(())
+        });
+    }
     let wanted = settings.collect.clone();
     let of_collector = stop.clone();
     tasks.spawn(async move {

@@ -11,10 +11,13 @@
 //! alert that fires and never reached the dispatcher is given to it again; a notification that never reached the
 //! queue is published again under the same key.
 
+mod calls; // who is called for an incident
 mod desk; // who is told
 mod expand; // labels and annotations
+mod incidents; // what people mend together
 mod message; // from a group to what people read
 mod one_rule; // a rule and its alerts
+mod public; // what the public is told
 mod rule; // what is evaluated
 mod setup; // channels and routes
 mod silences; // asked for quiet
@@ -32,12 +35,16 @@ pub use desk::{Desk, Reached, ShownGroup, Suppression};
 pub use expand::Expander;
 pub use one_rule::{RuleHealth, RuleView};
 pub use rule::{Rule, RuleError};
-pub use setup::{QUEUE, Setup};
+pub use setup::{HOOK, QUEUE, Setup};
 pub use silences::SilenceFault;
 
 use crate::Labels;
+use crate::incident::IncidentError;
 use crate::rule::{Answer, Asked, Point};
+use crate::runbook::RunError;
+use crate::status::SubscriptionError;
 use crate::tables::{Event, EventState, TableError, Tables};
+use incidents::Watch;
 use one_rule::Running;
 
 /// Why a question has no answer.
@@ -91,6 +98,15 @@ pub enum EngineError {
     /// There is no such rule.
     #[error("there is no rule {0:?}")]
     NoRule(String),
+    /// An incident.
+    #[error(transparent)]
+    Incident(#[from] IncidentError),
+    /// A run of remediation.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Whoever asked to be told of a status page.
+    #[error(transparent)]
+    Subscription(#[from] SubscriptionError),
 }
 
 /// The alerting of one tenant. Clones share it.
@@ -105,6 +121,7 @@ struct Shared {
     clock: SharedClock,
     rules: RwLock<BTreeMap<String, Arc<Running>>>,
     desk: Desk,
+    watch: Watch,
 }
 
 impl Engine {
@@ -117,8 +134,14 @@ impl Engine {
         setup: Setup,
     ) -> Result<Self, EngineError> {
         let desk = Desk::open(tenant.clone(), tables.clone(), jobs, clock.now_ms(), setup).await?;
-        let shared = Shared { tenant, tables, clock, rules: RwLock::default(), desk };
+        let (rules, watch) = (RwLock::default(), Watch::default());
+        let shared = Shared { tenant, tables, clock, rules, desk, watch };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Whose alerting it is.
+    pub fn tenant(&self) -> &TenantId {
+        &self.shared.tenant
     }
 
     /// The tables behind.
@@ -161,7 +184,15 @@ impl Engine {
     pub async fn end_rule(&self, key: &str, why: &str) -> Result<(), EngineError> {
         let now = self.shared.clock.now_ms();
         let ended = self.shared.tables.forget_rule(key, why, now).await?;
-        self.shared.desk.take(ended.iter().map(desk::alert_of).collect(), now).await
+        self.take(&ended, now).await
+    }
+
+    /// Gives events that changed to whoever tells people.
+    async fn take(&self, events: &[Event], now: i64) -> Result<(), EngineError> {
+        if events.iter().any(|event| !is_open(event)) {
+            self.look_soon();
+        }
+        self.shared.desk.take(events.iter().map(desk::alert_of).collect(), now).await
     }
 
     /// Keys and intervals (milliseconds) of the rules.
@@ -185,7 +216,7 @@ impl Engine {
         let running = self.shared.rules.read().get(key).cloned();
         let running = running.ok_or_else(|| EngineError::NoRule(key.to_owned()))?;
         let changed = running.evaluate(&self.shared.tenant, &self.shared.tables, ask, at).await?;
-        self.shared.desk.take(changed.iter().map(desk::alert_of).collect(), at).await?;
+        self.take(&changed, at).await?;
         Ok(changed)
     }
 
@@ -193,6 +224,7 @@ impl Engine {
     pub async fn acknowledge(&self, id: &str, who: &str, note: Option<&str>) -> Result<Event, EngineError> {
         let event = self.shared.tables.acknowledge(id, who, note, self.shared.clock.now_ms()).await?;
         self.mark(&event).await;
+        self.acknowledge_incidents(id, who).await?;
         Ok(event)
     }
 
@@ -216,7 +248,7 @@ impl Engine {
             Some(ended) => ended,
             None => self.shared.tables.resolve_event(id, Some(who), now).await?,
         };
-        self.shared.desk.take(vec![desk::alert_of(&ended)], now).await?;
+        self.take(std::slice::from_ref(&ended), now).await?;
         Ok(ended)
     }
 
@@ -226,13 +258,23 @@ impl Engine {
         alerts: Vec<crate::routing::Alert>,
         source: &str,
     ) -> Result<Vec<Event>, EngineError> {
-        self.shared.desk.receive(alerts, source, self.shared.clock.now_ms()).await
+        let changed = self.shared.desk.receive(alerts, source, self.shared.clock.now_ms()).await?;
+        if changed.iter().any(|event| !is_open(event)) {
+            self.look_soon();
+        }
+        Ok(changed)
     }
 
-    /// Lets groups speak that are due, ends alerts of others that were not heard of again, publishes what was left
-    /// behind. Answers when it next has something to do, and events that ended.
+    /// Lets groups speak that are due, ends alerts of others that were not heard of again, calls people for incidents,
+    /// publishes what was left behind. Answers when it next has something to do, and events that ended.
     pub async fn tick(&self) -> Result<(Option<i64>, Vec<Event>), EngineError> {
-        self.shared.desk.tick(self.shared.clock.now_ms()).await
+        let now = self.shared.clock.now_ms();
+        let (next, ended) = self.shared.desk.tick(now).await?;
+        if !ended.is_empty() {
+            self.look_soon();
+        }
+        let look = self.respond(now).await?;
+        Ok((Some(next.map_or(look, |next| next.min(look))), ended))
     }
 
     /// Writes down that the rules were evaluated, so that a restart knows how long it was away.

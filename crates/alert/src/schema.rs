@@ -1,9 +1,11 @@
 //! Tables of a tenant's part. A step that was released is never edited; a change is a new step.
 
+mod incidents; // incidents and what belongs to them
+
 use db::{Migration, MigrationSet};
 
 /// In each tenant's part, beside the tables of the control plane.
-pub const TENANT: MigrationSet = MigrationSet { name: "alerts", migrations: &[FIRST] };
+pub const TENANT: MigrationSet = MigrationSet { name: "alerts", migrations: &[FIRST, incidents::SECOND] };
 
 const FIRST: Migration = Migration {
     version: 1,

@@ -51,6 +51,10 @@ fn settings(arguments: &AgentArguments) -> Result<Settings, Failure> {
         )
         .into());
     }
+    let commands = match &arguments.commands {
+        Some(file) => agent::read_allowed(file)?,
+        None => agent::Allowed::new(),
+    };
     Ok(Settings {
         url: url.clone(),
         token: token.clone(),
@@ -65,5 +69,6 @@ fn settings(arguments: &AgentArguments) -> Result<Settings, Failure> {
             journal: arguments.journal,
             ..Collect::default()
         },
+        commands,
     })
 }

@@ -286,6 +286,9 @@ pub(crate) struct AgentArguments {
     /// Leave the metrics of this machine out
     #[arg(long)]
     pub(crate) no_host: bool,
+    /// Commands that runbooks may have run here: a JSON file such as {"restart-nginx": ["systemctl", "restart", "nginx"]}
+    #[arg(long, value_name = "FILE")]
+    pub(crate) commands: Option<PathBuf>,
 }
 
 /// `bellwether config …`

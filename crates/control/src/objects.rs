@@ -40,8 +40,12 @@ pub enum ObjectKind {
     Route,
     /// Who is on call when.
     Schedule,
+    /// Who is called next while nobody takes care.
+    Escalation,
     /// What to do.
     Runbook,
+    /// What the public sees.
+    StatusPage,
     /// A service level objective.
     Slo,
     /// Processing of what comes in.
@@ -54,7 +58,7 @@ pub enum ObjectKind {
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Dashboard,
         Self::Query,
         Self::Rule,
@@ -62,7 +66,9 @@ impl ObjectKind {
         Self::Channel,
         Self::Route,
         Self::Schedule,
+        Self::Escalation,
         Self::Runbook,
+        Self::StatusPage,
         Self::Slo,
         Self::Pipeline,
         Self::Preference,
@@ -79,7 +85,9 @@ impl ObjectKind {
             Self::Channel => "channel",
             Self::Route => "route",
             Self::Schedule => "schedule",
+            Self::Escalation => "escalation",
             Self::Runbook => "runbook",
+            Self::StatusPage => "status_page",
             Self::Slo => "slo",
             Self::Pipeline => "pipeline",
             Self::Preference => "preference",

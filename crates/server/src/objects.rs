@@ -87,7 +87,7 @@ pub(crate) fn agent_routes() -> Routes {
 }
 
 const KINDS: &str = "Kinds are `dashboard`, `saved_query`, `rule`, `check`, `channel`, `route`, `schedule`, \
-    `runbook`, `slo`, `pipeline`, `preference` and `agent`.";
+    `escalation`, `runbook`, `status_page`, `slo`, `pipeline`, `preference` and `agent`.";
 
 /// Saved objects of a kind.
 #[derive(Serialize, JsonSchema)]

@@ -54,6 +54,11 @@ impl Policy {
         Self { private: matches!(tenant.as_str(), "default" | "platform"), ranges }
     }
 
+    /// Public addresses alone, for those that a stranger named.
+    pub(crate) fn public() -> Self {
+        Self { private: false, ranges: Vec::new() }
+    }
+
     /// Judges an address.
     pub(crate) fn judge(&self, address: IpAddr) -> Result<(), Refused> {
         match class_of(address) {

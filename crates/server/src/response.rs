@@ -6,11 +6,20 @@ mod backtest; // a rule over the past
 mod channels; // trying a channel out
 pub(crate) mod defaults; // rules that tenants begin with
 mod events; // what fired
+mod incident_views; // shapes of incidents
+mod incidents; // what people mend together
+mod oncall; // who is on duty
+mod postmortems; // what was learnt
+mod remediation; // what agents and webhooks do
 mod rules; // rules by their ids
 mod run; // the loop
+mod runbooks; // what to do
 mod send; // what the queue hands out
 mod setup; // from saved objects to rules, channels and routes
 mod silences; // asked for quiet
+mod status_page; // what the public sees
+mod status_state; // how components are
+mod subscriptions; // who is told of a status page
 mod views; // shapes of answers
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +27,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use alert::engine::{Engine, EngineError, SilenceFault};
+use alert::incident::IncidentError;
+use alert::runbook::RunError;
+use alert::status::SubscriptionError;
 use alert::tables::{TableError, Tables};
 use arc_swap::ArcSwapOption;
 use control::ObjectKind;
@@ -43,6 +55,8 @@ pub(crate) struct Response {
     quiet: Mutex<HashSet<TenantId>>,
     /// One engine is opened at a time, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
+    /// Public pages as they were a short while ago.
+    pages: status_page::Pages,
 }
 
 /// A tenant whose rules are evaluated.
@@ -54,6 +68,8 @@ pub(crate) struct Seat {
     pub(super) schedule: Mutex<Schedule>,
     /// When it was last asked for, milliseconds.
     used_at: AtomicI64,
+    /// It has policies or runbooks, which go on without rules.
+    is_manned: AtomicBool,
 }
 
 /// A tenant without rules is let go when nobody asked for it for this long: long enough for every group to tell that
@@ -63,19 +79,29 @@ const IDLE_MS: i64 = 3_600_000;
 impl Seat {
     /// Whether it can be let go.
     pub(super) fn is_done(&self, now: i64) -> bool {
-        self.schedule.lock().is_empty() && now.saturating_sub(self.used_at.load(Ordering::Relaxed)) >= IDLE_MS
+        self.schedule.lock().is_empty()
+            && !self.is_manned.load(Ordering::Relaxed)
+            && now.saturating_sub(self.used_at.load(Ordering::Relaxed)) >= IDLE_MS
     }
 }
 
 impl Response {
     /// Objects of a tenant changed: rules, channels and routes are read anew.
     pub(crate) fn changed(&self, tenant: &TenantId, kind: ObjectKind) {
-        let counts =
-            matches!(kind, ObjectKind::Rule | ObjectKind::Channel | ObjectKind::Route | ObjectKind::Slo);
+        let counts = matches!(
+            kind,
+            ObjectKind::Rule
+                | ObjectKind::Channel
+                | ObjectKind::Route
+                | ObjectKind::Slo
+                | ObjectKind::Schedule
+                | ObjectKind::Escalation
+                | ObjectKind::Runbook
+        );
         if counts && let Some(seat) = self.seats.lock().get(tenant) {
             seat.stale.store(true, Ordering::Relaxed);
         }
-        if kind == ObjectKind::Rule {
+        if run::KEPT_BUSY_BY.contains(&kind) {
             self.quiet.lock().remove(tenant);
         }
     }
@@ -129,11 +155,12 @@ impl App {
         let tables = Tables::new(control.scope(tenant).await?);
         let jobs = Jobs::clone(&*self.response().jobs()?);
         let read = setup::read(self, tenant).await?;
+        let is_manned = AtomicBool::new(read.setup.is_manned());
         let engine = Engine::open(tenant.clone(), tables, jobs, self.clock(), read.setup).await?;
         engine.set_rules(read.rules).await?;
         let schedule = Mutex::new(Schedule::new(engine.intervals(), self.now_ms()));
         let (stale, used_at) = (AtomicBool::new(false), AtomicI64::new(self.now_ms()));
-        let seat = Arc::new(Seat { tenant: tenant.clone(), engine, stale, schedule, used_at });
+        let seat = Arc::new(Seat { tenant: tenant.clone(), engine, stale, schedule, used_at, is_manned });
         self.response().seats.lock().insert(tenant.clone(), Arc::clone(&seat));
         Ok(seat)
     }
@@ -145,6 +172,7 @@ impl App {
         }
         let result = async {
             let read = setup::read(self, &seat.tenant).await?;
+            seat.is_manned.store(read.setup.is_manned(), Ordering::Relaxed);
             seat.engine.set_up(read.setup).await?;
             seat.engine.set_rules(read.rules).await?;
             seat.schedule.lock().keep(seat.engine.intervals(), self.now_ms());
@@ -160,12 +188,28 @@ impl App {
 
 /// Routes of rules, events, silences and channels.
 pub(crate) fn object_routes() -> Routes {
-    rules::routes().merge(backtest::routes()).merge(channels::routes())
+    rules::routes().merge(backtest::routes()).merge(channels::routes()).merge(status_page::routes())
 }
 
 /// Routes for whoever is called.
 pub(crate) fn responder_routes() -> Routes {
-    events::routes().merge(silences::routes())
+    events::routes()
+        .merge(silences::routes())
+        .merge(incidents::routes())
+        .merge(postmortems::routes())
+        .merge(oncall::routes())
+        .merge(runbooks::routes())
+        .merge(remediation::routes())
+}
+
+/// Routes for agents, which carry out what was approved.
+pub(crate) fn agent_routes() -> Routes {
+    remediation::agent_routes()
+}
+
+/// What answers anyone.
+pub(crate) fn public_routes() -> Routes {
+    oncall::public_routes().merge(status_page::public_routes()).merge(subscriptions::public_routes())
 }
 
 impl From<EngineError> for Fault {
@@ -176,8 +220,48 @@ impl From<EngineError> for Fault {
             EngineError::Jobs(error) => Self::Unavailable(error.to_string()),
             EngineError::Ask { .. } => Self::Execution(error.to_string()),
             EngineError::NoRule(_) => Self::NotFound(error.to_string()),
+            EngineError::Incident(error) => error.into(),
+            EngineError::Run(error) => error.into(),
+            EngineError::Subscription(error) => error.into(),
         }
     }
+}
+
+impl From<IncidentError> for Fault {
+    fn from(error: IncidentError) -> Self {
+        match error {
+            IncidentError::Table(error) => error.into(),
+            IncidentError::Invalid(fault) => wrong(fault),
+            IncidentError::Full { .. } => Self::Conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<RunError> for Fault {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Table(error) => error.into(),
+            RunError::Invalid(fault) => wrong(fault),
+            RunError::Incident(error) => error.into(),
+            RunError::OwnRun { .. } => Self::Forbidden(error.to_string()),
+            RunError::TooOften { .. } => Self::TooMany(error.to_string()),
+        }
+    }
+}
+
+impl From<SubscriptionError> for Fault {
+    fn from(error: SubscriptionError) -> Self {
+        match error {
+            SubscriptionError::Table(error) => error.into(),
+            SubscriptionError::Invalid(fault) => wrong(fault),
+            SubscriptionError::Full(_) => Self::Conflict(error.to_string()),
+        }
+    }
+}
+
+/// What is wrong with what somebody wrote.
+fn wrong(fault: alert::fault::Fault) -> Fault {
+    Fault::invalid(&fault.field, fault.message)
 }
 
 impl From<TableError> for Fault {

@@ -48,6 +48,7 @@ fn public() -> Routes {
         .merge(monitoring::public_routes())
         .merge(account::public_routes())
         .merge(checks::public_routes())
+        .merge(response::public_routes())
 }
 
 /// These pass the chain themselves, to refuse in their own protocol.
@@ -82,7 +83,11 @@ fn gated() -> Vec<(Need, Words, Routes)> {
         (deletes, Words::Prometheus, prom::admin_routes()),
         (Need::always(Permission::TelemetryWrite), Words::Api, protected_writes),
         (Need::protected(Permission::ObjectsRead, Permission::ObjectsWrite), Words::Api, saved),
-        (Need::always(Permission::TelemetryWrite), Words::Api, objects::agent_routes()),
+        (
+            Need::always(Permission::TelemetryWrite),
+            Words::Api,
+            objects::agent_routes().merge(response::agent_routes()),
+        ),
         (responds, Words::Api, response::responder_routes()),
     ]
 }

@@ -5,6 +5,7 @@ mod as_code; // sets of objects from files
 mod browser; // what browsers are told, other sites, cookies
 mod chain; // the steps of every request
 mod identity; // signing in, tokens, accounts
+mod incidents; // who may work on them, and what strangers see
 mod limits; // what a tenant keeps
 mod objects; // versions and pages
 mod openapi; // the description

@@ -1,6 +1,7 @@
 //! Who is told: alerts go in, groups speak, what they say is written down and handed to the queue.
 
 mod keep; // what a start goes on from
+mod open; // what a group opens
 mod others; // alerts that others raise
 mod speak; // what a group says
 
@@ -213,9 +214,12 @@ impl Desk {
 
     /// Settings of a channel that a notification names.
     pub async fn channel(&self, name: &str) -> Option<std::sync::Arc<crate::notify::ChannelSpec>> {
-        let inner = self.inner.lock().await;
-        let mut all = inner.setup.receivers.values().flatten();
-        all.find(|(known, _)| known == name).map(|(_, spec)| spec.clone())
+        self.inner.lock().await.setup.channel(name)
+    }
+
+    /// Channels, routes and people as they are set up.
+    pub async fn setup(&self) -> Setup {
+        self.inner.lock().await.setup.clone()
     }
 
     /// Where people find this server.

@@ -94,12 +94,26 @@ fn view(alert: &FlushAlert, known: Known, external_url: &str) -> (AlertView, Kno
 }
 
 /// Names and values that all have.
-fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
+pub(super) fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
     let mut common = sets.next().cloned().unwrap_or_default();
     for set in sets {
         common.retain(|name, value| set.get(name) == Some(value));
     }
     common
+}
+
+/// One line for what stays the same while alerts come and go: what, and where.
+pub(super) fn heading(labels: &Labels, annotations: &Labels) -> String {
+    let name = labels.get("alertname").map_or("Alerts", String::as_str);
+    match annotations.get("summary") {
+        Some(summary) => format!("{name}: {summary}"),
+        None => [&[name.to_owned()][..], &places(labels)].concat().join(" "),
+    }
+}
+
+fn places(labels: &Labels) -> Vec<String> {
+    let place = |name: &&str| labels.get(*name).map(|value| format!("{name}={value}"));
+    ["service", "job", "instance", "host", "check"].iter().filter_map(place).take(2).collect()
 }
 
 /// One line: what, how many, where.
@@ -114,9 +128,7 @@ fn title(message: &Message, views: &[AlertView]) -> String {
         _ => format!("{firing} firing, {over} resolved"),
     };
     let summary = message.common_annotations.get("summary");
-    let place = |name: &&str| message.common_labels.get(*name).map(|value| format!("{name}={value}"));
-    let places: Vec<String> =
-        ["service", "job", "instance", "host", "check"].iter().filter_map(place).take(2).collect();
+    let places = places(&message.common_labels);
     match (summary, places.is_empty()) {
         (Some(summary), _) => format!("{name} ({state}): {summary}"),
         (None, true) => format!("{name} ({state})"),

@@ -10,6 +10,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
+
+mod incidents; // what people mend together
+
 use crate::notify::{ChannelSpec, Status};
 use crate::routing::{Alert as Routed, Matchers, NamedRoute, ObjectsSpec, RouteSpec, SilenceDraft};
 use crate::rule::RuleSpec;
@@ -49,6 +52,7 @@ impl Ask for Script {
 
 struct World {
     fixture: Arc<Fixture>,
+    setup: Setup,
     script: Script,
     engine: Engine,
     jobs: Jobs,
@@ -96,29 +100,36 @@ fn setup() -> Setup {
         routing: Arc::new(objects.routing().expect("a routing")),
         receivers: [channel("ops"), channel("pager")].into(),
         external_url: "https://bw.example".to_owned(),
+        escalations: BTreeMap::new(),
+        schedules: BTreeMap::new(),
+        runbooks: BTreeMap::new(),
     }
 }
 
 impl World {
     async fn new(fixture: Arc<Fixture>) -> Self {
+        Self::with(fixture, setup()).await
+    }
+
+    async fn with(fixture: Arc<Fixture>, setup: Setup) -> Self {
         let clock = fixture.shared_clock();
         fixture.db.control().migrate(&db::jobs::TABLES, &*clock).await.expect("tables of the queue");
         let tenant = TenantId::default_tenant();
         fixture.db.create_tenant(&tenant, &[&crate::schema::TENANT]).await.expect("a tenant's part");
         let jobs = Jobs::new(fixture.db.clone(), clock);
-        let engine = Self::open(&fixture, &jobs).await;
-        Self { fixture, script: Script(Mutex::new(Ok(Vec::new()))), engine, jobs }
+        let engine = Self::open(&fixture, &jobs, setup.clone()).await;
+        Self { fixture, setup, script: Script(Mutex::new(Ok(Vec::new()))), engine, jobs }
     }
 
-    async fn open(fixture: &Fixture, jobs: &Jobs) -> Engine {
+    async fn open(fixture: &Fixture, jobs: &Jobs, setup: Setup) -> Engine {
         let tenant = TenantId::default_tenant();
         let tables = Tables::new(fixture.db.tenant(&tenant).await.expect("a tenant's part"));
-        Engine::open(tenant, tables, jobs.clone(), fixture.shared_clock(), setup()).await.expect("opens")
+        Engine::open(tenant, tables, jobs.clone(), fixture.shared_clock(), setup).await.expect("opens")
     }
 
     /// As after a kill: only what was written is left.
     async fn restart(&mut self, rules: Vec<Rule>) {
-        self.engine = Self::open(&self.fixture, &self.jobs).await;
+        self.engine = Self::open(&self.fixture, &self.jobs, self.setup.clone()).await;
         self.engine.set_rules(rules).await.expect("rules");
     }
 

@@ -37,8 +37,10 @@ pub enum Event {
     Incident,
     /// Somebody tries the channel out.
     Test,
-    /// A service that was asked for is not what it was.
+    /// What those are told who asked to hear of a status page.
     Status,
+    /// A step of a runbook is to be done.
+    Action,
 }
 
 /// An alert as people see it.

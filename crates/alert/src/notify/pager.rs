@@ -178,6 +178,7 @@ pub(super) fn webhook(spec: &ChannelSpec, message: &Message, now_seconds: i64) -
         "title": message.title,
         "text": message.text,
         "runbook": message.runbook,
+        "links": message.links,
         "timestamp": rfc3339(message.at),
         "test": message.event == Event::Test,
     });

@@ -60,6 +60,9 @@ pub struct RuleSpec {
     /// Makes an alert worse that nobody acknowledges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escalate: Option<Escalate>,
+    /// The escalation policy that calls people: an incident is opened for its alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalation: Option<String>,
     /// Put on its alerts. Values are templates.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -282,7 +285,12 @@ impl RuleSpec {
         if self.labels.contains_key("severity") {
             return Err(Invalid::new("labels.severity", "is the rule's severity: write that"));
         }
-        let texts = [("description", &self.description), ("runbook", &self.runbook), ("owner", &self.owner)];
+        let texts = [
+            ("description", &self.description),
+            ("runbook", &self.runbook),
+            ("owner", &self.owner),
+            ("escalation", &self.escalation),
+        ];
         for (field, text) in texts {
             if text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
                 return Err(Invalid::new(field, format!("is longer than {TEXT_BYTES_MAX} bytes")));

@@ -24,16 +24,20 @@ pub(crate) enum Ask {
     Link,
     /// The next pair of tokens, or the end of one.
     Token,
+    /// A status page, or a calendar of a schedule.
+    Page,
+    /// To be told of a status page.
+    Subscribe,
 }
 
 impl Ask {
     /// Within one window.
     fn most(self) -> u64 {
         match self {
-            Self::Forgot => 10,
+            Self::Forgot | Self::Subscribe => 10,
             Self::Invitation | Self::Link => 30,
             // There and back are two, and a whole office may share an address in the morning.
-            Self::Sso => 120,
+            Self::Sso | Self::Page => 120,
             // Asked while an address is being typed.
             Self::Methods => 60,
             // Many programs may share an address; each asks once in a quarter of an hour.

@@ -176,12 +176,12 @@ fn interest(reach: &Reach, wanted: &Subscribe, open: &[String]) -> Result<Intere
         }
         "tail" => tail(reach, wanted),
         "dashboard_refresh" | "session_event" => Ok(Interest::Kind(wanted.channel.clone())),
-        "user_activity" | "system_alert" => {
+        "alert" | "check" | "incident" | "user_activity" | "system_alert" => {
             reach.need_whole("these messages").map_err(words)?;
             Ok(Interest::Kind(wanted.channel.clone()))
         }
         other => Err(format!(
-            "channel {other:?} is none of metrics, tail, metrics_update, dashboard_refresh, user_activity, system_alert, session_event"
+            "channel {other:?} is none of metrics, tail, metrics_update, alert, check, incident, dashboard_refresh, user_activity, system_alert, session_event"
         )),
     }
 }

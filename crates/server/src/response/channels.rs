@@ -1,13 +1,12 @@
 //! Trying a channel out, and asking who would be told.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use alert::engine::Suppression;
 use alert::notify::{AlertView, ChannelSpec, Event, Link, Message, Status};
 use alert::rule::{ChannelRef, InlineChannel};
 use alert::severity::Severity;
-use alert::tables::{Notification, NotificationStatus, new_id};
+use alert::tables::new_id;
 use axum::Json;
 use axum::extract::{Extension, State};
 use control::ObjectKind;
@@ -20,6 +19,7 @@ use crate::chain::Identity;
 use crate::error::{ApiFault, Fault};
 use crate::json::Body;
 use crate::openapi::{Op, Routes};
+use crate::outbound::Policy;
 
 pub(super) fn routes() -> Routes {
     Routes::new("Alerts")
@@ -108,25 +108,11 @@ async fn test(
         }
         ChannelRef::Inline(inline) => ("test".to_owned(), written(&app, &identity, inline)?),
     };
-    let spec = Arc::new(spec);
-    let now = app.now_ms();
     let id = new_id("ntf_").map_err(Fault::from)?;
-    let message = message(&app, &identity, id.clone(), &name);
-    let one = Notification {
-        id,
-        group_key: "test".to_owned(),
-        channel: name,
-        event: Event::Test,
-        status: NotificationStatus::Queued,
-        priority: message.priority,
-        message,
-        attempts: 0,
-        error: None,
-        created_at: now,
-        ended_at: None,
-    };
+    let message = message(&app, &identity, id, &name);
+    let policy = Policy::of(&identity.tenant, app.outbound_ranges());
     let started = app.clock().monotonic();
-    let attempt = send::deliver(&app, &identity.tenant, &spec, &one).await;
+    let attempt = send::deliver(&app, policy, &spec, &message).await;
     let took = app.clock().monotonic().saturating_sub(started);
     Ok(Json(Outcome {
         delivered: attempt.delivered,

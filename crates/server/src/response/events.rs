@@ -84,7 +84,7 @@ struct Detail {
 }
 
 /// Reads words with commas between.
-fn words<T>(
+pub(super) fn words<T>(
     params: &Params,
     name: &str,
     read: impl Fn(&str) -> Option<T>,
@@ -143,7 +143,7 @@ async fn list(
 }
 
 /// Where a page ended: time and id.
-fn place(text: &str) -> Result<(i64, String), Fault> {
+pub(super) fn place(text: &str) -> Result<(i64, String), Fault> {
     let read = text.split_once('~').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
     read.ok_or_else(|| Fault::invalid("after", "is not the `next` of a page"))
 }

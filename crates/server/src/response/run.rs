@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use control::{ObjectKind, TenantState};
 use db::jobs::{Jobs, Worker, WorkerSettings};
 use kit::{BoxError, HealthStatus, Service, Shutdown};
+use model::TenantId;
 use tokio::sync::Semaphore;
 
 use super::ask::Asker;
@@ -30,6 +31,10 @@ const EVALUATIONS_MAX: usize = 4;
 const PAGE: u32 = 500;
 /// Messages sent at the same time.
 const SENDERS: usize = 8;
+
+/// Kinds of objects for which a tenant is looked after.
+pub(super) const KEPT_BUSY_BY: [ObjectKind; 3] =
+    [ObjectKind::Rule, ObjectKind::Escalation, ObjectKind::Runbook];
 
 /// When each rule of a tenant is due.
 #[derive(Debug)]
@@ -189,10 +194,10 @@ async fn look(app: &SharedApp, now: i64) -> Result<(), Fault> {
             if !app.response().quiet.lock().insert(tenant.id.clone()) {
                 continue;
             }
-            let opened = match control.objects(&tenant.id, ObjectKind::Rule, None, 1).await {
-                Ok(rules) if rules.items.is_empty() => continue,
-                Ok(_) => app.seat_of(&tenant.id).await.map(drop),
-                Err(error) => Err(error.into()),
+            let opened = match is_busy(app, &tenant.id).await {
+                Ok(false) => continue,
+                Ok(true) => app.seat_of(&tenant.id).await.map(drop),
+                Err(fault) => Err(fault),
             };
             app.response().quiet.lock().remove(&tenant.id);
             if let Err(fault) = opened {
@@ -200,6 +205,16 @@ async fn look(app: &SharedApp, now: i64) -> Result<(), Fault> {
             }
         }
     }
+}
+
+/// Whether a tenant has rules, or people who are called without any.
+async fn is_busy(app: &SharedApp, tenant: &TenantId) -> Result<bool, Fault> {
+    for kind in KEPT_BUSY_BY {
+        if !app.control()?.objects(tenant, kind, None, 1).await?.items.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn beat(app: &SharedApp, seat: &Arc<Seat>, slots: &Arc<Semaphore>) -> Result<(), Fault> {
@@ -236,6 +251,14 @@ async fn beat(app: &SharedApp, seat: &Arc<Seat>, slots: &Arc<Semaphore>) -> Resu
         seat.schedule.lock().desk_at = next.unwrap_or(now + 1_000).min(now + 1_000);
         announce(app, seat, &ended).await;
     }
+    if seat.engine.webhooks_wait() {
+        let (app, seat) = (app.clone(), Arc::clone(seat));
+        kit::spawn::spawn("webhooks of runbooks", async move {
+            if let Err(fault) = super::remediation::send_webhooks(&app, &seat).await {
+                tracing::warn!(tenant = %seat.tenant, reason = fault.message(), "webhooks of runbooks wait");
+            }
+        });
+    }
     Ok(())
 }
 
@@ -269,6 +292,8 @@ async fn sweep(app: &SharedApp, now: i64) {
         let result = async {
             tables.sweep_events(before).await?;
             tables.sweep_notifications(before).await?;
+            tables.sweep_incidents(before).await?;
+            tables.sweep_runs(before).await?;
             seat.engine.sweep_silences(before).await
         };
         if let Err(error) = result.await {

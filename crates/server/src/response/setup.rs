@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use alert::engine::{Rule, Setup};
+use alert::escalation::EscalationSpec;
 use alert::notify::{ChannelFault, ChannelSpec};
+use alert::oncall::{Schedule, ScheduleSpec};
 use alert::routing::{NamedRoute, ObjectsSpec, Period, RouteSpec};
 use alert::rule::{ChannelRef, Question, RuleSpec};
+use alert::runbook::RunbookSpec;
+use alert::status::StatusPageSpec;
 use control::ObjectKind;
 use model::TenantId;
 use serde::de::DeserializeOwned;
@@ -34,6 +38,7 @@ pub(super) async fn read(app: &SharedApp, tenant: &TenantId) -> Result<Read, Fau
     for (name, spec) in all::<ChannelSpec>(app, tenant, ObjectKind::Channel).await? {
         receivers.insert(name.clone(), vec![(name, Arc::new(spec))]);
     }
+    let people = people(app, tenant).await?;
     let mut routes = Vec::new();
     let mut rules = Vec::new();
     for (name, spec) in all::<RuleSpec>(app, tenant, ObjectKind::Rule).await? {
@@ -41,7 +46,7 @@ pub(super) async fn read(app: &SharedApp, tenant: &TenantId) -> Result<Read, Fau
             tracing::warn!(%tenant, "there are more than {RULES_MAX} rules: the rest is not evaluated");
             break;
         }
-        if let Some(route) = own_route(&name, &spec, &mut receivers) {
+        if let Some(route) = own_route(&name, &spec, &mut receivers, &people.escalations) {
             routes.push(NamedRoute { name: format!("rule {name}"), spec: route });
         }
         if !spec.is_active {
@@ -59,10 +64,37 @@ pub(super) async fn read(app: &SharedApp, tenant: &TenantId) -> Result<Read, Fau
         default_channels: Vec::new(),
         routes,
         channels: receivers.keys().cloned().collect(),
+        escalations: people.escalations.keys().cloned().collect(),
         ..ObjectsSpec::default()
     };
-    let routing = routing(tenant, objects)?;
-    Ok(Read { setup: Setup { routing: Arc::new(routing), receivers, external_url }, rules })
+    let routing = Arc::new(routing(tenant, objects)?);
+    let People { escalations, schedules, runbooks } = people;
+    let setup = Setup { routing, receivers, external_url, escalations, schedules, runbooks };
+    Ok(Read { setup, rules })
+}
+
+/// Who is called, and what they do.
+struct People {
+    escalations: BTreeMap<String, Arc<EscalationSpec>>,
+    schedules: BTreeMap<String, Arc<Schedule>>,
+    runbooks: BTreeMap<String, Arc<RunbookSpec>>,
+}
+
+async fn people(app: &SharedApp, tenant: &TenantId) -> Result<People, Fault> {
+    let mut schedules = BTreeMap::new();
+    for (name, spec) in all::<ScheduleSpec>(app, tenant, ObjectKind::Schedule).await? {
+        match Schedule::new(&spec) {
+            Ok(schedule) => drop(schedules.insert(name, Arc::new(schedule))),
+            Err(error) => tracing::warn!(%tenant, schedule = name, %error, "a schedule is left out"),
+        }
+    }
+    let escalations = all::<EscalationSpec>(app, tenant, ObjectKind::Escalation).await?.into_iter();
+    let runbooks = all::<RunbookSpec>(app, tenant, ObjectKind::Runbook).await?.into_iter();
+    Ok(People {
+        escalations: escalations.map(|(name, spec)| (name, Arc::new(spec))).collect(),
+        schedules,
+        runbooks: runbooks.map(|(name, spec)| (name, Arc::new(spec))).collect(),
+    })
 }
 
 /// The routing; a route that names what is gone is left out.
@@ -82,11 +114,13 @@ fn routing(tenant: &TenantId, mut objects: ObjectsSpec) -> Result<alert::routing
     }
 }
 
-/// The route of a rule that names its channels itself: they are told soon, and the routes behind it are asked, too.
+/// The route of a rule that names its channels or an escalation policy itself: they hear of it soon, and the routes behind
+/// it are asked, too.
 fn own_route(
     name: &str,
     spec: &RuleSpec,
     receivers: &mut BTreeMap<String, Vec<(String, Arc<ChannelSpec>)>>,
+    escalations: &BTreeMap<String, Arc<EscalationSpec>>,
 ) -> Option<RouteSpec> {
     let mut channels = Vec::new();
     for (n, channel) in spec.channels.iter().enumerate() {
@@ -104,9 +138,13 @@ fn own_route(
     }
     let period = |seconds| Some(Period(std::time::Duration::from_secs(seconds)));
     let matcher = alert::routing::Matcher::new("alertname", model::MatchOp::Equal, name).ok()?;
-    (!channels.is_empty()).then(|| RouteSpec {
+    // One that is gone opens an incident all the same, for those who look.
+    let escalation = spec.escalation.clone().filter(|policy| escalations.contains_key(policy));
+    (!channels.is_empty() || spec.escalation.is_some()).then(|| RouteSpec {
         matchers: vec![matcher.to_string()],
         channels: Some(channels),
+        incident: spec.escalation.as_ref().map(|_| true),
+        escalation,
         group_by: Some(vec!["alertname".to_owned()]),
         group_wait: period(1),
         group_interval: period(30),
@@ -116,7 +154,7 @@ fn own_route(
 }
 
 /// Every object of a kind that reads.
-async fn all<T: DeserializeOwned>(
+pub(super) async fn all<T: DeserializeOwned>(
     app: &SharedApp,
     tenant: &TenantId,
     kind: ObjectKind,
@@ -160,6 +198,10 @@ pub(crate) fn check(
             let route: RouteSpec = parse(spec)?;
             route.check(name).map_err(|error| Fault::invalid(&error.field, error.message))
         }
+        ObjectKind::Schedule => Schedule::new(&parse::<ScheduleSpec>(spec)?).map(drop).map_err(super::wrong),
+        ObjectKind::Escalation => parse::<EscalationSpec>(spec)?.check().map_err(super::wrong),
+        ObjectKind::Runbook => parse::<RunbookSpec>(spec)?.check().map_err(super::wrong),
+        ObjectKind::StatusPage => parse::<StatusPageSpec>(spec)?.check().map_err(super::wrong),
         _ => Ok(()),
     }
 }

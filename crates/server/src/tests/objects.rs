@@ -77,7 +77,7 @@ async fn of_many_that_change_one_version_one_succeeds() {
 async fn a_list_comes_in_pages_of_as_many_and_of_as_many_bytes() {
     let server = Server::new(false, &[]).await;
     let editor = editor(&server).await;
-    let base = "/api/v1/monitoring/objects/runbook";
+    let base = "/api/v1/monitoring/objects/saved_query";
     let text = "x".repeat(900_000);
     for n in 0..12 {
         let body = json!({ "text": text }).to_string();

@@ -222,6 +222,7 @@ async fn data(walk: &mut Walk) {
     let preview = json!({ "signal": "logs", "pipeline": { "processors": [] } });
     walk.root("previewPipeline", "POST /api/v1/monitoring/pipelines/preview", preview).await;
     alerts(walk).await;
+    incidents(walk).await;
     let set = |title: &str| {
         let content = json!({ "kind": "dashboard", "name": "f", "spec": { "title": title } });
         json!({ "documents": [{ "file": "a.yaml", "document": 1, "content": content }] })
@@ -304,6 +305,72 @@ async fn alerts(walk: &mut Walk) {
     walk.root("changeSilence", &format!("PUT {silences}/{}", id(&silence)), asked).await;
     walk.root("endSilence", &format!("DELETE {silences}/{}", id(&silence)), Value::Null).await;
     walk.root("previewSilence", &format!("POST {silences}/preview"), json!({ "matchers": matchers })).await;
+}
+
+async fn incidents(walk: &mut Walk) {
+    let base = "/api/v1/monitoring";
+    let object = async |walk: &mut Walk, kind: &str, name: &str, spec: Value| {
+        let line = format!("PUT {base}/objects/{kind}/{name}");
+        let answer = walk.root.ask(&walk.server, &line, spec.to_string()).await;
+        assert_eq!(answer.status, 200, "{line}");
+        walk.server.app.audit().drain();
+    };
+    let step = json!({ "title": "do", "action": { "command": "c" } });
+    object(walk, "runbook", "do", json!({ "steps": [step] })).await;
+    let page = json!({ "title": "Ours", "public": true, "components": [{ "name": "api" }] });
+    object(walk, "status_page", "main", page).await;
+
+    let made =
+        walk.root("createIncident", &format!("POST {base}/incidents"), json!({ "title": "slow" })).await;
+    let one = format!("{base}/incidents/{}", id(&made));
+    let acme = TenantId::new("acme").unwrap();
+    let engine = walk.server.app.engine_of(&acme).await.expect("an engine");
+    let labels = alert::Labels::from([("alertname".to_owned(), "y".to_owned())]);
+    let fired = engine.receive(vec![alert::routing::Alert::firing(labels, 1)], "api").await.expect("taken");
+    for (operation, line, body) in [
+        ("updateIncident", format!("PATCH {one}"), json!({ "title": "very slow" })),
+        ("acknowledgeIncident", format!("POST {one}/acknowledge"), Value::Null),
+        ("addIncidentNote", format!("POST {one}/notes"), json!({ "text": "it is the disk" })),
+        ("assignIncident", format!("POST {one}/assign"), json!({ "person": "root@acme.example" })),
+        ("joinIncidentEvents", format!("POST {one}/events"), json!({ "events": [fired[0].id] })),
+        ("linkIncidentRunbook", format!("POST {one}/runbooks"), json!({ "name": "do" })),
+        ("tickRunbookStep", format!("PUT {one}/runbooks/do/steps/0"), json!({ "done": true })),
+        (
+            "putPostmortem",
+            format!("PUT {one}/postmortem"),
+            json!({ "version": 0, "text": "# What we learnt" }),
+        ),
+        ("resolveIncident", format!("POST {one}/resolve"), Value::Null),
+        ("reopenIncident", format!("POST {one}/reopen"), json!({ "note": "not over" })),
+    ] {
+        walk.root(operation, &line, body).await;
+    }
+    for (operation, word) in [("approveRemediation", "approve"), ("refuseRemediation", "refuse")] {
+        let run =
+            walk.root("runRunbookStep", &format!("POST {base}/runbooks/do/runs"), json!({ "step": 0 })).await;
+        walk.root(operation, &format!("POST {base}/remediations/{}/{word}", id(&run)), Value::Null).await;
+    }
+
+    let page = format!("{base}/status-pages/acme/main/subscriptions");
+    let asked = json!({ "kind": "webhook", "address": "https://hooks.example/x" });
+    walk.anyone("subscribeToStatusPage", &format!("POST {page}"), asked).await;
+    let told = engine.tables().notifications(1).await.expect("a list").remove(0);
+    let token = |url: &str| url::Url::parse(url).unwrap().query_pairs().next().unwrap().1.into_owned();
+    let confirm = token(&told.message.links[0].url);
+    walk.anyone(
+        "confirmStatusPageSubscription",
+        &format!("POST {page}/confirm"),
+        json!({ "token": confirm }),
+    )
+    .await;
+    walk.server.advance(std::time::Duration::from_secs(1));
+    let publication = json!({ "page": "main", "title": "Slow", "components": ["api"], "impact": "degraded" });
+    let update =
+        json!({ "publication": publication, "update": { "phase": "identified", "text": "the disk" } });
+    walk.root("updateIncident", &format!("PATCH {one}"), update).await;
+    let told = engine.tables().notifications(1).await.expect("a list").remove(0);
+    let leave = token(&told.message.links[0].url);
+    walk.anyone("leaveStatusPage", &format!("POST {page}/leave"), json!({ "token": leave })).await;
 }
 
 /// Actions that come with no request of their own, or need more than this server has.

@@ -7,6 +7,7 @@ use super::super::EngineError;
 use super::super::message::{self, Known};
 use super::super::setup::QUEUE;
 use super::{Desk, Inner, is_muted, known_of, suppression};
+use crate::notify::Link;
 use crate::routing::{Flush, FlushAlert, Inhibitor, LogEntry, decide};
 use crate::severity::Priority;
 use crate::tables::{Notification, NotificationStatus, new_id};
@@ -22,7 +23,16 @@ impl Desk {
         let (mut notifications, mut entries) = (Vec::new(), Vec::new());
         if !is_muted(inner, flush) {
             self.remember(inner, flush).await?;
+            // Before anybody is told, so that a stop between the two tells again and joins the same incident.
+            let incident = self.incident(inner, flush).await?;
             self.decide(inner, flush, &mut notifications, &mut entries)?;
+            if let Some(incident) = incident {
+                let url = format!("{}/incidents/{}", inner.setup.external_url, incident.id);
+                for one in &mut notifications {
+                    let label = format!("Incident {}", incident.number);
+                    one.message.links.push(Link { label, url: url.clone() });
+                }
+            }
         }
         let events = events_of(inner, flush);
         let mut tx = self.tables.begin().await?;
@@ -100,7 +110,7 @@ impl Desk {
     }
 
     /// Hands notifications to the queue. What it does not take now stays pending and is tried again.
-    async fn publish(&self, notifications: &[Notification]) -> Result<(), EngineError> {
+    pub(in super::super) async fn publish(&self, notifications: &[Notification]) -> Result<(), EngineError> {
         if notifications.is_empty() {
             return Ok(());
         }
