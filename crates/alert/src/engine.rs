@@ -29,7 +29,7 @@ use kit::SharedClock;
 use model::TenantId;
 use parking_lot::RwLock;
 
-pub use desk::{Desk, Reached, ShownGroup, Suppression};
+pub use desk::{Desk, RESOLVE_MS, Reached, ShownAlert, ShownGroup, Suppression};
 pub use expand::Expander;
 pub use group::{Group, GroupRule, GroupRuleView, GroupView, Metrics, Recording};
 pub use one_rule::{RuleHealth, RuleView};
@@ -253,6 +253,13 @@ impl Engine {
             self.shared.tables.record_evaluated(&rows).await?;
         }
         Ok(())
+    }
+
+    /// Whether nothing is evaluated and no alert is held, so that it need not stay in memory.
+    pub fn is_idle(&self) -> bool {
+        self.shared.rules.read().is_empty()
+            && self.shared.groups.read().is_empty()
+            && self.shared.desk.is_idle()
     }
 
     /// Who is told, and what is silent.

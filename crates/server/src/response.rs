@@ -5,6 +5,11 @@ mod ask; // questions over the stored telemetry
 mod backtest; // a rule over the past
 mod channels; // trying a channel out
 mod events; // what fired
+mod fallback; // what no channel took
+mod files; // files of Prometheus and Alertmanager
+mod groups; // when groups of rules are evaluated
+mod owner; // which of several servers it is
+mod prometheus; // rule files over the API
 mod rules; // rules by their ids
 mod run; // the loop
 mod send; // what the queue hands out
@@ -21,9 +26,11 @@ use alert::tables::{TableError, Tables};
 use arc_swap::ArcSwapOption;
 use control::ObjectKind;
 use db::jobs::{JobError, Jobs};
+use db::leases::LeaseKeeper;
 use model::TenantId;
 use parking_lot::Mutex;
 
+pub(crate) use owner::keeper;
 pub(crate) use run::{AlertingPart, alerting};
 pub(crate) use setup::check;
 
@@ -36,6 +43,10 @@ use run::Schedule;
 #[derive(Default)]
 pub(crate) struct Response {
     jobs: ArcSwapOption<Jobs>,
+    keeper: ArcSwapOption<LeaseKeeper>,
+    files: ArcSwapOption<files::Files>,
+    /// Why the files could not be read, if so.
+    files_problem: Mutex<Option<String>>,
     seats: Mutex<HashMap<TenantId, Arc<Seat>>>,
     /// Tenants that had no rules when they were looked at, so that an idle tenant's part stays closed.
     quiet: Mutex<HashSet<TenantId>>,
@@ -50,6 +61,13 @@ pub(crate) struct Seat {
     /// Its objects changed since they were read.
     stale: AtomicBool,
     pub(super) schedule: Mutex<Schedule>,
+    pub(super) groups: Mutex<groups::GroupSchedule>,
+    /// Its `alertmanager.yml`, if it has one.
+    file: ArcSwapOption<files::Alertmanager>,
+    /// When this server last asked whether the tenant is its own; `i64::MIN` before the first time.
+    pub(super) asked_at: AtomicI64,
+    /// Another server had the tenant while this stood.
+    pub(super) was_others: AtomicBool,
     /// When it was last asked for, milliseconds.
     used_at: AtomicI64,
 }
@@ -61,19 +79,30 @@ const IDLE_MS: i64 = 3_600_000;
 impl Seat {
     /// Whether it can be let go.
     pub(super) fn is_done(&self, now: i64) -> bool {
-        self.schedule.lock().is_empty() && now.saturating_sub(self.used_at.load(Ordering::Relaxed)) >= IDLE_MS
+        self.schedule.lock().is_empty()
+            && self.engine.is_idle()
+            && now.saturating_sub(self.used_at.load(Ordering::Relaxed)) >= IDLE_MS
     }
 }
 
 impl Response {
     /// Objects of a tenant changed: rules, channels and routes are read anew.
     pub(crate) fn changed(&self, tenant: &TenantId, kind: ObjectKind) {
-        let counts =
-            matches!(kind, ObjectKind::Rule | ObjectKind::Channel | ObjectKind::Route | ObjectKind::Slo);
+        let counts = matches!(
+            kind,
+            ObjectKind::Rule
+                | ObjectKind::Channel
+                | ObjectKind::Route
+                | ObjectKind::Slo
+                | ObjectKind::RuleFile
+                | ObjectKind::Alertmanager
+                | ObjectKind::Inhibition
+                | ObjectKind::TimeInterval
+        );
         if counts && let Some(seat) = self.seats.lock().get(tenant) {
             seat.stale.store(true, Ordering::Relaxed);
         }
-        if kind == ObjectKind::Rule {
+        if matches!(kind, ObjectKind::Rule | ObjectKind::RuleFile) {
             self.quiet.lock().remove(tenant);
         }
     }
@@ -94,10 +123,35 @@ impl Response {
         self.seats.lock().values().cloned().collect()
     }
 
-    /// Puts the queue in place, or takes it away; engines go with it, since they write to a database that is closed.
-    pub(crate) fn plug_jobs(&self, jobs: Option<Arc<Jobs>>) {
+    /// Puts the queue and the leases in place, or takes them away; engines go with them, since they write to a database
+    /// that is closed.
+    pub(crate) fn plug_jobs(&self, jobs: Option<Arc<Jobs>>, keeper: Option<Arc<LeaseKeeper>>) {
         self.jobs.store(jobs);
+        self.keeper.store(keeper);
         self.seats.lock().clear();
+    }
+
+    fn keeper(&self) -> Result<Arc<LeaseKeeper>, Fault> {
+        self.keeper.load_full().ok_or_else(|| Fault::Unavailable("the leases are being opened".into()))
+    }
+
+    /// The files that were read.
+    fn files(&self) -> Option<Arc<files::Files>> {
+        self.files.load_full()
+    }
+
+    /// Takes files that were read; all tenants are looked at again, since the files may be another's from now on.
+    fn files_read(&self, read: Result<files::Files, Fault>) -> Result<(), Fault> {
+        *self.files_problem.lock() = read.as_ref().err().map(Fault::message);
+        self.files.store(Some(Arc::new(read?)));
+        self.seats().iter().for_each(|seat| seat.stale.store(true, Ordering::Relaxed));
+        self.look_again();
+        Ok(())
+    }
+
+    /// Why the files could not be read, if so.
+    pub(crate) fn files_problem(&self) -> Option<String> {
+        self.files_problem.lock().clone()
     }
 
     fn jobs(&self) -> Result<Arc<Jobs>, Fault> {
@@ -129,9 +183,19 @@ impl App {
         let read = setup::read(self, tenant).await?;
         let engine = Engine::open(tenant.clone(), tables, jobs, self.clock(), read.setup).await?;
         engine.set_rules(read.rules).await?;
+        engine.set_groups(read.groups, &ask::Asker(Arc::clone(self))).await?;
         let schedule = Mutex::new(Schedule::new(engine.intervals(), self.now_ms()));
-        let (stale, used_at) = (AtomicBool::new(false), AtomicI64::new(self.now_ms()));
-        let seat = Arc::new(Seat { tenant: tenant.clone(), engine, stale, schedule, used_at });
+        let seat = Arc::new(Seat {
+            tenant: tenant.clone(),
+            engine,
+            stale: AtomicBool::new(false),
+            schedule,
+            groups: Mutex::default(),
+            file: ArcSwapOption::from(read.file),
+            asked_at: AtomicI64::new(i64::MIN),
+            was_others: AtomicBool::new(false),
+            used_at: AtomicI64::new(self.now_ms()),
+        });
         self.response().seats.lock().insert(tenant.clone(), Arc::clone(&seat));
         Ok(seat)
     }
@@ -145,6 +209,8 @@ impl App {
             let read = setup::read(self, &seat.tenant).await?;
             seat.engine.set_up(read.setup).await?;
             seat.engine.set_rules(read.rules).await?;
+            seat.engine.set_groups(read.groups, &ask::Asker(Arc::clone(self))).await?;
+            seat.file.store(read.file);
             seat.schedule.lock().keep(seat.engine.intervals(), self.now_ms());
             Ok(())
         };
@@ -156,9 +222,41 @@ impl App {
     }
 }
 
+impl App {
+    /// Takes alerts that others send.
+    pub(crate) async fn receive_alerts(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        alerts: Vec<alert::routing::Alert>,
+    ) -> Result<(), Fault> {
+        let engine = self.engine_to_change(tenant).await?;
+        let changed = engine.receive(alerts, "api").await?;
+        let seat = self.seat_of(tenant).await?;
+        seat.schedule.lock().wake(self.now_ms());
+        run::announce(self, &seat, &changed).await;
+        Ok(())
+    }
+
+    /// After how long an alert of others that is not heard of again counts as resolved.
+    pub(crate) async fn resolve_timeout_ms(self: &Arc<Self>, tenant: &TenantId) -> Result<i64, Fault> {
+        let seat = self.seat_of(tenant).await?;
+        let file = seat.file.load_full();
+        Ok(file
+            .map_or(alert::engine::RESOLVE_MS, |file| crate::app::millis(file.file.global.resolve_timeout)))
+    }
+
+    /// The text of a tenant's `alertmanager.yml`, with its secrets.
+    pub(crate) async fn alertmanager_text(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+    ) -> Result<Option<String>, Fault> {
+        Ok(self.seat_of(tenant).await?.file.load_full().map(|file| file.text.clone()))
+    }
+}
+
 /// Routes of rules, events, silences and channels.
 pub(crate) fn object_routes() -> Routes {
-    rules::routes().merge(backtest::routes()).merge(channels::routes())
+    rules::routes().merge(backtest::routes()).merge(channels::routes()).merge(prometheus::routes())
 }
 
 /// Routes for whoever is called.

@@ -184,10 +184,15 @@ impl Running {
             let origin = Origin { labels: labels.clone(), annotations: Some(annotations) };
             origins.insert(labels, origin);
         }
-        let mut trial = state.alerts.clone();
-        trial.step(&self.rule.policy, findings.clone(), true, at);
-        let open = trial.alerts().filter(|alert| alert.phase != Phase::Resolved).count();
-        let over = limit > 0 && open > limit;
+        let open = match limit {
+            0 => 0,
+            _ => {
+                let mut trial = state.alerts.clone();
+                trial.step(&self.rule.policy, findings.clone(), true, at);
+                trial.alerts().filter(|alert| alert.phase != Phase::Resolved).count()
+            }
+        };
+        let over = open > limit;
         let ending = Policy { keep_firing_ms: 0, ..self.rule.policy.clone() };
         let changed = match over {
             true => self.settle(&mut state, tables, &ending, Vec::new(), true, &Origins::new(), at).await?,

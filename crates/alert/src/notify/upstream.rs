@@ -11,9 +11,7 @@ pub use load::{Origin, channels};
 use super::channel::{ChannelFault, ChannelSpec};
 use super::{Message, Outgoing, Request, pager};
 use crate::routing::{HttpConfig, Integration, IntegrationKind, SecretSource};
-use crate::template::{
-    Env, Escape, NoQueries, Notification, NotifiedAlert, TemplateError, Templates, Value,
-};
+use crate::template::{Env, Escape, NoQueries, Notification, NotifiedAlert, TemplateError, Templates, Value};
 
 /// An integration with the templates that its texts may call.
 pub struct Upstream {
@@ -85,12 +83,7 @@ impl Upstream {
         self.write(message, now_seconds, false)
     }
 
-    fn write(
-        &self,
-        message: &Message,
-        now_seconds: i64,
-        only_read: bool,
-    ) -> Result<Outgoing, ChannelFault> {
+    fn write(&self, message: &Message, now_seconds: i64, only_read: bool) -> Result<Outgoing, ChannelFault> {
         let receiver = self.receiver.as_str();
         let alerts = message.alerts.iter().map(|view| NotifiedAlert {
             status: view.status.as_str().to_owned(),
@@ -215,3 +208,6 @@ fn channel(upstream: Upstream) -> ChannelSpec {
         ..ChannelSpec::plain(kind, serde_json::Map::new())
     }
 }
+
+#[cfg(test)]
+mod tests;

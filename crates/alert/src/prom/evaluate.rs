@@ -158,13 +158,14 @@ pub fn recorded(name: &str, labels: &Labels, samples: Vec<Sample>) -> Result<Vec
         sample.labels.extend(labels.iter().map(|(name, value)| (name.clone(), value.clone())));
         sample.labels.retain(|_, value| !value.is_empty());
         if !seen.insert(sample.labels.clone()) {
-            return Err("vector contains metrics with the same labelset after applying rule labels".to_owned());
+            return Err(
+                "vector contains metrics with the same labelset after applying rule labels".to_owned()
+            );
         }
         out.push(sample);
     }
     Ok(out)
 }
-
 
 /// What is written of the alerts of a rule that pend or fire. `more` are labels beside the alert's own, such as our
 /// severity.

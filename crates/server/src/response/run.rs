@@ -7,7 +7,7 @@ use std::time::Duration;
 use alert::engine::QUEUE;
 use alert::tables::Event;
 use async_trait::async_trait;
-use control::{ObjectKind, TenantState};
+use control::TenantState;
 use db::jobs::{Jobs, Worker, WorkerSettings};
 use kit::{BoxError, HealthStatus, Service, Shutdown};
 use tokio::sync::Semaphore;
@@ -83,6 +83,11 @@ impl Schedule {
         due
     }
 
+    /// The desk has something to do at a time.
+    pub(super) fn wake(&mut self, at: i64) {
+        self.desk_at = self.desk_at.min(at);
+    }
+
     /// Whether there is no rule to be evaluated.
     pub(super) fn is_empty(&self) -> bool {
         self.rules.is_empty()
@@ -123,12 +128,18 @@ impl Service for AlertingPart {
     async fn run(&self, shutdown: Shutdown) -> Result<(), BoxError> {
         let jobs = self.app.response().jobs().map_err(|fault| fault.message())?;
         let worker = self.worker()?;
-        tokio::try_join!(worker.run(shutdown.clone()), jobs.run(shutdown)).map(drop)
+        let keeper = self.app.response().keeper().map_err(|fault| fault.message())?;
+        let keeping = Service::run(&*keeper, shutdown.clone());
+        tokio::try_join!(worker.run(shutdown.clone()), jobs.run(shutdown), keeping).map(drop)
     }
 
     async fn health(&self) -> Result<HealthStatus, BoxError> {
         self.app.response().jobs().map_err(|fault| fault.message())?;
-        Ok(HealthStatus::healthy())
+        let keeper = self.app.response().keeper().map_err(|fault| fault.message())?;
+        match self.app.response().files_problem() {
+            Some(problem) => Ok(HealthStatus::degraded(problem)),
+            None => keeper.health().await,
+        }
     }
 }
 
@@ -141,6 +152,11 @@ pub(crate) async fn alerting(app: SharedApp, stop: Shutdown) -> Result<(), BoxEr
         let now = app.now_ms();
         if now.saturating_sub(looked_at) >= LOOK_MS {
             looked_at = now;
+            if app.alerting_files_are_others()
+                && let Err(fault) = app.load_alerting_files().await
+            {
+                tracing::error!(reason = fault.message(), "files of alerting are not read: mend them");
+            }
             if let Err(fault) = look(&app, now).await {
                 tracing::warn!(reason = fault.message(), "tenants with rules could not be looked for");
             }
@@ -189,10 +205,10 @@ async fn look(app: &SharedApp, now: i64) -> Result<(), Fault> {
             if !app.response().quiet.lock().insert(tenant.id.clone()) {
                 continue;
             }
-            let opened = match control.objects(&tenant.id, ObjectKind::Rule, None, 1).await {
-                Ok(rules) if rules.items.is_empty() => continue,
-                Ok(_) => app.seat_of(&tenant.id).await.map(drop),
-                Err(error) => Err(error.into()),
+            let opened = match super::files::has_work(app, &tenant.id).await {
+                Ok(false) => continue,
+                Ok(true) => app.seat_of(&tenant.id).await.map(drop),
+                Err(fault) => Err(fault),
             };
             app.response().quiet.lock().remove(&tenant.id);
             if let Err(fault) = opened {
@@ -203,8 +219,12 @@ async fn look(app: &SharedApp, now: i64) -> Result<(), Fault> {
 }
 
 async fn beat(app: &SharedApp, seat: &Arc<Seat>, slots: &Arc<Semaphore>) -> Result<(), Fault> {
-    app.refresh(seat).await?;
     let now = app.now_ms();
+    if !super::owner::is_ours(app, seat, now).await? {
+        return Ok(());
+    }
+    app.refresh(seat).await?;
+    super::groups::beat(app, seat, slots, now);
     let (due, desk) = {
         let mut schedule = seat.schedule.lock();
         (schedule.due(now), schedule.desk_at <= now)
@@ -223,7 +243,12 @@ async fn beat(app: &SharedApp, seat: &Arc<Seat>, slots: &Arc<Semaphore>) -> Resu
                 }
             }
             match result {
-                Ok(events) => announce(&app, &seat, &events).await,
+                Ok(events) => {
+                    if let Err(error) = seat.engine.publish_alerts(&asker, &key, at).await {
+                        tracing::debug!(tenant = %seat.tenant, rule = key, %error, "its ALERTS were not written");
+                    }
+                    announce(&app, &seat, &events).await;
+                }
                 Err(error) => {
                     tracing::debug!(tenant = %seat.tenant, rule = key, %error, "a rule has no answer")
                 }

@@ -131,7 +131,8 @@ pub(super) fn pagerduty(
     payload.insert("summary".to_owned(), description.into());
     payload.insert("source".to_owned(), text("source", &config.source)?.into());
     payload.insert("severity".to_owned(), text("severity", &config.severity)?.into());
-    for (name, given) in [("class", &config.class), ("component", &config.component), ("group", &config.group)]
+    for (name, given) in
+        [("class", &config.class), ("component", &config.component), ("group", &config.group)]
     {
         put(&mut payload, name, text(name, given)?);
     }

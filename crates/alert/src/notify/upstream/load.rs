@@ -54,11 +54,7 @@ pub fn channels(
     Ok(receivers)
 }
 
-fn make(
-    receiver: &str,
-    integration: &Integration,
-    origin: &Origin<'_>,
-) -> Result<ChannelSpec, ChannelFault> {
+fn make(receiver: &str, integration: &Integration, origin: &Origin<'_>) -> Result<ChannelSpec, ChannelFault> {
     let mut integration = integration.clone();
     check_http(&integration.http)?;
     if let IntegrationKind::Email(config) = &integration.kind {
@@ -172,7 +168,7 @@ pub(super) fn own_kind(kind: &IntegrationKind) -> Result<(ChannelSpec, String, S
 }
 
 /// A message without alerts, to read templates with.
-fn nothing() -> Message {
+pub(super) fn nothing() -> Message {
     Message {
         id: String::new(),
         key: String::new(),
