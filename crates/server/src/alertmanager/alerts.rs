@@ -320,7 +320,9 @@ mod tests {
     #[test]
     fn alerts_are_taken_as_alertmanager_takes_them() {
         let at = |text: &str| serde_json::from_str::<PostableAlert>(text).expect(text);
-        let rows: [(&str, Result<(i64, i64), &str>); 7] = [
+        /// What is sent, and its start and end or what is said.
+        type Row = (&'static str, Result<(i64, i64), &'static str>);
+        let rows: [Row; 7] = [
             (r#"{"labels":{"a":"b"}}"#, Ok((1_000, 301_000))),
             (r#"{"labels":{"a":"b"},"endsAt":"0001-01-01T00:00:00Z"}"#, Ok((1_000, 301_000))),
             (r#"{"labels":{"a":"b"},"startsAt":"1970-01-01T00:00:00.5Z"}"#, Ok((500, 301_000))),

@@ -8,10 +8,13 @@ use promql::SampleValue;
 use super::*;
 use crate::prom::{self, Names, Sample, Server};
 
+/// Hosts with their values, or why there are none.
+type Said = Result<Vec<(&'static str, f64)>, &'static str>;
+
 /// Samples by expression, as a test wrote them down, and what was written.
 #[derive(Default)]
 struct Given {
-    answers: Mutex<BTreeMap<&'static str, Result<Vec<(&'static str, f64)>, &'static str>>>,
+    answers: Mutex<BTreeMap<&'static str, Said>>,
     written: Mutex<Vec<String>>,
 }
 
