@@ -14,6 +14,7 @@
 mod calls; // who is called for an incident
 mod desk; // who is told
 mod expand; // labels and annotations
+mod group; // groups of Prometheus' rules
 mod incidents; // what people mend together
 mod message; // from a group to what people read
 mod one_rule; // a rule and its alerts
@@ -31,8 +32,9 @@ use kit::SharedClock;
 use model::TenantId;
 use parking_lot::RwLock;
 
-pub use desk::{Desk, Reached, ShownGroup, Suppression};
+pub use desk::{Desk, RESOLVE_MS, Reached, ShownAlert, ShownGroup, Suppression};
 pub use expand::Expander;
+pub use group::{Group, GroupRule, GroupRuleView, GroupView, Metrics, Recording};
 pub use one_rule::{RuleHealth, RuleView};
 pub use rule::{Rule, RuleError};
 pub use setup::{HOOK, QUEUE, Setup};
@@ -120,6 +122,7 @@ struct Shared {
     tables: Tables,
     clock: SharedClock,
     rules: RwLock<BTreeMap<String, Arc<Running>>>,
+    groups: RwLock<BTreeMap<String, Arc<group::RunningGroup>>>,
     desk: Desk,
     watch: Watch,
 }
@@ -134,8 +137,8 @@ impl Engine {
         setup: Setup,
     ) -> Result<Self, EngineError> {
         let desk = Desk::open(tenant.clone(), tables.clone(), jobs, clock.now_ms(), setup).await?;
-        let (rules, watch) = (RwLock::default(), Watch::default());
-        let shared = Shared { tenant, tables, clock, rules, desk, watch };
+        let (rules, groups, watch) = (RwLock::default(), RwLock::default(), Watch::default());
+        let shared = Shared { tenant, tables, clock, rules, groups, desk, watch };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -239,7 +242,7 @@ impl Engine {
     pub async fn resolve(&self, id: &str, who: &str) -> Result<Event, EngineError> {
         let now = self.shared.clock.now_ms();
         let event = self.shared.tables.event(id).await?;
-        let running = self.shared.rules.read().get(&event.rule).cloned();
+        let running = self.running(&event.rule);
         let ended = match running {
             Some(running) => running.resolve(&self.shared.tables, &event, who, now).await?,
             None => None,
@@ -279,15 +282,25 @@ impl Engine {
 
     /// Writes down that the rules were evaluated, so that a restart knows how long it was away.
     pub async fn record_evaluated(&self) -> Result<(), EngineError> {
-        let rows: Vec<(String, i64)> = {
+        let mut rows: Vec<(String, i64)> = {
             let rules = self.shared.rules.read();
             let pending = rules.values().filter_map(|running| running.evaluated_with_alerts());
             pending.collect()
         };
+        for group in self.shared.groups.read().values() {
+            rows.extend(group.alertings().filter_map(|running| running.evaluated_with_alerts()));
+        }
         if !rows.is_empty() {
             self.shared.tables.record_evaluated(&rows).await?;
         }
         Ok(())
+    }
+
+    /// Whether nothing is evaluated and no alert is held, so that it need not stay in memory.
+    pub fn is_idle(&self) -> bool {
+        self.shared.rules.read().is_empty()
+            && self.shared.groups.read().is_empty()
+            && self.shared.desk.is_idle()
     }
 
     /// Who is told, and what is silent.
@@ -295,8 +308,14 @@ impl Engine {
         &self.shared.desk
     }
 
+    /// A rule of ours, or one of a group.
+    fn running(&self, key: &str) -> Option<Arc<Running>> {
+        let own = self.shared.rules.read().get(key).cloned();
+        own.or_else(|| self.shared.groups.read().values().find_map(|group| group.alerting(key).cloned()))
+    }
+
     async fn mark(&self, event: &Event) {
-        let running = self.shared.rules.read().get(&event.rule).cloned();
+        let running = self.running(&event.rule);
         if let Some(running) = running {
             running.acknowledged(&event.fingerprint, event).await;
         }

@@ -14,12 +14,14 @@ mod signature; // who sent it
 #[cfg(test)]
 mod tests;
 mod text; // cutting to a length
+mod upstream; // receivers of an alertmanager.yml
 
 pub use channel::{ChannelFault, ChannelSpec, RateLimit};
 pub use kinds::{Field, Kind};
 pub use letter::Letter;
 pub use message::{AlertView, Event, Link, Message, Status};
 pub use signature::{Signed, sign, verify};
+pub use upstream::{Origin, Upstream, channels};
 
 /// Something to be sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +34,34 @@ pub enum Outgoing {
         to: Vec<String>,
         /// What they read.
         letter: Letter,
+        /// By which mail server; `None` for the server's own.
+        relay: Option<Box<Relay>>,
     },
+}
+
+/// A mail server that an `alertmanager.yml` names.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Relay {
+    /// Its name or address.
+    pub host: String,
+    /// Its port; TLS begins at once on 465.
+    pub port: u16,
+    /// Who letters are from.
+    pub from: String,
+    /// How we greet it; empty for our own name.
+    pub hello: String,
+    /// The user there; empty signs in nowhere.
+    pub username: String,
+    /// The user's password.
+    pub password: String,
+    /// Whether letters need TLS; else it is used where the server has it.
+    pub needs_tls: bool,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
 }
 
 /// A request to a provider.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use as_code::{ApplyArguments, AuditAction, Exported, VerifyArguments};
+pub(crate) use as_code::{ApplyArguments, AuditAction, Exported, TestAction, VerifyArguments};
 
 use crate::remote::{Remote, Span};
 
@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(AuditAction),
+    /// Carry out unit tests
+    #[command(subcommand)]
+    Test(TestAction),
     /// Collect and take in on a host without the server, and send on to it
     Agent(AgentArguments),
     /// Write a consistent copy of all data into an empty folder

@@ -9,6 +9,7 @@ mod greeting; // what the first start prints
 mod logging; // our own log
 mod offline; // commands on a stopped or running server's data
 mod remote; // commands that ask a running server
+mod test_command; // unit tests of rules
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ fn main() -> ExitCode {
             offline::verify_audit(&arguments, &verify)
         }
         Command::Audit(AuditAction::Verify(verify)) => remote::verify_audit(&verify),
+        // Its exit codes are promtool's.
+        Command::Test(action) => return test_command::test(&action),
         Command::Backup { to, with_secret_key } => offline::backup(&arguments, &to, with_secret_key),
         Command::Restore { from } => offline::restore(&arguments, &from),
     };

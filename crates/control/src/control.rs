@@ -112,11 +112,6 @@ impl Control {
         &self.shared.db
     }
 
-    /// What seals tokens that nobody has to keep.
-    pub fn keyring(&self) -> &Keyring {
-        &self.shared.keyring
-    }
-
     /// Closes every connection; later calls fail.
     pub async fn close(&self) {
         self.shared.db.close().await;

@@ -54,11 +54,19 @@ pub enum ObjectKind {
     Preference,
     /// What an agent collects.
     Agent,
+    /// Groups of rules as Prometheus writes them.
+    RuleFile,
+    /// An `alertmanager.yml`.
+    Alertmanager,
+    /// Alerts that make others needless.
+    Inhibition,
+    /// Times of day, week and year.
+    TimeInterval,
 }
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Dashboard,
         Self::Query,
         Self::Rule,
@@ -73,6 +81,10 @@ impl ObjectKind {
         Self::Pipeline,
         Self::Preference,
         Self::Agent,
+        Self::RuleFile,
+        Self::Alertmanager,
+        Self::Inhibition,
+        Self::TimeInterval,
     ];
 
     /// The spelling in the API and in the database.
@@ -92,12 +104,16 @@ impl ObjectKind {
             Self::Pipeline => "pipeline",
             Self::Preference => "preference",
             Self::Agent => "agent",
+            Self::RuleFile => "rule_file",
+            Self::Alertmanager => "alertmanager",
+            Self::Inhibition => "inhibition",
+            Self::TimeInterval => "time_interval",
         }
     }
 
     /// Whether it holds secrets, so that it is encrypted where it is stored.
     fn is_secret(self) -> bool {
-        matches!(self, Self::Channel | Self::Pipeline | Self::Agent | Self::Check)
+        matches!(self, Self::Channel | Self::Pipeline | Self::Agent | Self::Check | Self::Alertmanager)
     }
 
     /// Reads the spelling.

@@ -5,6 +5,7 @@
 
 mod access; // how callers prove who they are
 mod account; // signing in and out
+mod alertmanager; // alerts of others, and for them
 mod app; // what handlers share
 mod audit; // what happened, stored and asked
 mod audited; // rows of the audit log, filled in

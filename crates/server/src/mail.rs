@@ -102,13 +102,19 @@ pub(crate) fn invite(app: &SharedApp, invitation: &Invitation, tenant: &str, url
     put(app, Work::Letter(letter), invitation.expires_at);
 }
 
-/// Sends a notification once. The error says why, and whether no attempt would ever succeed.
+/// Sends a notification once, by the server of `[smtp]` or by another that the operator's `alertmanager.yml` names. The
+/// error says why, and whether no attempt would ever succeed.
 pub(crate) async fn notify(
     app: &SharedApp,
     to: &[String],
     letter: &alert::notify::Letter,
+    relay: Option<Box<alert::notify::Relay>>,
 ) -> Result<(), (String, bool)> {
-    let Some(post) = app.mail().post.load_full() else {
+    let post = match relay {
+        Some(relay) => Some(Arc::new(Post::to_relay(&relay).map_err(|reason| (reason, true))?)),
+        None => app.mail().post.load_full(),
+    };
+    let Some(post) = post else {
         return Err(("mail is not set up: set smtp.host and server.external_url".to_owned(), true));
     };
     post.notify(to, letter).await.map_err(|error| match error {

@@ -87,7 +87,8 @@ pub(crate) fn agent_routes() -> Routes {
 }
 
 const KINDS: &str = "Kinds are `dashboard`, `saved_query`, `rule`, `check`, `channel`, `route`, `schedule`, \
-    `escalation`, `runbook`, `status_page`, `slo`, `pipeline`, `preference` and `agent`.";
+    `escalation`, `runbook`, `status_page`, `slo`, `pipeline`, `preference`, `agent`, `rule_file`, `alertmanager`, \
+    `inhibition` and `time_interval`.";
 
 /// Saved objects of a kind.
 #[derive(Serialize, JsonSchema)]

@@ -10,6 +10,7 @@ pub(crate) mod params; // what was asked
 pub(crate) mod query; // instant and range queries
 mod remote_read; // samples for other evaluators
 mod result; // results in JSON
+pub(crate) mod rules; // rules and alerts
 mod status; // what runs here
 mod targets; // what is scraped
 mod text; // queries as text and tree
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Routes {
             .merge(metadata::routes())
             .merge(text::routes())
             .merge(status::routes())
+            .merge(rules::routes())
             .merge(targets::routes())
             .merge(federate::routes())
     };

@@ -6,10 +6,15 @@ mod backtest; // a rule over the past
 mod channels; // trying a channel out
 pub(crate) mod defaults; // rules that tenants begin with
 mod events; // what fired
+mod fallback; // what no channel took
+mod files; // files of Prometheus and Alertmanager
+mod groups; // when groups of rules are evaluated
 mod incident_views; // shapes of incidents
 mod incidents; // what people mend together
 mod oncall; // who is on duty
+mod owner; // which of several servers it is
 mod postmortems; // what was learnt
+mod prometheus; // rule files over the API
 mod remediation; // what agents and webhooks do
 mod rules; // rules by their ids
 mod run; // the loop
@@ -34,10 +39,12 @@ use alert::tables::{TableError, Tables};
 use arc_swap::ArcSwapOption;
 use control::ObjectKind;
 use db::jobs::{JobError, Jobs};
+use db::leases::LeaseKeeper;
 use model::TenantId;
 use parking_lot::Mutex;
 
 pub(crate) use ask::figures;
+pub(crate) use owner::keeper;
 pub(crate) use run::{AlertingPart, alerting};
 pub(crate) use setup::{check, external_url};
 
@@ -50,6 +57,10 @@ use run::Schedule;
 #[derive(Default)]
 pub(crate) struct Response {
     jobs: ArcSwapOption<Jobs>,
+    keeper: ArcSwapOption<LeaseKeeper>,
+    files: ArcSwapOption<files::Files>,
+    /// Why the files could not be read, if so.
+    files_problem: Mutex<Option<String>>,
     seats: Mutex<HashMap<TenantId, Arc<Seat>>>,
     /// Tenants that had no rules when they were looked at, so that an idle tenant's part stays closed.
     quiet: Mutex<HashSet<TenantId>>,
@@ -66,6 +77,13 @@ pub(crate) struct Seat {
     /// Its objects changed since they were read.
     stale: AtomicBool,
     pub(super) schedule: Mutex<Schedule>,
+    pub(super) groups: Mutex<groups::GroupSchedule>,
+    /// Its `alertmanager.yml`, if it has one.
+    file: ArcSwapOption<files::Alertmanager>,
+    /// When this server last asked whether the tenant is its own; `i64::MIN` before the first time.
+    pub(super) asked_at: AtomicI64,
+    /// Another server had the tenant while this stood.
+    pub(super) was_others: AtomicBool,
     /// When it was last asked for, milliseconds.
     used_at: AtomicI64,
     /// It has policies or runbooks, which go on without rules.
@@ -81,6 +99,7 @@ impl Seat {
     pub(super) fn is_done(&self, now: i64) -> bool {
         self.schedule.lock().is_empty()
             && !self.is_manned.load(Ordering::Relaxed)
+            && self.engine.is_idle()
             && now.saturating_sub(self.used_at.load(Ordering::Relaxed)) >= IDLE_MS
     }
 }
@@ -97,6 +116,10 @@ impl Response {
                 | ObjectKind::Schedule
                 | ObjectKind::Escalation
                 | ObjectKind::Runbook
+                | ObjectKind::RuleFile
+                | ObjectKind::Alertmanager
+                | ObjectKind::Inhibition
+                | ObjectKind::TimeInterval
         );
         if counts && let Some(seat) = self.seats.lock().get(tenant) {
             seat.stale.store(true, Ordering::Relaxed);
@@ -122,10 +145,35 @@ impl Response {
         self.seats.lock().values().cloned().collect()
     }
 
-    /// Puts the queue in place, or takes it away; engines go with it, since they write to a database that is closed.
-    pub(crate) fn plug_jobs(&self, jobs: Option<Arc<Jobs>>) {
+    /// Puts the queue and the leases in place, or takes them away; engines go with them, since they write to a database
+    /// that is closed.
+    pub(crate) fn plug_jobs(&self, jobs: Option<Arc<Jobs>>, keeper: Option<Arc<LeaseKeeper>>) {
         self.jobs.store(jobs);
+        self.keeper.store(keeper);
         self.seats.lock().clear();
+    }
+
+    fn keeper(&self) -> Result<Arc<LeaseKeeper>, Fault> {
+        self.keeper.load_full().ok_or_else(|| Fault::Unavailable("the leases are being opened".into()))
+    }
+
+    /// The files that were read.
+    fn files(&self) -> Option<Arc<files::Files>> {
+        self.files.load_full()
+    }
+
+    /// Takes files that were read; all tenants are looked at again, since the files may be another's from now on.
+    fn files_read(&self, read: Result<files::Files, Fault>) -> Result<(), Fault> {
+        *self.files_problem.lock() = read.as_ref().err().map(Fault::message);
+        self.files.store(Some(Arc::new(read?)));
+        self.seats().iter().for_each(|seat| seat.stale.store(true, Ordering::Relaxed));
+        self.look_again();
+        Ok(())
+    }
+
+    /// Why the files could not be read, if so.
+    pub(crate) fn files_problem(&self) -> Option<String> {
+        self.files_problem.lock().clone()
     }
 
     fn jobs(&self) -> Result<Arc<Jobs>, Fault> {
@@ -158,9 +206,20 @@ impl App {
         let is_manned = AtomicBool::new(read.setup.is_manned());
         let engine = Engine::open(tenant.clone(), tables, jobs, self.clock(), read.setup).await?;
         engine.set_rules(read.rules).await?;
+        engine.set_groups(read.groups, &ask::Asker(Arc::clone(self))).await?;
         let schedule = Mutex::new(Schedule::new(engine.intervals(), self.now_ms()));
-        let (stale, used_at) = (AtomicBool::new(false), AtomicI64::new(self.now_ms()));
-        let seat = Arc::new(Seat { tenant: tenant.clone(), engine, stale, schedule, used_at, is_manned });
+        let seat = Arc::new(Seat {
+            tenant: tenant.clone(),
+            engine,
+            stale: AtomicBool::new(false),
+            is_manned,
+            schedule,
+            groups: Mutex::default(),
+            file: ArcSwapOption::from(read.file),
+            asked_at: AtomicI64::new(i64::MIN),
+            was_others: AtomicBool::new(false),
+            used_at: AtomicI64::new(self.now_ms()),
+        });
         self.response().seats.lock().insert(tenant.clone(), Arc::clone(&seat));
         Ok(seat)
     }
@@ -175,6 +234,8 @@ impl App {
             seat.is_manned.store(read.setup.is_manned(), Ordering::Relaxed);
             seat.engine.set_up(read.setup).await?;
             seat.engine.set_rules(read.rules).await?;
+            seat.engine.set_groups(read.groups, &ask::Asker(Arc::clone(self))).await?;
+            seat.file.store(read.file);
             seat.schedule.lock().keep(seat.engine.intervals(), self.now_ms());
             Ok(())
         };
@@ -186,9 +247,45 @@ impl App {
     }
 }
 
+impl App {
+    /// Takes alerts that others send.
+    pub(crate) async fn receive_alerts(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+        alerts: Vec<alert::routing::Alert>,
+    ) -> Result<(), Fault> {
+        let engine = self.engine_to_change(tenant).await?;
+        let changed = engine.receive(alerts, "api").await?;
+        let seat = self.seat_of(tenant).await?;
+        seat.schedule.lock().wake(self.now_ms());
+        run::announce(self, &seat, &changed).await;
+        Ok(())
+    }
+
+    /// After how long an alert of others that is not heard of again counts as resolved.
+    pub(crate) async fn resolve_timeout_ms(self: &Arc<Self>, tenant: &TenantId) -> Result<i64, Fault> {
+        let seat = self.seat_of(tenant).await?;
+        let file = seat.file.load_full();
+        Ok(file
+            .map_or(alert::engine::RESOLVE_MS, |file| crate::app::millis(file.file.global.resolve_timeout)))
+    }
+
+    /// The text of a tenant's `alertmanager.yml`, with its secrets.
+    pub(crate) async fn alertmanager_text(
+        self: &Arc<Self>,
+        tenant: &TenantId,
+    ) -> Result<Option<String>, Fault> {
+        Ok(self.seat_of(tenant).await?.file.load_full().map(|file| file.text.clone()))
+    }
+}
+
 /// Routes of rules, events, silences and channels.
 pub(crate) fn object_routes() -> Routes {
-    rules::routes().merge(backtest::routes()).merge(channels::routes()).merge(status_page::routes())
+    rules::routes()
+        .merge(backtest::routes())
+        .merge(channels::routes())
+        .merge(status_page::routes())
+        .merge(prometheus::routes())
 }
 
 /// Routes for whoever is called.

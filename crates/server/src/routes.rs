@@ -21,8 +21,8 @@ use crate::security::Sign;
 use crate::telemetry::method_label;
 use crate::write::otlp::{self, Export};
 use crate::{
-    account, audit, checks, headers, health, jaeger, monitoring, objects, own, prom, realtime, response,
-    rows_api, services, sql, tempo, tenants_api, traces_api, ui, write,
+    account, alertmanager, audit, checks, headers, health, jaeger, monitoring, objects, own, prom, realtime,
+    response, rows_api, services, sql, tempo, tenants_api, traces_api, ui, write,
 };
 
 /// The main port: web application and every HTTP API; OTLP over gRPC too, since it needs no port of its own.
@@ -49,6 +49,7 @@ fn public() -> Routes {
         .merge(account::public_routes())
         .merge(checks::public_routes())
         .merge(response::public_routes())
+        .merge(alertmanager::public_routes())
 }
 
 /// These pass the chain themselves, to refuse in their own protocol.
@@ -76,6 +77,9 @@ fn gated() -> Vec<(Need, Words, Routes)> {
         (reads, Words::Jaeger, jaeger::routes()),
         (reads, Words::Gateway, jaeger::v3_routes()),
         (reads, Words::Text, tempo::routes()),
+        (reads, Words::Alertmanager, alertmanager::read_routes()),
+        (Need::INGEST, Words::Alertmanager, alertmanager::intake_routes()),
+        (responds, Words::Alertmanager, alertmanager::change_routes()),
         (Need::INGEST, Words::Api, write::routes()),
         (Need::always(Permission::TelemetryRead), Words::Api, looks),
         (Need::OPERATE, Words::Api, operations),

@@ -17,7 +17,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["model", "bellwether-kit"]),
     ("db", &["model", "bellwether-kit"]),
     ("control", &["model", "bellwether-kit", "db"]),
-    ("alert", &["model", "bellwether-kit", "db"]),
+    // Rule files are PromQL; their unit tests are evaluated in memory. Neither needs a store.
+    ("alert", &["model", "bellwether-kit", "db", "promql"]),
     ("probe", &["model", "bellwether-kit", "db", "ingest"]),
     ("agent", &["model", "bellwether-kit", "ingest", "probe"]),
     ("query", &["model", "bellwether-kit", "store", "promql"]),
@@ -40,7 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "bellwether",
-        &["model", "bellwether-kit", "agent", "server", "store", "db", "control", "probe", "query"],
+        &["model", "bellwether-kit", "agent", "alert", "server", "store", "db", "control", "probe", "query"],
     ),
     ("sim", &["model", "bellwether-kit", "store"]),
     ("xtask", &[]),

@@ -24,6 +24,12 @@ const KNOWN_MS: i64 = 86_400_000;
 /// How often it is looked for what was left behind.
 const SWEEP_MS: i64 = 60_000;
 
+/// After how long an alert of others that is not heard of again counts as resolved, unless a file says otherwise:
+/// Alertmanager's `resolve_timeout`. A start gives them so long anew.
+pub const RESOLVE_MS: i64 = 300_000;
+/// Alerts of others that are held; further ones are refused.
+const OTHERS_MAX: usize = 100_000;
+
 /// Why nobody is told of an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Suppression {
@@ -163,6 +169,11 @@ impl Desk {
         Ok((next, ended))
     }
 
+    /// Whether no group holds an alert; false while somebody works on them.
+    pub(super) fn is_idle(&self) -> bool {
+        self.inner.try_lock().is_ok_and(|inner| inner.dispatcher.groups().next().is_none())
+    }
+
     /// Resolves when something came in since the last call.
     pub async fn came(&self) {
         self.came.notified().await;
@@ -207,6 +218,31 @@ impl Desk {
         inner.dispatcher.groups().map(group).collect()
     }
 
+    /// The alerts that go on, each with who is told of it by the routes, and why nobody is.
+    pub async fn alerts(&self, now: i64) -> Vec<ShownAlert> {
+        let inner = self.inner.lock().await;
+        let routing = inner.dispatcher.routing();
+        let inhibitor = Inhibitor::new(&routing.inhibitions, inner.active.values());
+        let shown = |alert: &Alert| {
+            let mut receivers: Vec<String> = Vec::new();
+            for route in routing.matching(&alert.labels) {
+                for name in &routing.routes()[route].options.receivers {
+                    if !receivers.contains(name) {
+                        receivers.push(name.clone());
+                    }
+                }
+            }
+            let suppression = suppression(&inner, &inhibitor, &alert.labels, now);
+            ShownAlert { alert: alert.clone(), receivers, suppression }
+        };
+        inner.active.values().filter(|alert| !alert.is_resolved(now)).map(shown).collect()
+    }
+
+    /// The routes in force.
+    pub async fn routing(&self) -> std::sync::Arc<crate::routing::Routing> {
+        self.inner.lock().await.setup.routing.clone()
+    }
+
     /// Names of the receivers, in order.
     pub async fn receivers(&self) -> Vec<String> {
         self.inner.lock().await.setup.receivers.keys().cloned().collect()
@@ -220,6 +256,28 @@ impl Desk {
     /// Channels, routes and people as they are set up.
     pub async fn setup(&self) -> Setup {
         self.inner.lock().await.setup.clone()
+    }
+
+    /// The nearest channel above the route of a group that the route itself does not tell: who hears of what its channels
+    /// refuse.
+    pub async fn channel_above(&self, group_key: &str, refused: &str) -> Option<String> {
+        let inner = self.inner.lock().await;
+        let routes = inner.dispatcher.routing().routes();
+        let named = |key: &str| group_key.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));
+        // Keys of routes hold colons, so the longest that fits is the route's.
+        let own = routes.iter().filter(|route| named(&route.key)).max_by_key(|route| route.key.len())?;
+        let mut above = own.parent;
+        while let Some(index) = above {
+            let route = &routes[index];
+            for receiver in route.options.receivers.iter().filter(|r| !own.options.receivers.contains(r)) {
+                let mut channels = inner.setup.receivers.get(receiver).into_iter().flatten();
+                if let Some((name, _)) = channels.find(|(name, spec)| spec.is_active && name != refused) {
+                    return Some(name.clone());
+                }
+            }
+            above = route.parent;
+        }
+        None
     }
 
     /// Where people find this server.
@@ -241,6 +299,17 @@ impl Desk {
         }
         self.publish_pending().await
     }
+}
+
+/// An alert as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShownAlert {
+    /// The alert.
+    pub alert: Alert,
+    /// Who is told by the routes.
+    pub receivers: Vec<String>,
+    /// Why nobody is told after all.
+    pub suppression: Option<Suppression>,
 }
 
 /// A group as it is shown.

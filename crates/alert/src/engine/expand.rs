@@ -4,13 +4,16 @@ use std::fmt;
 
 use crate::Labels;
 use crate::rule::Invalid;
-use crate::template::{Dialect, Env, Escape, NoQueries, RuleData, SampleValue, Template, Templates, Value};
+use crate::template::{
+    Dialect, Env, Escape, NoQueries, Queries, RuleData, SampleValue, Template, Templates, Value,
+};
 
 /// Templates of a rule's labels and annotations, read once.
 #[derive(Clone)]
 pub struct Expander {
     labels: Vec<(String, Text)>,
     annotations: Vec<(String, Text)>,
+    external_labels: Labels,
     external_url: String,
 }
 
@@ -29,6 +32,7 @@ impl PartialEq for Expander {
         };
         sources(&self.labels) == sources(&other.labels)
             && sources(&self.annotations) == sources(&other.annotations)
+            && self.external_labels == other.external_labels
             && self.external_url == other.external_url
     }
 }
@@ -65,8 +69,41 @@ impl Expander {
         Ok(Self {
             labels: read("labels", labels)?,
             annotations: read("annotations", annotations)?,
+            external_labels: Labels::new(),
             external_url: external_url.to_owned(),
         })
+    }
+
+    /// With labels of the server, `$externalLabels`.
+    pub fn with_external_labels(self, external_labels: Labels) -> Self {
+        Self { external_labels, ..self }
+    }
+
+    /// The texts of the labels as written.
+    pub fn label_texts(&self) -> Labels {
+        self.labels.iter().map(|(name, text)| (name.clone(), text.source.clone())).collect()
+    }
+
+    /// The texts of the annotations as written.
+    pub fn annotation_texts(&self) -> Labels {
+        self.annotations.iter().map(|(name, text)| (name.clone(), text.source.clone())).collect()
+    }
+
+    /// Names of labels that are templates, so that their values are not known before an evaluation.
+    pub fn templated_labels(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().filter(|(_, text)| text.template.is_some()).map(|(name, _)| name.as_str())
+    }
+
+    /// Labels and annotations of a series, with whoever answers `query`.
+    pub fn render(
+        &self,
+        series: &Labels,
+        value: &SampleValue,
+        at: i64,
+        queries: &dyn Queries,
+    ) -> (Labels, Labels) {
+        let of = |texts: &[(String, Text)]| self.expand_with(texts, series, value.clone(), at, queries);
+        (of(&self.labels), of(&self.annotations))
     }
 
     pub(super) fn labels(&self, found: &Labels, value: f64) -> Labels {
@@ -78,13 +115,24 @@ impl Expander {
     }
 
     fn expand(&self, texts: &[(String, Text)], found: &Labels, value: f64) -> Labels {
+        self.expand_with(texts, found, SampleValue::Float(value), 0, &NoQueries)
+    }
+
+    fn expand_with(
+        &self,
+        texts: &[(String, Text)],
+        found: &Labels,
+        value: SampleValue,
+        now_ms: i64,
+        queries: &dyn Queries,
+    ) -> Labels {
         let data = RuleData {
             labels: found.clone(),
-            external_labels: Labels::new(),
+            external_labels: self.external_labels.clone(),
             external_url: self.external_url.clone(),
-            value: SampleValue::Float(value),
+            value,
         };
-        let env = Env { now_ms: 0, external_url: &self.external_url, queries: &NoQueries };
+        let env = Env { now_ms, external_url: &self.external_url, queries };
         let mut out = Labels::new();
         for (name, text) in texts {
             let text = match &text.template {

@@ -1,17 +1,19 @@
 //! A rule and its alerts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use model::TenantId;
+use model::{MetricBatch, TenantId};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
 use super::rule::Rule;
 use super::{Ask, EngineError, is_open};
 use crate::Labels;
+use crate::prom::{self, FoundAlert, alert_series};
 use crate::routing::fingerprint;
-use crate::rule::{Found, has_data, judge};
-use crate::state::{Alert, Change, Phase, RuleState, Transition};
+use crate::rule::{Found, Grade, has_data, judge};
+use crate::state::{Alert, Change, Phase, Policy, RuleState, Transition};
 use crate::tables::{Event, EventState, Outcome, TableError, Tables, new_id};
 
 /// How a rule fared at its last evaluation.
@@ -36,6 +38,8 @@ pub struct RuleView {
     pub health: RuleHealth,
     /// Its alerts that pend or fire, each with the id of its event.
     pub alerts: WithEvents,
+    /// What is said of these alerts now, by their labels.
+    pub annotations: BTreeMap<Labels, Labels>,
 }
 
 /// Alerts, each with the id of its event.
@@ -49,6 +53,27 @@ struct State {
     events: BTreeMap<Labels, Event>,
     /// Hashes of the alerts that the tables hold.
     kept: BTreeMap<Labels, String>,
+    /// What was said of alerts at the last evaluation, where each evaluation says it anew.
+    annotations: BTreeMap<Labels, Labels>,
+}
+
+/// Where a finding comes from, before the rule's labels were put on it.
+struct Origin {
+    /// Labels of the series.
+    labels: Labels,
+    /// What is said of it, where it was rendered with the finding.
+    annotations: Option<Labels>,
+}
+
+/// By the labels of the alert.
+type Origins = BTreeMap<Labels, Origin>;
+
+/// What readers see.
+#[derive(Clone, Debug, Default)]
+struct Shown {
+    health: RuleHealth,
+    alerts: WithEvents,
+    annotations: BTreeMap<Labels, Labels>,
 }
 
 /// A rule that runs.
@@ -58,7 +83,9 @@ pub(super) struct Running {
     /// One evaluation at a time.
     state: Mutex<State>,
     /// What readers see, so that none waits for an evaluation.
-    shown: RwLock<(RuleHealth, WithEvents)>,
+    shown: RwLock<Shown>,
+    /// Series of `ALERTS` that were written last.
+    series: parking_lot::Mutex<BTreeSet<Labels>>,
 }
 
 impl Running {
@@ -84,27 +111,29 @@ impl Running {
             }
             state.alerts = RuleState::restore(alerts, kept.evaluated_at, now);
         }
-        let shown = RwLock::new((RuleHealth::default(), shown(&state)));
-        Ok(Self { rule, state: Mutex::new(state), shown })
+        let (alerts, annotations) = shown(&state);
+        let shown = RwLock::new(Shown { health: RuleHealth::default(), alerts, annotations });
+        Ok(Self { rule, state: Mutex::new(state), shown, series: parking_lot::Mutex::default() })
     }
 
     /// The same alerts under another rule.
     pub(super) async fn changed(&self, rule: Rule) -> Self {
         let state = self.state.lock().await.clone();
         let shown = RwLock::new(self.shown.read().clone());
-        Self { rule, state: Mutex::new(state), shown }
+        let series = parking_lot::Mutex::new(self.series.lock().clone());
+        Self { rule, state: Mutex::new(state), shown, series }
     }
 
     pub(super) fn view(&self) -> RuleView {
-        let (health, alerts) = self.shown.read().clone();
-        RuleView { rule: self.rule.clone(), health, alerts }
+        let Shown { health, alerts, annotations } = self.shown.read().clone();
+        RuleView { rule: self.rule.clone(), health, alerts, annotations }
     }
 
     /// Key and time of the last evaluation of a rule whose alerts depend on it.
     pub(super) fn evaluated_with_alerts(&self) -> Option<(String, i64)> {
         let shown = self.shown.read();
-        (!shown.1.is_empty() && shown.0.evaluated_at > 0)
-            .then(|| (self.rule.key.clone(), shown.0.evaluated_at))
+        (!shown.alerts.is_empty() && shown.health.evaluated_at > 0)
+            .then(|| (self.rule.key.clone(), shown.health.evaluated_at))
     }
 
     /// Asks, judges, and writes down what changed. An evaluation that cannot be written never was.
@@ -118,14 +147,83 @@ impl Running {
         let mut state = self.state.lock().await;
         let started = std::time::Instant::now();
         let result = self.step(&mut state, tenant, tables, ask, at).await;
-        let health = RuleHealth {
-            evaluated_at: at,
-            took_ms: started.elapsed().as_secs_f64() * 1_000.0,
-            error: result.as_ref().err().map(ToString::to_string),
-            over: state.alerts.over(),
-        };
-        *self.shown.write() = (health, shown(&state));
+        let error = result.as_ref().err().map(ToString::to_string);
+        self.show(&state, at, started.elapsed(), error);
         result
+    }
+
+    fn show(&self, state: &State, at: i64, took: Duration, error: Option<String>) {
+        let took_ms = took.as_secs_f64() * 1_000.0;
+        let health = RuleHealth { evaluated_at: at, took_ms, error, over: state.alerts.over() };
+        let (alerts, annotations) = shown(state);
+        *self.shown.write() = Shown { health, alerts, annotations };
+    }
+
+    /// Takes what an evaluation found by Prometheus' rules, at most `limit` alerts (0 for any number), and writes down
+    /// what changed. With more, or where the evaluation failed, the rule has an error; with more, its alerts are over.
+    pub(super) async fn take(
+        &self,
+        tables: &Tables,
+        found: Result<Vec<FoundAlert>, String>,
+        limit: usize,
+        took: Duration,
+        at: i64,
+    ) -> Result<(Vec<Event>, bool), TableError> {
+        let mut state = self.state.lock().await;
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                self.show(&state, at, took, Some(error));
+                return Ok((Vec::new(), false));
+            }
+        };
+        let mut origins = Origins::new();
+        let mut findings = Vec::with_capacity(found.len());
+        for FoundAlert { labels, annotations, value } in found {
+            findings.push(Found { labels: labels.clone(), value, grade: Grade::Breach(None) });
+            let origin = Origin { labels: labels.clone(), annotations: Some(annotations) };
+            origins.insert(labels, origin);
+        }
+        let open = match limit {
+            0 => 0,
+            _ => {
+                let mut trial = state.alerts.clone();
+                trial.step(&self.rule.policy, findings.clone(), true, at);
+                trial.alerts().filter(|alert| alert.phase != Phase::Resolved).count()
+            }
+        };
+        let over = open > limit;
+        let ending = Policy { keep_firing_ms: 0, ..self.rule.policy.clone() };
+        let changed = match over {
+            true => self.settle(&mut state, tables, &ending, Vec::new(), true, &Origins::new(), at).await?,
+            false => self.settle(&mut state, tables, &self.rule.policy, findings, true, &origins, at).await?,
+        };
+        for (labels, origin) in origins {
+            if let Some(annotations) = origin.annotations.filter(|_| !over) {
+                state.annotations.insert(labels, annotations);
+            }
+        }
+        let State { alerts, annotations, .. } = &mut *state;
+        annotations.retain(|labels, _| alerts.get(labels).is_some());
+        let error = over.then(|| format!("exceeded limit of {limit} with {open} alerts"));
+        self.show(&state, at, took, error);
+        Ok((changed, !over))
+    }
+
+    /// What is to be written of the alerts as `ALERTS` at a time, with the ends of series of before.
+    pub(super) fn batch(&self, at: i64) -> MetricBatch {
+        let shown = self.shown.read();
+        let severity = |alert: &Alert| -> Labels {
+            let own = alert.severity.as_str().to_owned();
+            self.rule.labels_severity.then(|| ("severity".to_owned(), own)).into_iter().collect()
+        };
+        let samples = alert_series(shown.alerts.iter().map(|(alert, _)| (alert, severity(alert))));
+        prom::batch(&samples, &mut self.series.lock(), at)
+    }
+
+    /// The ends of every series of `ALERTS`, of a rule that is gone.
+    pub(super) fn ends(&self, at: i64) -> MetricBatch {
+        prom::batch(&[], &mut self.series.lock(), at)
     }
 
     async fn step(
@@ -141,18 +239,34 @@ impl Running {
             let answer = ask.ask(tenant, asked, at).await;
             answers.push(answer.map_err(|error| EngineError::Ask { field: asked.field.clone(), error })?);
         }
-        let mut originals = BTreeMap::new();
+        let mut origins = Origins::new();
         let mut found = Vec::new();
         for one in judge(&self.rule.compiled.test, &answers, at) {
             let labels = self.rule.labels(&one.labels, one.value);
-            originals.insert(labels.clone(), one.labels);
-            found.push(Found { labels, ..one });
+            origins.insert(labels.clone(), Origin { labels: one.labels, annotations: None });
+            found.push(Found { labels, value: one.value, grade: one.grade });
         }
+        let had_data = has_data(&answers);
+        Ok(self.settle(state, tables, &self.rule.policy, found, had_data, &origins, at).await?)
+    }
+
+    /// Makes transitions of findings and writes them down; after an error nothing changed.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of one evaluation")]
+    async fn settle(
+        &self,
+        state: &mut State,
+        tables: &Tables,
+        policy: &Policy,
+        found: Vec<Found>,
+        had_data: bool,
+        origins: &Origins,
+        at: i64,
+    ) -> Result<Vec<Event>, TableError> {
         let mut next = state.clone();
-        let transitions = next.alerts.step(&self.rule.policy, found, has_data(&answers), at);
+        let transitions = next.alerts.step(policy, found, had_data, at);
         let mut outcomes = Vec::with_capacity(transitions.len());
         for transition in transitions {
-            let original = originals.get(&transition.alert.labels);
+            let original = origins.get(&transition.alert.labels);
             outcomes.push(self.outcome(&mut next, transition, original, at)?);
         }
         tables.record(&self.rule.key, at, &outcomes).await?;
@@ -178,7 +292,7 @@ impl Running {
         &self,
         state: &mut State,
         transition: Transition,
-        original: Option<&Labels>,
+        original: Option<&Origin>,
         at: i64,
     ) -> Result<Outcome, TableError> {
         let Transition { alert, change } = transition;
@@ -210,7 +324,7 @@ impl Running {
     fn fired(
         &self,
         alert: &Alert,
-        original: Option<&Labels>,
+        original: Option<&Origin>,
         fingerprint: &str,
         at: i64,
     ) -> Result<Event, TableError> {
@@ -224,7 +338,11 @@ impl Running {
             priority: self.rule.priority(alert.severity),
             value: alert.value,
             labels: alert.labels.clone(),
-            annotations: self.rule.expander.annotations(original.unwrap_or(&alert.labels), alert.value),
+            annotations: match original {
+                Some(Origin { annotations: Some(annotations), .. }) => annotations.clone(),
+                Some(origin) => self.rule.expander.annotations(&origin.labels, alert.value),
+                None => self.rule.expander.annotations(&alert.labels, alert.value),
+            },
             runbook: self.rule.runbook.clone(),
             channels: self.rule.channels.clone(),
             source: self.rule.source.to_owned(),
@@ -255,6 +373,12 @@ impl Running {
         event.value = alert.value;
     }
 
+    fn show_alerts(&self, state: &State) {
+        let (alerts, annotations) = shown(state);
+        let mut shown = self.shown.write();
+        (shown.alerts, shown.annotations) = (alerts, annotations);
+    }
+
     /// Somebody took care of an event, or does no longer.
     pub(super) async fn acknowledged(&self, fingerprint: &str, event: &Event) {
         let mut state = self.state.lock().await;
@@ -264,7 +388,7 @@ impl Running {
         debug_assert_eq!(hash(&labels), fingerprint);
         state.alerts.acknowledge(&labels, event.state == EventState::Acknowledged);
         state.events.insert(labels, event.clone());
-        self.shown.write().1 = shown(&state);
+        self.show_alerts(&state);
     }
 
     /// Ends an event by hand; `None` when the rule does not hold it.
@@ -288,7 +412,7 @@ impl Running {
         let ended = outcome.event.clone();
         tables.record(&self.rule.key, now, &[outcome]).await?;
         *state = next;
-        self.shown.write().1 = shown(&state);
+        self.show_alerts(&state);
         Ok(ended)
     }
 }
@@ -299,7 +423,15 @@ pub(super) fn hash(labels: &Labels) -> String {
     format!("{:016x}", fingerprint(labels))
 }
 
-fn shown(state: &State) -> WithEvents {
-    let open = state.alerts.alerts().filter(|alert| alert.phase != Phase::Resolved);
-    open.map(|alert| (alert.clone(), state.events.get(&alert.labels).map(|event| event.id.clone()))).collect()
+fn shown(state: &State) -> (WithEvents, BTreeMap<Labels, Labels>) {
+    let (mut alerts, mut annotations) = (WithEvents::new(), BTreeMap::new());
+    for alert in state.alerts.alerts().filter(|alert| alert.phase != Phase::Resolved) {
+        let event = state.events.get(&alert.labels);
+        let said = state.annotations.get(&alert.labels).or(event.map(|event| &event.annotations));
+        if let Some(said) = said {
+            annotations.insert(alert.labels.clone(), said.clone());
+        }
+        alerts.push((alert.clone(), event.map(|event| event.id.clone())));
+    }
+    (alerts, annotations)
 }

@@ -39,7 +39,7 @@ impl Engine {
         let now = self.shared.clock.now_ms();
         let desk = &self.shared.desk;
         let mut inner = desk.inner.lock().await;
-        let fresh = new_id("")?;
+        let fresh = uuid()?;
         let changed = match id {
             None => vec![Silence::new(draft, &fresh, now)?],
             Some(id) => {
@@ -88,6 +88,15 @@ impl Engine {
         inner.silences.retain(|_, silence| silence.ends_at >= before);
         Ok(())
     }
+}
+
+/// A random id in the form that Alertmanager's clients know (RFC 9562, version 4).
+fn uuid() -> Result<String, TableError> {
+    let mut hex = new_id("")?.into_bytes();
+    hex[12] = b'4';
+    hex[16] = b'8' | (hex[16] & 1);
+    let text = String::from_utf8(hex).expect("hexadecimal digits are ASCII");
+    Ok(format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]))
 }
 
 fn missing(id: &str) -> TableError {

@@ -1,5 +1,7 @@
 //! The whole way from a rule to the queue, on each kind of database, with restarts in between.
 
+mod groups;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,10 +1,13 @@
 //! What people set up: a channel of a kind with its settings.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::kinds::Kind;
+use super::upstream::Upstream;
 use super::{Message, Outgoing, Status};
 use crate::severity::Severity;
 use crate::span::Span;
@@ -48,6 +51,9 @@ pub struct ChannelSpec {
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// What an `alertmanager.yml` says, which then is what is sent.
+    #[serde(skip)]
+    pub upstream: Option<Arc<Upstream>>,
 }
 
 fn yes() -> bool {
@@ -90,7 +96,13 @@ impl ChannelSpec {
                 format!("{shown:?} is no kind of channel: write one of {}", Kind::names()),
             )
         })?;
-        let spec = Self {
+        let spec = Self::plain(kind, config);
+        spec.check().map(|()| spec)
+    }
+
+    /// A channel with nothing but its settings.
+    pub(super) fn plain(kind: Kind, config: Map<String, Value>) -> Self {
+        Self {
             kind,
             config,
             is_active: true,
@@ -101,8 +113,8 @@ impl ChannelSpec {
             title: None,
             text: None,
             description: None,
-        };
-        spec.check().map(|()| spec)
+            upstream: None,
+        }
     }
 
     /// Checks the settings against what the kind needs.
@@ -152,7 +164,10 @@ impl ChannelSpec {
 
     /// What is to be sent. `now_seconds` signs it.
     pub fn compose(&self, message: &Message, now_seconds: i64) -> Result<Outgoing, ChannelFault> {
-        self.kind.compose(self, message, now_seconds)
+        match &self.upstream {
+            Some(upstream) => upstream.compose(message, now_seconds),
+            None => self.kind.compose(self, message, now_seconds),
+        }
     }
 
     /// A setting as text; empty when it is not given.

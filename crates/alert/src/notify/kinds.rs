@@ -206,7 +206,9 @@ impl Kind {
         };
         let url = spec.text_of("url");
         Ok(match self {
-            Self::Email => Outgoing::Mail { to: spec.texts_of("to"), letter: letter::write(message) },
+            Self::Email => {
+                Outgoing::Mail { to: spec.texts_of("to"), letter: letter::write(message), relay: None }
+            }
             Self::Slack => json(url, chat::slack(spec, message)),
             Self::Mattermost => json(url, chat::mattermost(spec, message)),
             Self::Discord => json(url, chat::discord(spec, message)),

@@ -24,6 +24,8 @@ pub struct Letter {
     pub html: String,
     /// Whether it is marked as important.
     pub urgent: bool,
+    /// Further headers.
+    pub headers: Vec<(String, String)>,
 }
 
 /// Addresses are checked when they are set, not when somebody is to be woken.
@@ -104,5 +106,6 @@ pub(super) fn write(message: &Message) -> Letter {
     page += "</p></body></html>";
     text.push('\n');
     let urgent = message.status == Status::Firing && message.severity >= crate::severity::Severity::Critical;
-    Letter { id: message.id.clone(), thread: message.key.clone(), subject, text, html: page, urgent }
+    let (id, thread) = (message.id.clone(), message.key.clone());
+    Letter { id, thread, subject, text, html: page, urgent, headers: Vec::new() }
 }

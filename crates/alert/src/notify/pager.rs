@@ -143,7 +143,38 @@ pub(super) fn ntfy(spec: &ChannelSpec, message: &Message) -> Request {
 /// Alertmanager's webhook (prometheus.io/docs/alerting/latest/configuration/#webhook_config, version 4) with members
 /// of ours beside it, signed.
 pub(super) fn webhook(spec: &ChannelSpec, message: &Message, now_seconds: i64) -> Request {
-    let shown = message.alerts.len().min(ALERTS_MAX);
+    let body = webhook_body(message, ALERTS_MAX);
+    let mut headers: Vec<(String, String)> = Vec::new();
+    if let Some(Value::Object(own)) = spec.config.get("headers") {
+        headers.extend(own.iter().map(|(name, value)| header(name, value.as_str().unwrap_or_default())));
+    }
+    headers.push(header("idempotency-key", &message.id));
+    let secret = spec.text_of("secret");
+    if secret.is_empty() {
+        headers.push(header("webhook-id", &message.id));
+        headers.push(header("webhook-timestamp", &now_seconds.to_string()));
+    } else {
+        let signed = signature::sign(secret, &message.id, now_seconds, &body);
+        headers.push(header("webhook-id", &signed.id));
+        headers.push(header("webhook-timestamp", &signed.timestamp));
+        headers.push(header("webhook-signature", &signed.signature));
+    }
+    Request { url: spec.text_of("url").to_owned(), headers, content_type: "application/json", body }
+}
+
+/// The webhook of an `alertmanager.yml`: the same body with at most `alerts_max` alerts, 0 for any number.
+pub(super) fn upstream_webhook(url: &str, message: &Message, alerts_max: u64) -> Request {
+    let most = match usize::try_from(alerts_max) {
+        Ok(0) | Err(_) => ALERTS_MAX,
+        Ok(most) => most.min(ALERTS_MAX),
+    };
+    let headers = vec![header("idempotency-key", &message.id)];
+    let body = webhook_body(message, most);
+    Request { url: url.to_owned(), headers, content_type: "application/json", body }
+}
+
+fn webhook_body(message: &Message, alerts_max: usize) -> Vec<u8> {
+    let shown = message.alerts.len().min(alerts_max);
     let alerts: Vec<Value> = message.alerts[..shown]
         .iter()
         .map(|alert| {
@@ -182,23 +213,7 @@ pub(super) fn webhook(spec: &ChannelSpec, message: &Message, now_seconds: i64) -
         "timestamp": rfc3339(message.at),
         "test": message.event == Event::Test,
     });
-    let body = body.to_string().into_bytes();
-    let mut headers: Vec<(String, String)> = Vec::new();
-    if let Some(Value::Object(own)) = spec.config.get("headers") {
-        headers.extend(own.iter().map(|(name, value)| header(name, value.as_str().unwrap_or_default())));
-    }
-    headers.push(header("idempotency-key", &message.id));
-    let secret = spec.text_of("secret");
-    if secret.is_empty() {
-        headers.push(header("webhook-id", &message.id));
-        headers.push(header("webhook-timestamp", &now_seconds.to_string()));
-    } else {
-        let signed = signature::sign(secret, &message.id, now_seconds, &body);
-        headers.push(header("webhook-id", &signed.id));
-        headers.push(header("webhook-timestamp", &signed.timestamp));
-        headers.push(header("webhook-signature", &signed.signature));
-    }
-    Request { url: spec.text_of("url").to_owned(), headers, content_type: "application/json", body }
+    body.to_string().into_bytes()
 }
 
 /// Headers that are ours or the connection's.

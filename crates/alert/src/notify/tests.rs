@@ -182,7 +182,7 @@ fn long_messages_are_cut_to_what_providers_take() {
 #[test]
 fn a_letter_cannot_be_given_a_head_or_html_by_labels() {
     let spec = channel("email", json!({"to": "ops@example.com, on-call@example.com"})).expect("good");
-    let Outgoing::Mail { to, letter } = spec.compose(&message(), 0).expect("composes") else {
+    let Outgoing::Mail { to, letter, .. } = spec.compose(&message(), 0).expect("composes") else {
         panic!("a letter")
     };
     assert_eq!(to, ["ops@example.com", "on-call@example.com"]);

@@ -82,6 +82,13 @@ pub fn parse(
     reader.errors.finish(Parsed { rules, warnings })
 }
 
+/// Whether a text is an expression of PromQL.
+pub fn expression(text: &str) -> Result<(), ExprError> {
+    promql::syntax::parse(text)
+        .map(drop)
+        .map_err(|error| ExprError { line: error.line, message: error.to_string() })
+}
+
 struct Reader<'a> {
     errors: Errors<'a>,
     names: Names,

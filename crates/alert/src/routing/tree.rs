@@ -135,6 +135,8 @@ pub struct Routing {
     /// Alerts that make others needless.
     pub inhibitions: Vec<Inhibition>,
     intervals: BTreeMap<String, Vec<TimeInterval>>,
+    /// The roots, each of which is asked: one, unless two trees stand beside each other.
+    roots: Vec<usize>,
 }
 
 /// Why a route tells nobody at a moment.
@@ -179,7 +181,7 @@ impl Routing {
         intervals: BTreeMap<String, Vec<TimeInterval>>,
         known: &Known<'_>,
     ) -> Result<Self, BadDraft> {
-        let mut routing = Self { routes: Vec::new(), inhibitions, intervals };
+        let mut routing = Self { routes: Vec::new(), inhibitions, intervals, roots: vec![0] };
         let mut keys = BTreeSet::new();
         routing.add(root, None, &mut Vec::new(), &mut keys, known)?;
         Ok(routing)
@@ -295,7 +297,7 @@ impl Routing {
         Ok(options)
     }
 
-    /// All routes; the first is the root, and parents come before children.
+    /// All routes; the first is a root, and parents come before children.
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
@@ -309,14 +311,55 @@ impl Routing {
     /// no other does.
     pub fn matching(&self, labels: &Labels) -> Vec<usize> {
         let mut taken = Vec::new();
-        self.visit(0, 0, labels, &mut taken, &mut None);
+        for root in &self.roots {
+            // Whether a root takes an alert does not depend on another tree.
+            let mut own = Vec::new();
+            self.visit(*root, 0, labels, &mut own, &mut None);
+            taken.append(&mut own);
+        }
         taken
+    }
+
+    /// This tree with another beside it: an alert goes through both. Keys of this tree stay as they are; where the other
+    /// has a route of the same key, that one carries `#2`. Receivers and intervals of the other that share a name with
+    /// ours are renamed by `rename`.
+    pub fn beside(mut self, other: Self, rename: &dyn Fn(&str) -> String) -> Self {
+        let shift = self.routes.len();
+        let receivers: BTreeSet<String> =
+            self.routes.iter().flat_map(|route| route.options.receivers.iter().cloned()).collect();
+        let keys: BTreeSet<String> = self.routes.iter().map(|route| route.key.clone()).collect();
+        let taken: BTreeSet<String> = self.intervals.keys().cloned().collect();
+        let own = |name: &mut String, theirs: &BTreeSet<String>| {
+            if theirs.contains(name) {
+                *name = rename(name);
+            }
+        };
+        for mut route in other.routes {
+            if keys.contains(&route.key) {
+                route.key.push_str("#2");
+            }
+            route.parent = route.parent.map(|parent| parent + shift);
+            route.children.iter_mut().for_each(|child| *child += shift);
+            route.options.receivers.iter_mut().for_each(|name| own(name, &receivers));
+            let named = route.options.mute.iter_mut().chain(&mut route.options.active);
+            named.for_each(|name| own(name, &taken));
+            self.routes.push(route);
+        }
+        for (mut name, intervals) in other.intervals {
+            own(&mut name, &taken);
+            self.intervals.insert(name, intervals);
+        }
+        self.inhibitions.extend(other.inhibitions);
+        self.roots.extend(other.roots.iter().map(|root| root + shift));
+        self
     }
 
     /// The same with every route that was asked, in the order in which they were.
     pub fn explain(&self, labels: &Labels) -> Vec<Visit> {
         let mut visits = Some(Vec::new());
-        self.visit(0, 0, labels, &mut Vec::new(), &mut visits);
+        for root in &self.roots {
+            self.visit(*root, 0, labels, &mut Vec::new(), &mut visits);
+        }
         visits.unwrap_or_default()
     }
 

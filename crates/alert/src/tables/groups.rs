@@ -84,6 +84,13 @@ impl Tables {
         Ok(())
     }
 
+    /// Whether there are groups that hold alerts or wait, so that somebody has to look after them.
+    pub async fn has_open_groups(&self) -> Result<bool, TableError> {
+        let mut connection = self.scope.read().await?;
+        let row = sqlx::query("SELECT group_key FROM alert_groups LIMIT 1");
+        Ok(row.fetch_optional(&mut *connection).await?.is_some())
+    }
+
     /// Silences, those over included that were not swept yet.
     pub(crate) async fn silences(&self) -> Result<Vec<Silence>, TableError> {
         let mut connection = self.scope.read().await?;

@@ -169,6 +169,18 @@ impl Tables {
         rows.iter().map(notification_of).collect()
     }
 
+    /// Ids of the events that a notification tells of.
+    pub async fn events_of_notification(&self, id: &str) -> Result<Vec<String>, TableError> {
+        let mut connection = self.scope.read().await?;
+        let rows = sqlx::query(
+            "SELECT event_id FROM notification_events WHERE notification_id = $1 ORDER BY event_id LIMIT 1000",
+        )
+        .bind(id)
+        .fetch_all(&mut *connection)
+        .await?;
+        Ok(rows.iter().map(|row| row.try_get("event_id")).collect::<Result<_, sqlx::Error>>()?)
+    }
+
     async fn list(&self, rest: &str, limit: i64) -> Result<Vec<Notification>, TableError> {
         let statement = format!("SELECT {COLUMNS} FROM notifications {rest}");
         let mut connection = self.scope.read().await?;

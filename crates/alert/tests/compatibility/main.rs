@@ -5,6 +5,7 @@ mod amtool;
 mod rows;
 mod rules;
 mod templates;
+mod unit_tests;
 
 use std::process::{Command, Output};
 

@@ -84,3 +84,14 @@ pub(crate) struct VerifyArguments {
     #[command(flatten)]
     pub(crate) remote: Remote,
 }
+
+/// `bellwether test …`
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum TestAction {
+    /// Rules of Prometheus against series that the files hold, as `promtool test rules` does
+    Rules {
+        /// Files of unit tests
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}

@@ -15,7 +15,9 @@ use super::option::{Alias, ConfigOption, Values};
 
 pub use collect::{Host, MetricsModule, OtlpMetrics, Scrape, Statsd, Syslog, Telemetry, Translation};
 pub use edge::{AuthTokens, Cors, Smtp, SmtpTls, Tls, TlsMode, TlsVersion};
-pub use features::{Alerts, Features, LogFormat, LogLevel, Logging, Performance, ServiceChecks, Tracing};
+pub use features::{
+    Alerting, Alerts, Features, LogFormat, LogLevel, Logging, Performance, ServiceChecks, Tracing,
+};
 pub use foundation::{
     Auth, Bus, Cache, Database, General, LocalAuth, Memory, Otlp, Secrets, Server, Storage,
 };
@@ -95,6 +97,8 @@ settings! {
     services: ServiceChecks,
     /// `[alerts]`
     alerts: Alerts,
+    /// `[alerting]`
+    alerting: Alerting,
     /// `[logging]`
     logging: Logging,
     /// `[tracing]`

@@ -57,7 +57,11 @@ impl App {
         // Publishers and workers share one queue, so that they hear each other at once.
         let jobs =
             control.as_ref().map(|control| db::jobs::Jobs::new(control.database().clone(), self.clock()));
-        self.response().plug_jobs(jobs.map(Arc::new));
+        let leases = control.as_ref().map(|control| {
+            let leases = db::leases::Leases::new(control.database().clone(), self.clock());
+            Arc::new(crate::response::keeper(self, leases))
+        });
+        self.response().plug_jobs(jobs.map(Arc::new), leases);
         self.checks().unplug();
         self.control.swap(control)
     }
@@ -242,7 +246,7 @@ impl App {
 
     /// True unless the last reload found faults.
     pub(crate) fn config_is_good(&self) -> bool {
-        self.config.last_error().is_none()
+        self.config.last_error().is_none() && self.response().files_problem().is_none()
     }
 
     /// The memory budget in bytes.
@@ -267,11 +271,13 @@ impl App {
         }
     }
 
-    /// Reads the configuration and the scrape file anew.
+    /// Reads the configuration, the scrape file and the files of alerting anew. Each is read, whatever is wrong with
+    /// another.
     pub(crate) async fn reload(&self) -> Result<(), Fault> {
         let reloaded = self.config.reload().map_err(|error| Fault::invalid("config", error.to_string()))?;
         log_reload(&reloaded);
-        self.load_scrape_file().await
+        let (scrape, alerting) = (self.load_scrape_file().await, self.load_alerting_files().await);
+        scrape.and(alerting)
     }
 
     /// Gives the scrape manager its file, if there is one.

@@ -1,16 +1,20 @@
 //! The mail server, as `[smtp]` names it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use kit::config::settings::{Smtp, SmtpTls};
 use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
 use super::letter::Letter;
+
+/// Longest wait for a mail server that a file names.
+const RELAY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why a letter was not taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +66,30 @@ impl Post {
         Ok(Self { transport: builder.build(), from })
     }
 
+    /// The way to a mail server that an `alertmanager.yml` names, as Alertmanager goes it: TLS from the start on port 465,
+    /// else STARTTLS where the server has it, or where it is needed.
+    pub(super) fn to_relay(relay: &alert::notify::Relay) -> Result<Self, String> {
+        let from: Mailbox = relay.from.parse().map_err(|error| format!("from: {:?}: {error}", relay.from))?;
+        let parameters =
+            || TlsParameters::builder(relay.host.clone()).build().map_err(|error| error.to_string());
+        let tls = match (relay.port, relay.needs_tls) {
+            (465, _) => Tls::Wrapper(parameters()?),
+            (_, true) => Tls::Required(parameters()?),
+            (_, false) => Tls::Opportunistic(parameters()?),
+        };
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(relay.host.as_str())
+            .port(relay.port)
+            .tls(tls)
+            .timeout(Some(RELAY_TIMEOUT));
+        if !relay.hello.is_empty() {
+            builder = builder.hello_name(ClientId::Domain(relay.hello.clone()));
+        }
+        if !relay.username.is_empty() {
+            builder = builder.credentials(Credentials::new(relay.username.clone(), relay.password.clone()));
+        }
+        Ok(Self { transport: builder.build(), from })
+    }
+
     /// Sends a notification. Every attempt at it has the same `Message-ID`, and all that is told of one thing the same
     /// `References`, so that programs show no doubles and put together what belongs together.
     pub(super) async fn notify(
@@ -84,9 +112,17 @@ impl Post {
             builder = builder
                 .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("X-Priority"), "1".to_owned()));
         }
-        let message = builder
-            .multipart(MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone()))
-            .map_err(|error| never(error.to_string()))?;
+        for (name, value) in &letter.headers {
+            let known = HeaderName::new_from_ascii(name.clone())
+                .map_err(|_| never(format!("{name:?} is no name of a header")))?;
+            builder = builder.raw_header(HeaderValue::new(known, value.clone()));
+        }
+        let parts = match (letter.text.is_empty(), letter.html.is_empty()) {
+            (true, false) => MultiPart::mixed().singlepart(SinglePart::html(letter.html.clone())),
+            (false, true) => MultiPart::mixed().singlepart(SinglePart::plain(letter.text.clone())),
+            _ => MultiPart::alternative_plain_html(letter.text.clone(), letter.html.clone()),
+        };
+        let message = builder.multipart(parts).map_err(|error| never(error.to_string()))?;
         self.hand_over(message).await
     }
 

@@ -45,6 +45,12 @@ pub(crate) fn mask(kind: ObjectKind, spec: &mut Value) {
     if kind == ObjectKind::Channel {
         mask_channel(spec);
     }
+    // Addresses and keys stand all over it, also in templates of its own.
+    if kind == ObjectKind::Alertmanager
+        && let Some(text) = spec.get_mut("text")
+    {
+        mask_value(text, true);
+    }
     if kind == ObjectKind::Agent
         && let Some(Value::String(yaml)) = spec.get_mut(SCRAPE)
     {

@@ -20,6 +20,8 @@ pub(crate) enum Words {
     Jaeger,
     /// The gateway from HTTP to gRPC that Jaeger's third API is.
     Gateway,
+    /// Alertmanager's API.
+    Alertmanager,
     /// Plain text, for clients that show or log what they are told.
     Text,
     /// A protocol whose clients read the status only, and whose answer's form follows from what was sent.
@@ -28,7 +30,8 @@ pub(crate) enum Words {
 
 impl Words {
     /// Those that have a schema.
-    pub(super) const WITH_SCHEMA: [Self; 4] = [Self::Api, Self::Prometheus, Self::Jaeger, Self::Gateway];
+    pub(super) const WITH_SCHEMA: [Self; 5] =
+        [Self::Api, Self::Prometheus, Self::Jaeger, Self::Gateway, Self::Alertmanager];
 
     /// A fault, put so.
     pub(crate) fn say(self, fault: &Fault) -> Response {
@@ -37,6 +40,7 @@ impl Words {
             Self::Prometheus => fault.prometheus(),
             Self::Jaeger => jaeger::refusal(fault),
             Self::Gateway => jaeger::gateway_refusal(fault),
+            Self::Alertmanager => crate::alertmanager::refusal(fault),
             Self::Text | Self::Protocol => fault.text(),
         }
     }
@@ -48,6 +52,7 @@ impl Words {
             Self::Prometheus => Some(("PrometheusError", prometheus_error())),
             Self::Jaeger => Some(("JaegerError", jaeger_error())),
             Self::Gateway => Some(("GatewayError", gateway_error())),
+            Self::Alertmanager => Some(("AlertmanagerError", alertmanager_error())),
             Self::Text | Self::Protocol => None,
         }
     }
@@ -129,6 +134,20 @@ fn jaeger_error() -> Value {
             },
         },
         "required": ["data", "errors"],
+    })
+}
+
+fn alertmanager_error() -> Value {
+    json!({
+        "description": "Why a request was refused: a text, or what is missing in the body.",
+        "oneOf": [
+            { "type": "string" },
+            {
+                "type": "object",
+                "properties": { "code": { "type": "integer" }, "message": { "type": "string" } },
+                "required": ["code", "message"],
+            },
+        ],
     })
 }
 

@@ -244,20 +244,6 @@ pub(super) struct WalReplay {
     state: String,
 }
 
-/// Groups of rules.
-#[derive(JsonSchema)]
-#[schemars(inline)]
-pub(super) struct Rules {
-    groups: Vec<Value>,
-}
-
-/// Alerts.
-#[derive(JsonSchema)]
-#[schemars(inline)]
-pub(super) struct Alerts {
-    alerts: Vec<Value>,
-}
-
 /// Who is notified.
 #[derive(JsonSchema)]
 #[schemars(inline, rename_all = "camelCase")]

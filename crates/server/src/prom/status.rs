@@ -1,4 +1,4 @@
-//! `/api/v1/status/*` and the pages a Prometheus would answer with nothing: rules, alerts, notifications.
+//! `/api/v1/status/*`, and which Alertmanagers are notified.
 
 use axum::extract::{Extension, State};
 use axum::response::Response;
@@ -6,8 +6,7 @@ use model::TimeRange;
 use serde_json::{Value, json};
 
 use super::answers::{
-    Alertmanagers, Alerts, BuildInfo, Configuration, Flags, Rules, RuntimeInfo, Success, TsdbStatus,
-    WalReplay,
+    Alertmanagers, BuildInfo, Configuration, Flags, RuntimeInfo, Success, TsdbStatus, WalReplay,
 };
 use super::params::Params;
 use super::{blocking, success};
@@ -27,8 +26,6 @@ pub(super) fn routes() -> Routes {
         .refuses(&[422]);
     let op = Op::new;
     Routes::new("Prometheus")
-        .get("/api/v1/rules", rules, op("listRules", "Rules").gives::<Success<Rules>>())
-        .get("/api/v1/alerts", alerts, op("listAlerts", "Alerts").gives::<Success<Alerts>>())
         .get(
             "/api/v1/alertmanagers",
             alertmanagers,
@@ -144,16 +141,6 @@ async fn tsdb(
 async fn walreplay(State(app): State<SharedApp>) -> Response {
     let state = if app.is_replayed() { "done" } else { "in progress" };
     success(&json!({ "min": 0, "max": 0, "current": 0, "state": state }))
-}
-
-/// No rules are evaluated here yet.
-async fn rules() -> Response {
-    success(&json!({ "groups": [] }))
-}
-
-/// No rule, no alert.
-async fn alerts() -> Response {
-    success(&json!({ "alerts": [] }))
 }
 
 /// No Alertmanager is notified.

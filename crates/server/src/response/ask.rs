@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use alert::Labels;
-use alert::engine::{Ask, AskError, Grid};
+use alert::engine::{Ask, AskError, Grid, Metrics};
+use alert::prom::Sample;
 use alert::rule::{Aggregate, Answer, Asked, Point, Question, Search};
 use async_trait::async_trait;
-use model::{Signal, TenantId};
+use model::{MetricBatch, Signal, TenantId};
 use probe::check::QueryLanguage;
 use promql::{SampleValue, Value};
 use query::Control;
@@ -102,6 +103,35 @@ pub(crate) async fn figures(
         }
     };
     Ok(answers.into_iter().map(|answer| answer.value).collect())
+}
+
+#[async_trait]
+impl Metrics for Asker {
+    async fn vector(&self, tenant: &TenantId, expression: &str, at: i64) -> Result<Vec<Sample>, AskError> {
+        let expression = expression.to_owned();
+        let work =
+            move |engine: &promql::Engine, source: &query::StoreSource, context: &promql::QueryContext| {
+                engine.instant(source, &expression, at, context)
+            };
+        let result = self.evaluate(tenant, work).await.map_err(|fault| AskError(fault.message()))?;
+        Sample::of(result.value).map_err(AskError)
+    }
+
+    async fn write(
+        &self,
+        tenant: &TenantId,
+        batch: MetricBatch,
+        is_recorded: bool,
+    ) -> Result<usize, AskError> {
+        let said = |fault: Fault| AskError(fault.message());
+        if is_recorded {
+            let decoded = ingest::Decoded { batch, ..ingest::Decoded::default() };
+            let written = crate::write::append(&self.0, tenant, "rule", decoded).await.map_err(said)?;
+            return Ok(written.refusals.items());
+        }
+        let appended = self.0.store_own_metrics(tenant, &batch).await.map_err(said)?;
+        Ok(appended.refusals.items())
+    }
 }
 
 impl Asker {

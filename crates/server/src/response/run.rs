@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use control::{ObjectKind, TenantState};
 use db::jobs::{Jobs, Worker, WorkerSettings};
 use kit::{BoxError, HealthStatus, Service, Shutdown};
-use model::TenantId;
 use tokio::sync::Semaphore;
 
 use super::ask::Asker;
@@ -33,8 +32,8 @@ const PAGE: u32 = 500;
 const SENDERS: usize = 8;
 
 /// Kinds of objects for which a tenant is looked after.
-pub(super) const KEPT_BUSY_BY: [ObjectKind; 3] =
-    [ObjectKind::Rule, ObjectKind::Escalation, ObjectKind::Runbook];
+pub(super) const KEPT_BUSY_BY: [ObjectKind; 4] =
+    [ObjectKind::Rule, ObjectKind::RuleFile, ObjectKind::Escalation, ObjectKind::Runbook];
 
 /// When each rule of a tenant is due.
 #[derive(Debug)]
@@ -88,6 +87,11 @@ impl Schedule {
         due
     }
 
+    /// The desk has something to do at a time.
+    pub(super) fn wake(&mut self, at: i64) {
+        self.desk_at = self.desk_at.min(at);
+    }
+
     /// Whether there is no rule to be evaluated.
     pub(super) fn is_empty(&self) -> bool {
         self.rules.is_empty()
@@ -128,12 +132,18 @@ impl Service for AlertingPart {
     async fn run(&self, shutdown: Shutdown) -> Result<(), BoxError> {
         let jobs = self.app.response().jobs().map_err(|fault| fault.message())?;
         let worker = self.worker()?;
-        tokio::try_join!(worker.run(shutdown.clone()), jobs.run(shutdown)).map(drop)
+        let keeper = self.app.response().keeper().map_err(|fault| fault.message())?;
+        let keeping = Service::run(&*keeper, shutdown.clone());
+        tokio::try_join!(worker.run(shutdown.clone()), jobs.run(shutdown), keeping).map(drop)
     }
 
     async fn health(&self) -> Result<HealthStatus, BoxError> {
         self.app.response().jobs().map_err(|fault| fault.message())?;
-        Ok(HealthStatus::healthy())
+        let keeper = self.app.response().keeper().map_err(|fault| fault.message())?;
+        match self.app.response().files_problem() {
+            Some(problem) => Ok(HealthStatus::degraded(problem)),
+            None => keeper.health().await,
+        }
     }
 }
 
@@ -146,6 +156,11 @@ pub(crate) async fn alerting(app: SharedApp, stop: Shutdown) -> Result<(), BoxEr
         let now = app.now_ms();
         if now.saturating_sub(looked_at) >= LOOK_MS {
             looked_at = now;
+            if app.alerting_files_are_others()
+                && let Err(fault) = app.load_alerting_files().await
+            {
+                tracing::error!(reason = fault.message(), "files of alerting are not read: mend them");
+            }
             if let Err(fault) = look(&app, now).await {
                 tracing::warn!(reason = fault.message(), "tenants with rules could not be looked for");
             }
@@ -194,7 +209,7 @@ async fn look(app: &SharedApp, now: i64) -> Result<(), Fault> {
             if !app.response().quiet.lock().insert(tenant.id.clone()) {
                 continue;
             }
-            let opened = match is_busy(app, &tenant.id).await {
+            let opened = match super::files::has_work(app, &tenant.id).await {
                 Ok(false) => continue,
                 Ok(true) => app.seat_of(&tenant.id).await.map(drop),
                 Err(fault) => Err(fault),
@@ -207,19 +222,13 @@ async fn look(app: &SharedApp, now: i64) -> Result<(), Fault> {
     }
 }
 
-/// Whether a tenant has rules, or people who are called without any.
-async fn is_busy(app: &SharedApp, tenant: &TenantId) -> Result<bool, Fault> {
-    for kind in KEPT_BUSY_BY {
-        if !app.control()?.objects(tenant, kind, None, 1).await?.items.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 async fn beat(app: &SharedApp, seat: &Arc<Seat>, slots: &Arc<Semaphore>) -> Result<(), Fault> {
-    app.refresh(seat).await?;
     let now = app.now_ms();
+    if !super::owner::is_ours(app, seat, now).await? {
+        return Ok(());
+    }
+    app.refresh(seat).await?;
+    super::groups::beat(app, seat, slots, now);
     let (due, desk) = {
         let mut schedule = seat.schedule.lock();
         (schedule.due(now), schedule.desk_at <= now)
@@ -238,7 +247,12 @@ async fn beat(app: &SharedApp, seat: &Arc<Seat>, slots: &Arc<Semaphore>) -> Resu
                 }
             }
             match result {
-                Ok(events) => announce(&app, &seat, &events).await,
+                Ok(events) => {
+                    if let Err(error) = seat.engine.publish_alerts(&asker, &key, at).await {
+                        tracing::debug!(tenant = %seat.tenant, rule = key, %error, "its ALERTS were not written");
+                    }
+                    announce(&app, &seat, &events).await;
+                }
                 Err(error) => {
                     tracing::debug!(tenant = %seat.tenant, rule = key, %error, "a rule has no answer")
                 }

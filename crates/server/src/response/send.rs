@@ -16,6 +16,7 @@ use model::TenantId;
 use reqwest::Method;
 use serde::Deserialize;
 
+use super::fallback;
 use crate::app::SharedApp;
 use crate::error::Fault;
 use crate::outbound::{Outbound, Policy, Redirects, causes};
@@ -138,6 +139,10 @@ impl JobHandler for Sender {
             return Ok(());
         }
         let result = self.send(&job.tenant, &tables, &one).await;
+        if let Err(failure) = &result {
+            let is_over = failure.is_final || job.attempt >= job.attempts_max;
+            fallback::after_failure(&self.app, &job.tenant, &one, is_over, &failure.message).await;
+        }
         if let Err(failure) = &result
             && job.attempt >= job.attempts_max
         {
@@ -180,7 +185,7 @@ pub(super) async fn deliver(
                 Err(error) => Attempt::failed(causes(&error.without_url()), false),
             }
         }
-        Outgoing::Mail { to, letter } => match crate::mail::notify(app, &to, &letter).await {
+        Outgoing::Mail { to, letter, relay } => match crate::mail::notify(app, &to, &letter, relay).await {
             Ok(()) => Attempt {
                 delivered: true,
                 status_code: None,

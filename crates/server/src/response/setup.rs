@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alert::engine::{Rule, Setup};
+use alert::engine::{Group, Rule, Setup};
 use alert::escalation::EscalationSpec;
 use alert::notify::{ChannelFault, ChannelSpec};
 use alert::oncall::{Schedule, ScheduleSpec};
-use alert::routing::{NamedRoute, ObjectsSpec, Period, RouteSpec};
+use alert::routing::{
+    InhibitSpec, NamedRoute, ObjectsSpec, Period, RouteSpec, TimeInterval, TimeIntervalSpec,
+};
 use alert::rule::{ChannelRef, Question, RuleSpec};
 use alert::runbook::RunbookSpec;
 use alert::status::StatusPageSpec;
 use control::ObjectKind;
 use model::TenantId;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -29,6 +32,16 @@ const RULES_MAX: usize = 10_000;
 pub(super) struct Read {
     pub(super) setup: Setup,
     pub(super) rules: Vec<Rule>,
+    pub(super) groups: Vec<Group>,
+    pub(super) file: Option<Arc<super::files::Alertmanager>>,
+}
+
+/// A saved time interval.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedInterval {
+    #[serde(alias = "timeIntervals")]
+    time_intervals: Vec<TimeIntervalSpec>,
 }
 
 /// Reads a tenant's objects.
@@ -60,17 +73,34 @@ pub(super) async fn read(app: &SharedApp, tenant: &TenantId) -> Result<Read, Fau
     for (name, spec) in all::<RouteSpec>(app, tenant, ObjectKind::Route).await? {
         routes.push(NamedRoute { name, spec });
     }
+    let default_channels = default_channels(app, tenant, &mut receivers);
+    let inhibitions = all::<InhibitSpec>(app, tenant, ObjectKind::Inhibition).await?;
+    let intervals = all::<SavedInterval>(app, tenant, ObjectKind::TimeInterval).await?;
     let objects = ObjectsSpec {
-        default_channels: Vec::new(),
+        default_channels,
         routes,
+        inhibitions: inhibitions.into_iter().collect(),
+        intervals: intervals.into_iter().map(|(name, saved)| (name, saved.time_intervals)).collect(),
         channels: receivers.keys().cloned().collect(),
         escalations: people.escalations.keys().cloned().collect(),
         ..ObjectsSpec::default()
     };
-    let routing = Arc::new(routing(tenant, objects)?);
+    let mut routing = routing(tenant, objects)?;
+    let file = super::files::alertmanager(app, tenant).await?;
+    if let Some(file) = &file {
+        let own = std::mem::take(&mut receivers);
+        receivers.clone_from(&file.receivers);
+        for (name, channels) in own {
+            let name = if receivers.contains_key(&name) { renamed(&name) } else { name };
+            receivers.insert(name, channels);
+        }
+        routing = file.file.routing.clone().beside(routing, &renamed);
+    }
+    let groups = super::files::groups(app, tenant, RULES_MAX.saturating_sub(rules.len())).await?;
+    let routing = Arc::new(routing);
     let People { escalations, schedules, runbooks } = people;
     let setup = Setup { routing, receivers, external_url, escalations, schedules, runbooks };
-    Ok(Read { setup, rules })
+    Ok(Read { setup, rules, groups, file })
 }
 
 /// Who is called, and what they do.
@@ -97,16 +127,60 @@ async fn people(app: &SharedApp, tenant: &TenantId) -> Result<People, Fault> {
     })
 }
 
-/// The routing; a route that names what is gone is left out.
+/// What a channel or interval of ours is called where an `alertmanager.yml` has one of its name.
+fn renamed(name: &str) -> String {
+    format!("own/{name}")
+}
+
+/// Channels that are told of what no route takes: `alerts.default_channels`, for the tenant that the files of the
+/// configuration are for.
+fn default_channels(
+    app: &SharedApp,
+    tenant: &TenantId,
+    receivers: &mut BTreeMap<String, Vec<(String, Arc<ChannelSpec>)>>,
+) -> Vec<String> {
+    let settings = app.settings();
+    if settings.alerting.tenant != tenant.as_str() {
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    for (n, given) in settings.alerts.default_channels.as_array().into_iter().flatten().enumerate() {
+        match serde_json::from_value::<ChannelRef>(given.clone()) {
+            Ok(ChannelRef::Named(name)) if receivers.contains_key(&name) => names.push(name),
+            Ok(ChannelRef::Named(name)) => {
+                tracing::warn!(%tenant, name, "alerts.default_channels names a channel that there is not");
+            }
+            Ok(ChannelRef::Inline(inline)) => match ChannelSpec::inline(&inline.kind, inline.config) {
+                Ok(channel) => {
+                    let name = format!("default/{n}");
+                    receivers.insert(name.clone(), vec![(name.clone(), Arc::new(channel))]);
+                    names.push(name);
+                }
+                Err(fault) => {
+                    tracing::warn!(%tenant, %fault, "a channel of alerts.default_channels is left out")
+                }
+            },
+            Err(error) => {
+                tracing::warn!(%tenant, %error, "a channel of alerts.default_channels does not read")
+            }
+        }
+    }
+    names
+}
+
+/// The routing; a route that names what is gone is left out, and so is an inhibition or interval that does not read.
 fn routing(tenant: &TenantId, mut objects: ObjectsSpec) -> Result<alert::routing::Routing, Fault> {
     loop {
         match objects.routing() {
             Ok(routing) => return Ok(routing),
             Err(error) => {
                 tracing::warn!(%tenant, route = error.object, %error, "a route is left out");
-                let before = objects.routes.len();
+                let count = |o: &ObjectsSpec| o.routes.len() + o.inhibitions.len() + o.intervals.len();
+                let before = count(&objects);
                 objects.routes.retain(|route| route.name != error.object);
-                if objects.routes.len() == before {
+                objects.inhibitions.remove(&error.object);
+                objects.intervals.remove(&error.object);
+                if count(&objects) == before {
                     return Err(Fault::Internal(error.to_string()));
                 }
             }
@@ -202,6 +276,25 @@ pub(crate) fn check(
         ObjectKind::Escalation => parse::<EscalationSpec>(spec)?.check().map_err(super::wrong),
         ObjectKind::Runbook => parse::<RunbookSpec>(spec)?.check().map_err(super::wrong),
         ObjectKind::StatusPage => parse::<StatusPageSpec>(spec)?.check().map_err(super::wrong),
+        ObjectKind::Inhibition => {
+            let inhibition: InhibitSpec = parse(spec)?;
+            let checked = inhibition.check(name);
+            checked.map(drop).map_err(|error| Fault::invalid(&error.field, error.message))
+        }
+        ObjectKind::TimeInterval => {
+            let saved: SavedInterval = parse(spec)?;
+            for (n, interval) in saved.time_intervals.iter().enumerate() {
+                TimeInterval::new(interval).map_err(|error| {
+                    Fault::invalid(&format!("time_intervals[{n}].{}", error.field), error.reason)
+                })?;
+            }
+            Ok(())
+        }
+        ObjectKind::RuleFile => {
+            let saved: super::files::SavedRules = parse(spec)?;
+            super::files::read_rules(name, &saved.text).map(drop)
+        }
+        ObjectKind::Alertmanager => super::files::read_saved(name, &parse(spec)?).map(drop),
         _ => Ok(()),
     }
 }

@@ -47,7 +47,10 @@ impl Desk {
             let Some(last) = page.last() else { break };
             filter.after = Some((last.fired_at, last.id.clone()));
             for event in &page {
-                let alert = alert_of(event);
+                let mut alert = alert_of(event);
+                if event.rule == super::others::RULE {
+                    alert.ends_at = Some(now.saturating_add(super::RESOLVE_MS));
+                }
                 inner.known.insert(alert.identity, (known_of(event), None));
                 alerts.push(alert);
             }

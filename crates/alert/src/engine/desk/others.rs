@@ -8,7 +8,7 @@ use crate::severity::Severity;
 use crate::tables::{Event, EventState, new_id};
 
 /// The key under which events of others stand instead of a rule's.
-const RULE: &str = "api";
+pub(super) const RULE: &str = "api";
 
 impl Desk {
     /// Takes alerts that others raise. Answers the events that changed.
@@ -20,8 +20,13 @@ impl Desk {
     ) -> Result<Vec<Event>, EngineError> {
         let mut inner = self.inner.lock().await;
         let (mut changed, mut taken) = (Vec::new(), Vec::with_capacity(alerts.len()));
+        let mut refused = 0;
         for alert in alerts {
             let before = inner.active.get(&alert.identity).cloned();
+            if before.is_none() && inner.active.len() >= super::OTHERS_MAX {
+                refused += 1;
+                continue;
+            }
             let alert = match before {
                 Some(before) => Alert::merged(&before, alert),
                 None => alert,
@@ -44,6 +49,9 @@ impl Desk {
             taken.push(alert);
         }
         self.insert(&mut inner, taken, now).await?;
+        if refused > 0 {
+            tracing::warn!(tenant = %self.tenant, refused, "alerts of others were refused: there are too many");
+        }
         Ok(changed)
     }
 

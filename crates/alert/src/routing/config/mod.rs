@@ -93,6 +93,30 @@ impl fmt::Display for ConfigError {
     }
 }
 
+impl ConfigError {
+    /// Something wrong with an integration of a receiver, which are named by their places: the receiver's, the
+    /// integration's key (`slack/0`), and the field in it, where it is not the whole.
+    pub fn of_integration(
+        file: &Path,
+        text: &str,
+        (receiver, key, field): (usize, &str, &str),
+        message: String,
+    ) -> Self {
+        let (kind, n) = key.split_once('/').unwrap_or((key, "0"));
+        let mut path = vec![
+            Step::Key("receivers".to_owned()),
+            Step::Index(receiver),
+            Step::Key(format!("{kind}_configs")),
+            Step::Index(n.parse().unwrap_or(0)),
+        ];
+        let whole = yaml::line_of(text, &path);
+        path.extend(field.split('.').filter(|part| !part.is_empty()).map(|part| Step::Key(part.to_owned())));
+        // What is inherited from `global` has no line of its own here.
+        let line = yaml::line_of(text, &path).or(whole);
+        Self { file: file.into(), line, key: yaml::path_text(&path), message }
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct FileYaml {

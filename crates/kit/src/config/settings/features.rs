@@ -1,5 +1,7 @@
 //! Switches and processing.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::config::option::{choice, section};
@@ -23,6 +25,22 @@ section! {
         enabled: bool = "true", live;
         /// Channels for alerts that name none: names of channels, or objects with type and config.
         default_channels: Value = "[]", live;
+    }
+}
+
+section! {
+    /// Files of Prometheus and Alertmanager, read as they are.
+    pub struct Alerting at "alerting." {
+        /// Rule files of Prometheus; names may hold `*`, `?` and `[…]`. Read at start and on reload.
+        rule_files: Vec<String> = "", live;
+        /// An `alertmanager.yml`; empty for none. Read at start and on reload.
+        alertmanager_file: String = "", live;
+        /// The tenant whose rules and routes these are.
+        tenant: String = "default", live;
+        /// How often a group of rules is evaluated that does not say so itself.
+        evaluation_interval: Duration = "30s", live in Duration::from_secs(1)..=Duration::from_secs(86_400);
+        /// Labels of this server, `$externalLabels` in templates: an object of names and values.
+        external_labels: Value = "{}", live;
     }
 }
 

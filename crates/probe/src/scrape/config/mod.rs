@@ -236,7 +236,7 @@ fn line_of_job(text: &str, name: &str) -> Option<usize> {
 }
 
 /// The files that a path with wildcards in its last part stands for, sorted; the path itself without any.
-pub(super) fn expand(path: &Path) -> Vec<PathBuf> {
+pub fn expand(path: &Path) -> Vec<PathBuf> {
     let Some(pattern) = path.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
     if !pattern.contains(['*', '?', '[']) {
         return vec![path.into()];
