@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use as_code::{ApplyArguments, AuditAction, Exported, TestAction, VerifyArguments};
+pub(crate) use as_code::{ApplyArguments, AuditAction, Exported, TestAction, TestArguments, VerifyArguments};
 
 use crate::remote::{Remote, Span};
 
@@ -79,8 +79,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Audit(AuditAction),
     /// Carry out unit tests
-    #[command(subcommand)]
-    Test(TestAction),
+    Test(TestArguments),
     /// Collect and take in on a host without the server, and send on to it
     Agent(AgentArguments),
     /// Write a consistent copy of all data into an empty folder

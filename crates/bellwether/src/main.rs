@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         }
         Command::Audit(AuditAction::Verify(verify)) => remote::verify_audit(&verify),
         // Its exit codes are promtool's.
-        Command::Test(action) => return test_command::test(&action),
+        Command::Test(arguments) => return test_command::test(&arguments),
         Command::Backup { to, with_secret_key } => offline::backup(&arguments, &to, with_secret_key),
         Command::Restore { from } => offline::restore(&arguments, &from),
     };

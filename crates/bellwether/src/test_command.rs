@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use alert::prom::{Disk, run_tests};
 use probe::scrape::config::expand;
 
-use crate::args::TestAction;
+use crate::args::{TestAction, TestArguments};
 
 /// The files of this machine.
 struct Files;
@@ -24,8 +24,8 @@ impl Disk for Files {
 }
 
 /// Carries out the tests of every file. The exit code is 1 when any failed.
-pub(crate) fn test(action: &TestAction) -> ExitCode {
-    let TestAction::Rules { files } = action;
+pub(crate) fn test(arguments: &TestArguments) -> ExitCode {
+    let TestAction::Rules { files } = &arguments.action;
     if let Some(missing) = files.iter().find(|file| !file.exists()) {
         eprintln!("bellwether: error: path '{}' does not exist, try --help", missing.display());
         return ExitCode::FAILURE;

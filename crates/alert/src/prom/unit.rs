@@ -217,11 +217,6 @@ impl<'a> Run<'a> {
             let got = self.query(&test.expr.value, millis(test.eval_time));
             failures.extend(compare::expression(test, got, self.fuzzy));
         }
-        if !self.test.name.is_empty()
-            && let Some(first) = failures.first_mut()
-        {
-            *first = format!("    name: {},\n{first}", self.test.name);
-        }
         failures
     }
 
@@ -234,7 +229,7 @@ impl<'a> Run<'a> {
                 got.extend(group.firing(&test.alertname));
             }
             let shown = format_duration(Duration::from_millis(time.unsigned_abs()));
-            failures.extend(compare::alerts(test, got, &shown));
+            failures.extend(compare::alerts(test, got, &shown, &self.test.name));
         }
         failures
     }

@@ -22,7 +22,7 @@ groups:
     labels: {severity: '{{ if gt $value 8.0 }}critical{{ else }}page{{ end }}', from: '{{ $externalLabels.region }}'}
     annotations:
       summary: "{{ $labels.instance }} at {{ $value }}, {{ with query \"job:x:sum\" }}{{ . | first | value }}{{ end }}"
-      link: '{{ externalURL }}/x'
+      link: '{{ $externalURL }}/x'
   - alert: Absent
     expr: absent(nothing)
 - name: second
@@ -124,15 +124,16 @@ rule_files: [rules.yml]
 group_eval_order: [first, second]
 tests:
 - interval: 1m
+  external_labels: {region: eu}
   input_series: [{series: 'x{instance="a"}', values: '6x20'}]
   alert_rule_test:
   - eval_time: 10m
     alertname: FromAlerts
-    exp_alerts: [{exp_labels: {instance: a, alertstate: firing, severity: page}}]
+    exp_alerts: [{exp_labels: {instance: a, alertstate: firing, severity: page, from: eu}}]
   promql_expr_test:
   - expr: since
     eval_time: 10m
-    exp_samples: [{labels: 'since{alertname="High",instance="a",severity="page"}', value: 0}]
+    exp_samples: [{labels: 'since{alertname="High",instance="a",severity="page",from="eu"}', value: 0}]
 "#,
         true,
     ),
@@ -220,6 +221,10 @@ fn promtool_has_the_same_outcome_and_the_same_words() {
     let folder = folder();
     let mut wrong = Vec::new();
     for (name, text, passes) in TESTS {
+        // Debian's release reads no histograms in series.
+        if *name == "histograms" {
+            continue;
+        }
         // Debian's release knows no keep_firing_for: what needs it is shown by the test above.
         if text.contains("rules.yml") && text.contains("High") && *passes {
             let older = RULES.replace("    keep_firing_for: 2m\n", "");

@@ -86,6 +86,14 @@ pub(crate) struct VerifyArguments {
 }
 
 /// `bellwether test …`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TestArguments {
+    /// What
+    #[command(subcommand)]
+    pub(crate) action: TestAction,
+}
+
+/// What is tested.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum TestAction {
     /// Rules of Prometheus against series that the files hold, as `promtool test rules` does

@@ -48,8 +48,13 @@ fn alerts_text(alerts: &[(Labels, Labels)]) -> String {
     format!("[\n            {}\n            ]", each.join(",\n            "))
 }
 
-/// Compares the alerts of a test; `None` when they are the same.
-pub(super) fn alerts(test: &AlertTest, mut got: Vec<(Labels, Labels)>, time: &str) -> Option<String> {
+/// Compares the alerts of a test; `None` when they are the same. `name` is that of the group of tests.
+pub(super) fn alerts(
+    test: &AlertTest,
+    mut got: Vec<(Labels, Labels)>,
+    time: &str,
+    name: &str,
+) -> Option<String> {
     let mut want: Vec<(Labels, Labels)> = test
         .exp_alerts
         .iter()
@@ -64,9 +69,10 @@ pub(super) fn alerts(test: &AlertTest, mut got: Vec<(Labels, Labels)>, time: &st
     if want == got {
         return None;
     }
+    let head = if name.is_empty() { String::new() } else { format!("    name: {name},\n") };
     let name = &test.alertname;
     Some(format!(
-        "    alertname: {name}, time: {time}, \n        exp:{}, \n        got:{}",
+        "{head}    alertname: {name}, time: {time}, \n        exp:{}, \n        got:{}",
         alerts_text(&want),
         alerts_text(&got)
     ))
@@ -130,9 +136,8 @@ pub(super) fn expression(test: &ExprTest, got: Result<Vec<Sample>, String>, fuzz
     let same = |want: &Sample, got: &Sample| {
         want.labels == got.labels
             && match (&want.value, &got.value) {
-                (SampleValue::Float(a), SampleValue::Float(b)) => {
-                    a == b || (a.is_nan() && b.is_nan()) || (fuzzy && almost_equal(*a, *b))
-                }
+                // Without `fuzzy_compare` NaN is not the same as NaN there.
+                (SampleValue::Float(a), SampleValue::Float(b)) => a == b || (fuzzy && almost_equal(*a, *b)),
                 (SampleValue::Histogram(a), SampleValue::Histogram(b)) => same_histogram(a, b, false),
                 _ => false,
             }
