@@ -40,6 +40,15 @@ class Client:
         return answer.status, answer.read()
 
 
+def first_key(log):
+    """The key that a first start prints."""
+    for _ in range(200):
+        time.sleep(0.1)
+        if found := re.search(r"\b(bw_[A-Za-z0-9_-]{20,})", log.read_text()):
+            return found.group(1)
+    raise AssertionError(log.read_text())
+
+
 def rss_kb(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1))
 
@@ -109,12 +118,7 @@ def main():
     process = subprocess.Popen([args.binary, "serve", "--data", data, "--listen", f"127.0.0.1:{PORT}", "--otlp-grpc", "off", "--otlp-http", "off",
                                 "--set", "host.enabled=false", "--set", "telemetry.enabled=false", *more], stdout=log, stderr=subprocess.STDOUT)
     try:
-        key = None
-        for _ in range(200):
-            time.sleep(0.1)
-            if found := re.search(r"\b(bw_[A-Za-z0-9_-]{20,})", (Path(data) / "log").read_text()):
-                key = found.group(1)
-                break
+        key = first_key(Path(data) / "log")
         told = subprocess.run([args.binary, "user", "link", "--data", data, *more], capture_output=True, text=True, check=True).stdout
         token = re.search(r"token=(\S+)", told).group(1)
         root = Client(key)

@@ -129,7 +129,8 @@ def test_a_prometheus_sends_its_alerts_here(fresh, hooks, tmp_path):  # noqa: F8
     port = free_port()
     command = [
         "prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/tsdb",
-        f"--web.listen-address=127.0.0.1:{port}",
+        # The first evaluation is before it knows where to send.
+        f"--web.listen-address=127.0.0.1:{port}", "--rules.alert.resend-delay=1s",
     ]
     prometheus = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

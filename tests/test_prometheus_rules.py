@@ -5,7 +5,7 @@ import subprocess
 import requests
 
 from harness import BINARY, wait_for
-from test_alerts import Api, hooks  # noqa: F401
+from test_alerts import Api, hooks, without_defaults  # noqa: F401
 
 RULES = """
 groups:
@@ -61,17 +61,18 @@ def given(fresh, tmp_path, **more):
 def test_rules_of_a_file_record_and_fire_and_are_shown(fresh, hooks, tmp_path):  # noqa: F811
     server = given(fresh, tmp_path).start()
     api = Api(server)
+    without_defaults(api)
     api.channel("hook", "webhook", {"url": hooks.url("hook")})
     api("PUT", "objects/route/all", {"channels": ["hook"], "group_wait": "1s", "group_interval": "2s"}, 200)
     send(server, load=3)
     wait_for("what is recorded", lambda: value(server, "job:load:sum"))
     assert value(server, "job:load:sum") == [({"__name__": "job:load:sum", "job": "j", "level": "1"}, "3")]
-    assert value(server, "ALERTS") == []
+    assert value(server, 'ALERTS{alertname="Loaded"}') == []
     send(server, load=7)
-    wait_for("the alert", lambda: value(server, 'ALERTS{alertstate="firing"}'))
-    [(labels, one)] = value(server, "ALERTS")
+    wait_for("the alert", lambda: value(server, 'ALERTS{alertname="Loaded",alertstate="firing"}'))
+    [(labels, one)] = value(server, 'ALERTS{alertname="Loaded"}')
     assert (labels["alertname"], labels["region"], labels["job"], one) == ("Loaded", "eu", "j", "1")
-    assert len(value(server, "ALERTS_FOR_STATE")) == 1
+    assert len(value(server, 'ALERTS_FOR_STATE{alertname="Loaded"}')) == 1
     body = wait_for("a message", lambda: (hooks.of("hook") or [None])[0])[1].decode()
     assert "j is at 7 of 10" in body
 

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use db::jobs::Jobs;
 use kit::SharedClock;
-use model::TenantId;
+use model::{MetricBatch, TenantId};
 use parking_lot::RwLock;
 
 pub use desk::{Desk, RESOLVE_MS, Reached, ShownAlert, ShownGroup, Suppression};
@@ -158,8 +158,8 @@ impl Engine {
     }
 
     /// The rules from now on. A rule whose text did not change goes on with its alerts; what fires of one that is gone
-    /// is over.
-    pub async fn set_rules(&self, rules: Vec<Rule>) -> Result<(), EngineError> {
+    /// is over. Answers the ends of the series `ALERTS` of those that are gone, to be written.
+    pub async fn set_rules(&self, rules: Vec<Rule>) -> Result<Vec<MetricBatch>, EngineError> {
         let now = self.shared.clock.now_ms();
         let mut next = BTreeMap::new();
         for rule in rules {
@@ -177,10 +177,13 @@ impl Engine {
             let old = std::mem::replace(&mut *rules, next);
             old.into_iter().filter(|(key, _)| !rules.contains_key(key)).map(|(_, running)| running).collect()
         };
+        let mut ends = Vec::new();
         for running in gone {
             self.end_rule(&running.rule.key, "its rule was deleted or turned off").await?;
+            ends.push(running.ends(now));
         }
-        Ok(())
+        ends.retain(|batch| batch.samples() > 0);
+        Ok(ends)
     }
 
     /// What fires of a rule that no longer exists is over.
@@ -273,7 +276,7 @@ impl Engine {
     pub async fn tick(&self) -> Result<(Option<i64>, Vec<Event>), EngineError> {
         let now = self.shared.clock.now_ms();
         let (next, ended) = self.shared.desk.tick(now).await?;
-        if !ended.is_empty() {
+        if self.shared.desk.has_opened() || !ended.is_empty() {
             self.look_soon();
         }
         let look = self.respond(now).await?;

@@ -133,7 +133,7 @@ pub struct Publication {
     /// Its title there.
     pub title: String,
     /// Names of the components that are hurt.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<String>,
     /// How much.
     pub impact: Impact,

@@ -31,7 +31,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use alert::engine::{Engine, EngineError, SilenceFault};
+use alert::engine::{Engine, EngineError, Metrics, SilenceFault};
 use alert::incident::IncidentError;
 use alert::runbook::RunError;
 use alert::status::SubscriptionError;
@@ -233,8 +233,13 @@ impl App {
             let read = setup::read(self, &seat.tenant).await?;
             seat.is_manned.store(read.setup.is_manned(), Ordering::Relaxed);
             seat.engine.set_up(read.setup).await?;
-            seat.engine.set_rules(read.rules).await?;
-            seat.engine.set_groups(read.groups, &ask::Asker(Arc::clone(self))).await?;
+            let asker = ask::Asker(Arc::clone(self));
+            for ends in seat.engine.set_rules(read.rules).await? {
+                if let Err(error) = asker.write(&seat.tenant, ends, false).await {
+                    tracing::warn!(tenant = %seat.tenant, %error, "series of a rule that is gone were not ended");
+                }
+            }
+            seat.engine.set_groups(read.groups, &asker).await?;
             seat.file.store(read.file);
             seat.schedule.lock().keep(seat.engine.intervals(), self.now_ms());
             Ok(())

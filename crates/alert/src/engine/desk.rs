@@ -6,6 +6,7 @@ mod others; // alerts that others raise
 mod speak; // what a group says
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use db::jobs::Jobs;
 use model::TenantId;
@@ -58,6 +59,8 @@ pub struct Desk {
     pub(super) inner: Mutex<Inner>,
     /// Woken when something came in that may be due before what was waited for.
     came: Notify,
+    /// A group opened an incident, so that somebody may have to be called.
+    opened: AtomicBool,
 }
 
 pub(super) struct Inner {
@@ -167,6 +170,11 @@ impl Desk {
         let ends = inner.active.values().filter_map(|alert| alert.ends_at).min();
         let next = [inner.dispatcher.deadline(), ends, Some(now + SWEEP_MS)].into_iter().flatten().min();
         Ok((next, ended))
+    }
+
+    /// Whether a group opened an incident since the last call.
+    pub(super) fn has_opened(&self) -> bool {
+        self.opened.swap(false, Ordering::Relaxed)
     }
 
     /// Whether no group holds an alert; false while somebody works on them.

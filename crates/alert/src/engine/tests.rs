@@ -352,7 +352,8 @@ async fn what_fires_of_a_rule_that_is_gone_is_over() {
         let fired = world.evaluate(&[("a", 99.0)]).await;
         world.engine.set_rules(vec![rule(json!({"severity": "error"}))]).await.expect("rules");
         assert_eq!(world.engine.rule(CPU).expect("there").alerts.len(), 1, "a changed rule keeps its alerts");
-        world.engine.set_rules(Vec::new()).await.expect("none");
+        let ends = world.engine.set_rules(Vec::new()).await.expect("none");
+        assert!(ends.is_empty(), "nothing was written of it");
         let over = world.engine.tables().event(&fired[0].id).await.expect("there");
         assert_eq!(over.state, EventState::Resolved);
         assert!(world.engine.evaluate(&world.script, CPU, 0).await.is_err(), "no such rule");

@@ -69,6 +69,7 @@ struct MatcherJson {
     value: String,
     is_regex: bool,
     /// False turns it round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     is_equal: Option<bool>,
 }
 

@@ -248,19 +248,25 @@ impl Schemas {
 
     fn finish(mut self) -> Map<String, Value> {
         let mut all = self.taken.take_definitions(true);
+        let mut twice = Vec::new();
         for (name, schema) in self.given.take_definitions(true) {
-            if let Some(other) = all.insert(name.clone(), schema.clone()) {
-                assert_eq!(other, schema, "two schemas are called {name}");
+            match all.insert(name.clone(), schema.clone()) {
+                Some(other) if other != schema => {
+                    twice.push(format!("{name}: {other} as it is read, {schema} as written"))
+                }
+                _ => {}
             }
         }
+        assert!(twice.is_empty(), "two schemas have one name: {}", twice.join("; "));
         for words in Words::WITH_SCHEMA {
             let (name, schema) = words.schema().expect("these have one");
             assert!(all.insert(name.to_owned(), schema).is_none(), "two schemas are called {name}");
         }
         // The generator numbers types that share a name, which no reader could tell apart.
         let base = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
-        let numbered = all.keys().find(|name| base(name) != **name && all.contains_key(&base(name)));
-        assert!(numbered.is_none(), "two types are called {}", base(numbered.map_or("", String::as_str)));
+        let is_numbered = |name: &&String| base(name) != **name && all.contains_key(&base(name));
+        let numbered: Vec<String> = all.keys().filter(is_numbered).map(|name| base(name)).collect();
+        assert!(numbered.is_empty(), "two types are called {}", numbered.join(", "));
         all
     }
 }

@@ -1,6 +1,7 @@
 //! What a start goes on from.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicBool;
 
 use db::jobs::Jobs;
 use model::TenantId;
@@ -36,7 +37,9 @@ impl Desk {
             // Anything left behind is handed over at the first tick.
             swept_at: i64::MIN,
         };
-        let desk = Self { tenant, tables, jobs, inner: Mutex::new(Self::empty(&inner)), came: Notify::new() };
+        let shared = Mutex::new(Self::empty(&inner));
+        let (came, opened) = (Notify::new(), AtomicBool::new(false));
+        let desk = Self { tenant, tables, jobs, inner: shared, came, opened };
         let mut alerts = Vec::new();
         let mut filter = EventFilter {
             states: vec![EventState::Firing, EventState::Acknowledged],

@@ -1,5 +1,7 @@
 //! What a group opens: an incident with its alerts, the policy that calls people for it, and the runbooks of its rules.
 
+use std::sync::atomic::Ordering;
+
 use super::super::EngineError;
 use super::super::message::{common, heading};
 use super::super::setup::Setup;
@@ -60,7 +62,10 @@ impl Desk {
             auto_resolve: true,
         };
         match self.open_incident(&inner.setup, &new, &runbooks, flush.at).await {
-            Ok(opened) => Ok(Some(opened.incident)),
+            Ok(opened) => {
+                self.opened.store(true, Ordering::Relaxed);
+                Ok(Some(opened.incident))
+            }
             // People are told all the same.
             Err(EngineError::Incident(error @ (IncidentError::Invalid(_) | IncidentError::Full { .. }))) => {
                 tracing::warn!(tenant = %self.tenant, group = flush.group, %error, "no incident was opened");
