@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use as_code::{ApplyArguments, AuditAction, Exported, TestAction, TestArguments, VerifyArguments};
+pub(crate) use as_code::{
+    ApplyArguments, AuditAction, Exported, OfTenant, TestAction, TestArguments, VerifyArguments,
+};
 
 use crate::remote::{Remote, Span};
 
@@ -440,14 +442,6 @@ pub(crate) enum TokenAction {
         #[command(flatten)]
         of: OfTenant,
     },
-}
-
-/// Which tenant is meant.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct OfTenant {
-    /// The tenant
-    #[arg(long, default_value = "default", value_name = "ID")]
-    pub(crate) tenant: String,
 }
 
 impl Arguments {

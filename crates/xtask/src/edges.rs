@@ -54,7 +54,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("tonic", &["server"]),
     ("datafusion", &["query"]),
     ("parquet", &["store"]),
-    ("sqlx", &["db", "control", "alert"]),
+    ("sqlx", &["db", "control", "alert", "probe"]),
 ];
 
 /// Edges that the workspace has and the tables do not allow.

@@ -103,3 +103,11 @@ pub(crate) enum TestAction {
         files: Vec<PathBuf>,
     },
 }
+
+/// Which tenant is meant.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OfTenant {
+    /// The tenant
+    #[arg(long, default_value = "default", value_name = "ID")]
+    pub(crate) tenant: String,
+}

@@ -83,7 +83,6 @@ pub(super) async fn read(app: &SharedApp, tenant: &TenantId) -> Result<Read, Fau
         intervals: intervals.into_iter().map(|(name, saved)| (name, saved.time_intervals)).collect(),
         channels: receivers.keys().cloned().collect(),
         escalations: people.escalations.keys().cloned().collect(),
-        ..ObjectsSpec::default()
     };
     let mut routing = routing(tenant, objects)?;
     let file = super::files::alertmanager(app, tenant).await?;

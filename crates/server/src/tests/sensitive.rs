@@ -1,5 +1,7 @@
 //! Every sensitive action leaves a row in the audit log, and no route takes one away.
 
+mod more; // checks, files of Prometheus and Alertmanager
+
 use std::collections::BTreeSet;
 
 use aws_lc_rs::hmac;
@@ -260,40 +262,6 @@ async fn data(walk: &mut Walk) {
     }
 }
 
-async fn upstream(walk: &mut Walk) {
-    let base = "/api/v1/monitoring/prometheus";
-    let rules = json!({ "groups": [{ "name": "g", "rules": [{ "record": "a:b", "expr": "1" }] }] });
-    walk.root("saveRuleFile", &format!("POST {base}/rules?name=mine"), rules).await;
-    walk.root("deleteRuleFile", &format!("DELETE {base}/rules/mine"), Value::Null).await;
-    let file = json!({ "route": { "receiver": "a" }, "receivers": [{ "name": "a" }] });
-    walk.root("saveAlertmanagerFile", &format!("POST {base}/alertmanager"), file).await;
-    walk.root("deleteAlertmanagerFile", &format!("DELETE {base}/alertmanager"), Value::Null).await;
-    let silence = json!({
-        "matchers": [{ "name": "alertname", "value": "x", "isRegex": false }], "comment": "c", "createdBy": "me",
-        "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z",
-    });
-    for (prefix, suffix) in [("", ""), ("/alertmanager", "BelowAlertmanager")] {
-        let (post, delete) = match suffix {
-            "" => ("postAlertmanagerSilence", "deleteAlertmanagerSilence"),
-            _ => ("postAlertmanagerSilenceBelowAlertmanager", "deleteAlertmanagerSilenceBelowAlertmanager"),
-        };
-        let made = walk.root(post, &format!("POST {prefix}/api/v2/silences"), silence.clone()).await;
-        let id = made["silenceID"].as_str().expect("an id").to_owned();
-        walk.root(delete, &format!("DELETE {prefix}/api/v2/silence/{id}"), Value::Null).await;
-    }
-}
-
-async fn checks(walk: &mut Walk) {
-    let base = "/api/v1/monitoring/health-checks";
-    let check = json!({ "name": "job", "type": "heartbeat", "interval": 3600 });
-    let made = walk.root("createHealthCheck", &format!("POST {base}"), check.clone()).await;
-    let one = format!("{base}/{}", id(&made));
-    walk.root("replaceHealthCheck", &format!("PUT {one}"), check.clone()).await;
-    walk.root("testHealthCheck", &format!("POST {base}/test"), check).await;
-    walk.root("runHealthCheck", &format!("POST {one}/run"), Value::Null).await;
-    walk.root("deleteHealthCheck", &format!("DELETE {one}"), Value::Null).await;
-}
-
 async fn alerts(walk: &mut Walk) {
     let base = "/api/v1/monitoring/alerts";
     let condition = json!({ "metric": "cpu", "threshold": 80 });
@@ -407,8 +375,8 @@ async fn every_sensitive_action_leaves_a_row_that_says_who_did_it() {
     programs(&mut walk).await;
     tenants(&mut walk).await;
     data(&mut walk).await;
-    checks(&mut walk).await;
-    upstream(&mut walk).await;
+    more::checks(&mut walk).await;
+    more::upstream(&mut walk).await;
     // Nothing is there to be restarted: the try is written down as well.
     let restart = "POST /api/v1/services/none/restart";
     assert_eq!(walk.root.ask(&walk.server, restart, "").await.status, 404);
