@@ -52,6 +52,8 @@ const ROUTES: readonly Route[] = [
   { path: "/checks", title: "Checks", needs: "objects:read", load: () => import("../../pages/checks/Checks.svelte") },
   { path: "/checks/new", title: "New check", needs: "objects:write", load: () => import("../../pages/checks/CheckEdit.svelte") },
   { path: "/checks/:", title: "Check", needs: "objects:read", timed: true, load: () => import("../../pages/checks/Check.svelte") },
+  { path: "/incidents", title: "Incidents", load: () => import("../../pages/incidents/Incidents.svelte") },
+  { path: "/incidents/:", title: "Incident", load: () => import("../../pages/incidents/Incident.svelte") },
   { path: "/sql", title: "SQL", timed: true, load: () => import("../../pages/sql/Sql.svelte") },
   { path: "/targets", title: "Targets", page: Targets },
   { path: "/services", title: "Services", page: Services },
