@@ -65,10 +65,13 @@ export function groupsOf(components: readonly StatusComponent[]): { group: strin
 const WELL = 0.999;
 const BAD = 0.95;
 
-/** How a day's bar looks: what was told counts beside what was measured, an outage more than anything. */
+/** An outage of that length makes a day a bad one, however short the rest of it was hurt. */
+const LONG_OUTAGE_MS = 30 * 60_000;
+
+/** How a day's bar looks: what was told counts beside what was measured. */
 export function dayTone(day: StatusDay): Tone {
-  if (day.outageMs > 0 || (day.uptime !== null && day.uptime < BAD)) return "bad";
-  if (day.degradedMs > 0 || (day.uptime !== null && day.uptime < WELL)) return "warn";
+  if (day.outageMs >= LONG_OUTAGE_MS || (day.uptime !== null && day.uptime < BAD)) return "bad";
+  if (day.outageMs > 0 || day.degradedMs > 0 || (day.uptime !== null && day.uptime < WELL)) return "warn";
   return day.uptime === null ? "idle" : "ok";
 }
 
