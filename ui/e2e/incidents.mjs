@@ -13,6 +13,7 @@ const open = async (path, params) => {
   await page.goto(address(path, params));
   await page.locator("[data-page]").waitFor({ timeout: 20_000 });
 };
+page.setDefaultTimeout(15_000);
 let incident = "";
 let tenant = "";
 let me = "";
