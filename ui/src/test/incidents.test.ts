@@ -66,6 +66,8 @@ describe("on call", () => {
   });
   it("a schedule keeps what has no field", () =>
     expect(scheduleBody({ description: "", time_zone: "UTC", layers: [{ people: ["a@b"], start: "2030-01-07", rotation: rotationOf("days", 3), handover: { time: "" }, restrictions: [{ weekdays: ["saturday"] }] }], overrides: [] })).toEqual({ time_zone: "UTC", layers: [{ people: ["a@b"], start: "2030-01-07", rotation: { days: 3 }, restrictions: [{ weekdays: ["saturday"] }] }] }));
+  it.each([["daily" as const, false], ["weekly" as const, true], [{ days: 14 }, true], [{ days: 3 }, false]])("turns of %o are handed over on a weekday: %s", (rotation, want) =>
+    expect("weekday" in (scheduleBody({ layers: [{ people: ["a@b"], start: "2030-01-07", rotation, handover: { time: "09:00", weekday: "monday" } }] }).layers[0]?.handover ?? {})).toBe(want));
   it("somebody is needed", () => expect(scheduleFaults({ layers: [{ people: peopleOf(" , "), start: "2030-01-07", rotation: "daily" }] })).toEqual({ "layers[0].people": "somebody is needed" }));
   it("a policy is told in a line", () => expect(policyText({ levels: [{ targets: [{ schedule: "primary" }] }, { after: "5m", targets: [{ person: "a@b" }, { channel: "pager" }] }] })).toBe("whoever has primary → after 5m a@b and channel pager"));
 });

@@ -110,7 +110,10 @@ export function policyFaults(spec: EscalationSpec): Record<string, string> {
 export function scheduleBody(spec: ScheduleSpec): ScheduleSpec {
   const { description, overrides, ...rest } = spec;
   const layers = rest.layers.map(({ name, until, handover, restrictions, ...layer }): Layer => {
-    const kept = Object.fromEntries(Object.entries(handover ?? {}).filter(([, value]) => value));
+    // Only turns of whole weeks are handed over on a day of the week.
+    const kind = rotationKind(layer.rotation);
+    const weekly = kind === "weekly" || (kind === "days" && rotationCount(layer.rotation) % 7 === 0);
+    const kept = Object.fromEntries(Object.entries(handover ?? {}).filter(([key, value]) => value && (key !== "weekday" || weekly)));
     return { ...(name?.trim() && { name: name.trim() }), ...layer, ...(until?.trim() && { until }), ...(Object.keys(kept).length > 0 && { handover: kept }), ...(restrictions?.length && { restrictions }) };
   });
   const exceptions = (overrides ?? []).map(({ reason, ...one }): Override => ({ ...one, person: one.person.trim(), ...(reason?.trim() && { reason }) }));
