@@ -1,5 +1,5 @@
 /** What the command palette offers. */
-import { ALERTING, alertingPath, sectionsFor } from "../../lib/account/permissions";
+import { ALERTING, alertingPath, RESPONSE, sectionsFor } from "../../lib/account/permissions";
 import { score } from "../../lib/promql/score";
 import { starterQuery } from "../../lib/promql/edit";
 import { catalog } from "../../lib/state/catalog.svelte";
@@ -26,6 +26,10 @@ function fixed(): Command[] {
     ...ALERTING.filter((section) => section.id !== "" && session.can(section.needs)).map(
       (section): Command => ({ id: `alerting-${section.id}`, kind: "Page", label: `Alerts: ${section.title}`, href: view.href(alertingPath(section.id)) }),
     ),
+    ...RESPONSE.filter((one) => one.path !== "/incidents" && session.can(one.needs)).map(
+      (one): Command => ({ id: one.path, kind: "Page", label: one.title, href: view.href(one.path) }),
+    ),
+    ...(session.can("alerts:respond") ? [{ id: "new-incident", kind: "Action", label: "New incident", href: view.href("/incidents", { new: "1" }) } as const] : []),
     ...sectionsFor(session.permissions).map(
       (section): Command => ({ id: `admin-${section.id}`, kind: "Page", label: `Admin: ${section.title}`, href: view.href(`/admin/${section.id}`) }),
     ),

@@ -22,6 +22,8 @@ export const PAGES: readonly PageLink[] = [
   { path: "/apm", title: "APM", icon: "apm" },
   { path: "/alerts", title: "Alerts", icon: "alerts" },
   { path: "/checks", title: "Checks", icon: "checks", needs: "objects:read" },
+  { path: "/incidents", title: "Incidents", icon: "incidents" },
+  { path: "/on-call", title: "On call", icon: "oncall" },
   { path: "/sql", title: "SQL", icon: "sql" },
   { path: "/targets", title: "Targets", icon: "targets" },
   { path: "/services", title: "Services", icon: "services" },

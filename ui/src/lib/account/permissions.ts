@@ -72,6 +72,13 @@ export type AlertingId = (typeof ALERTING)[number]["id"];
 /** Address of a part of the alerting. */
 export const alertingPath = (id: AlertingId): string => (id === "" ? "/alerts" : `/alerts/${id}`);
 
+/** What belongs to incidents, beside each other above their pages. */
+export const RESPONSE = [
+  { path: "/incidents", title: "Incidents", needs: "telemetry:read" },
+  { path: "/runbooks", title: "Runbooks", needs: "objects:read" },
+  { path: "/status-pages", title: "Status pages", needs: "objects:read" },
+] as const satisfies readonly { path: string; title: string; needs: Permission }[];
+
 /** The part of a permission before and after the colon. */
 export function splitPermission(name: string): [area: string, verb: string] {
   const cut = name.indexOf(":");

@@ -48,6 +48,8 @@ export interface RequestOptions {
   json?: unknown;
   form?: URLSearchParams;
   signal?: AbortSignal;
+  /** The version that a change holds against; another one on record is refused with 412. */
+  ifMatch?: number;
   /** The session probe asks whether there is one, so its 401 is an answer, not an event. */
   quiet401?: boolean;
 }
@@ -89,6 +91,7 @@ export async function request<T>(path: string, options: RequestOptions = {}): Pr
   const headers: Record<string, string> = { Accept: "application/json" };
   if (method !== "GET" && csrf) headers["X-CSRF-Token"] = csrf;
   if (options.json !== undefined) headers["Content-Type"] = "application/json";
+  if (options.ifMatch !== undefined) headers["If-Match"] = `"${options.ifMatch}"`;
   let response: Response;
   try {
     response = await fetch(path, {

@@ -26,7 +26,7 @@ interface Subscription {
 export type TailSignal = "logs" | "spans" | "events";
 
 /** Messages that are sent to whoever asks for their type. */
-export type MessageKind = "alert";
+export type MessageKind = "alert" | "incident";
 
 /** What the owner of a subscription to a type of messages is told. */
 export interface MessageListener<T> {
@@ -60,7 +60,7 @@ interface UpdateData extends MetricsUpdate {
 }
 
 /** Messages that belong to a subscription. */
-const KINDS: ReadonlySet<string> = new Set(["metrics_update", "tail", "alert" satisfies MessageKind]);
+const KINDS: ReadonlySet<string> = new Set(["metrics_update", "tail", ...(["alert", "incident"] satisfies MessageKind[])]);
 
 class LiveSocket {
   state = $state<LiveState>("off");
