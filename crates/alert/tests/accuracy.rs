@@ -102,7 +102,7 @@ fn more_than_95_of_100_episodes_are_decided_right() {
         "condition": {"metric": "latency", "window": "1m", "baseline": "4h", "season": "none"}}));
     let mut random = Random(42);
     // Right, missed, late, false: by rule.
-    let mut tally = [[0u32; 4]; 2];
+    let mut tally = [[0_u32; 4]; 2];
     for n in 0..EPISODES {
         let (kind, has_incident) = ((n % 2) as usize, n % 4 < 2);
         // With a limit, what is usual is up to 85 % of it and an incident at least 10 % above; without, it is 1.5 to 4 times
@@ -126,7 +126,6 @@ fn more_than_95_of_100_episodes_are_decided_right() {
         tally[kind][verdict] += 1;
     }
     let right = tally[0][0] + tally[1][0];
-    println!("right, missed, late, false: threshold {:?}, anomaly {:?}", tally[0], tally[1]);
     let share = f64::from(right) / EPISODES as f64;
     assert!(share > 0.95, "{share}: right, missed, late, false of {tally:?}");
 }
