@@ -227,7 +227,7 @@ await check("a schedule is made, and says who is on call", async () => {
   const card = page.locator(`[data-schedule="${SCHEDULE}"]`);
   await card.waitFor();
   await page.getByRole("region", { name: `Schedule ${SCHEDULE}` }).getByRole("button", { name: "iCalendar" }).click();
-  const url = await page.getByLabel("Address for a calendar").inputValue();
+  const url = await page.getByRole("textbox", { name: "Address for a calendar" }).inputValue();
   assert.match(url, /calendar\.ics\?token=/);
   await bothThemes("on-call");
 });
