@@ -105,9 +105,11 @@ def test_exemplars(filled):
     assert body["data"][0]["exemplars"] == [{"labels": {"trace_id": "t1"}, "value": "1", "timestamp": filled.now - 60}]
 
 
-def test_rules_and_alerts_answer_empty(filled):
-    assert filled.get("/api/v1/rules").json() == {"status": "success", "data": {"groups": []}}
-    assert filled.get("/api/v1/alerts").json() == {"status": "success", "data": {"alerts": []}}
+def test_rules_that_tenants_begin_with_are_a_group_and_none_fires(filled):
+    [group] = filled.get("/api/v1/rules").json()["data"]["groups"]
+    assert group["name"] == "bellwether" and {rule["type"] for rule in group["rules"]} == {"alerting"}
+    answer = filled.get("/api/v1/alerts").json()
+    assert answer["status"] == "success" and [alert for alert in answer["data"]["alerts"] if alert["state"] == "firing"] == []
 
 
 def test_format_and_parse_query(filled):

@@ -59,6 +59,9 @@ class Walk:
             return '{__name__=~".+"}' if promql else "{}" if traceql else ""
         if name == "q":
             return "{}"
+        # What is saved is given this name, and the answer repeats it.
+        if name == "name" and path.endswith("/prometheus/rules"):
+            return "mine"
         if name in VALUES:
             return VALUES[name]
         if not required:
