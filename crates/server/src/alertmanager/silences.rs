@@ -36,7 +36,7 @@ pub(super) fn routes() -> Routes {
         .get(
             "/api/v2/silence/{id}",
             get,
-            Op::new("getAlertmanagerSilence", "A silence").gives::<GettableSilence>(),
+            Op::new("getAlertmanagerSilence", "A silence").gives::<GettableSilence>().gives_nothing(404),
         )
 }
 
@@ -56,7 +56,7 @@ pub(super) fn change_routes() -> Routes {
         .delete(
             "/api/v2/silence/{id}",
             delete,
-            Op::new("deleteAlertmanagerSilence", "Ends a silence").gives_nothing(200),
+            Op::new("deleteAlertmanagerSilence", "Ends a silence").gives_nothing(200).gives_nothing(404),
         )
 }
 

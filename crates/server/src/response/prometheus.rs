@@ -64,7 +64,8 @@ pub(super) fn routes() -> Routes {
             get_alertmanager,
             Op::new("getAlertmanagerFile", "The tenant's `alertmanager.yml` as it was saved")
                 .about("Its text is masked for whoever may not change settings.")
-                .gives_content(text(YAML)),
+                .gives_content(text(YAML))
+                .refuses(&[404]),
         )
         .post(
             alertmanager,
@@ -80,7 +81,7 @@ pub(super) fn routes() -> Routes {
             remove_alertmanager,
             Op::new("deleteAlertmanagerFile", "Removes the tenant's `alertmanager.yml`")
                 .gives_nothing(204)
-                .refuses(&[409]),
+                .refuses(&[404, 409]),
         )
 }
 

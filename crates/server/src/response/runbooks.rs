@@ -102,12 +102,14 @@ async fn run(
 async fn tick(
     State(app): State<SharedApp>,
     Extension(identity): Extension<Identity>,
-    Path((id, runbook, n)): Path<(String, String, usize)>,
+    Path((id, runbook, n)): Path<(String, String, String)>,
     body: Body<Tick>,
 ) -> Result<Json<IncidentView>, ApiFault> {
     seen(&app, &identity, &id).await?;
+    let step =
+        n.parse().map_err(|_| Fault::NotFound(format!("{n:?} is no step: steps are counted from 0")))?;
     let engine = app.engine_of(&identity.tenant).await?;
-    let operation = Operation::Tick { runbook, step: n, done: body.0.done };
+    let operation = Operation::Tick { runbook, step, done: body.0.done };
     let incident = engine.change_incident(&id, &operation, &who(&identity)).await.map_err(Fault::from)?;
     Ok(Json(incident.into()))
 }
